@@ -1,0 +1,1 @@
+//! Who lives in a town: each role in one place

@@ -1,0 +1,1 @@
+//! What a town is told before it wakes

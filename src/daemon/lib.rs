@@ -1,0 +1,1 @@
+//! Puts the house together and opens its doors

@@ -1,0 +1,1 @@
+//! What has happened, for good, and what follows from it

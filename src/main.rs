@@ -1,0 +1,3 @@
+//! The front door: `run` wakes the daemon; all else asks, by socket or offline.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What a town is made of: values and rules, no IO

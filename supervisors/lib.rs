@@ -1,0 +1,1 @@
+//! Who watches whom: one table, and the actor that keeps it
