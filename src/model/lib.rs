@@ -1,1 +1,20 @@
-//! What a town is made of: values and rules, no IO
+//! What a town is made of: values and rules. No IO, no async, no clock of its own.
+//!
+//! Everything that crosses a door of the house is a type of this room: what can be asked
+//! ([`command::Command`]), by whom ([`command::Origin`]), what comes back ([`command::Answer`] or
+//! [`refusal::Refusal`]) and what has happened for good ([`event::Event`]).
+
+pub mod agent;
+pub mod answer;
+pub mod bead;
+pub mod command;
+pub mod convoy;
+pub mod event;
+pub mod hook;
+pub mod ids;
+pub mod mail;
+pub mod merge;
+pub mod near;
+pub mod refusal;
+pub mod role;
+pub mod time;

@@ -1,0 +1,463 @@
+//! What comes back: data, never a sentence. `--json` prints it; people get a table of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::agent::AgentState;
+use crate::bead::Bead;
+use crate::convoy::Convoy;
+use crate::event::Record;
+use crate::hook::Hook;
+use crate::ids::{BeadId, ConvoyId, MailId, MergeId, MolId, RigName, Seq, SessionId};
+use crate::mail::{Kind, Letter};
+use crate::merge::{GateResult, MergeRequest};
+use crate::role::{Address, Role};
+use crate::time::Timestamp;
+
+/// A row of `hook`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookRow {
+    /// Whose hook.
+    pub agent: Address,
+    /// What hangs there.
+    pub bead: BeadId,
+    /// Its title.
+    pub title: String,
+    /// The molecule that guides the work.
+    pub mol: Option<MolId>,
+    /// The step that is next.
+    pub step: Option<String>,
+    /// How far it has come: working, submitted, rework, landed.
+    pub stage: String,
+    /// Since when it hangs there.
+    pub since: Timestamp,
+    /// How often it was handed to the merge queue.
+    pub attempt: u32,
+}
+
+/// A row of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailRow {
+    /// Its name.
+    pub id: MailId,
+    /// The record that it was sent with.
+    pub seq: Seq,
+    /// Who wrote it.
+    pub from: Address,
+    /// Who is to have it.
+    pub to: Address,
+    /// What kind of letter.
+    pub kind: String,
+    /// The line that people see first.
+    pub subject: String,
+    /// The text below it.
+    pub body: String,
+    /// When it was written.
+    pub sent_at: Timestamp,
+    /// When it was handed over.
+    pub delivered_at: Option<Timestamp>,
+    /// When it was acknowledged.
+    pub acked_at: Option<Timestamp>,
+    /// The conversation that it belongs to.
+    pub thread: MailId,
+    /// The typed content.
+    pub data: Kind,
+}
+
+impl MailRow {
+    /// Renders a letter that was sent with record `seq`.
+    pub fn new(
+        letter: &Letter,
+        seq: Seq,
+        delivered_at: Option<Timestamp>,
+        acked_at: Option<Timestamp>,
+    ) -> Self {
+        MailRow {
+            id: letter.id.clone(),
+            seq,
+            from: letter.from.clone(),
+            to: letter.to.clone(),
+            kind: letter.kind.name().to_owned(),
+            subject: letter.kind.subject(),
+            body: letter.kind.body(),
+            sent_at: letter.sent_at,
+            delivered_at,
+            acked_at,
+            thread: letter.thread.clone(),
+            data: letter.kind.clone(),
+        }
+    }
+}
+
+/// A row of `mq list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeRow {
+    /// Its name.
+    pub id: MergeId,
+    /// Whose queue.
+    pub rig: RigName,
+    /// What it finishes.
+    pub bead: BeadId,
+    /// Who made it.
+    pub worker: Address,
+    /// Where it is.
+    pub branch: String,
+    /// The verified commit.
+    pub head: String,
+    /// Where it stands.
+    pub state: String,
+    /// Its place among those that wait, from 1.
+    pub position: Option<usize>,
+    /// How often it was submitted.
+    pub attempts: u32,
+    /// What is in the way, why it was given back, or the merge commit.
+    pub detail: Option<String>,
+    /// When it was first submitted.
+    pub submitted_at: Timestamp,
+    /// When it landed.
+    pub landed_at: Option<Timestamp>,
+    /// Gate runs, oldest first.
+    pub gates: Vec<GateResult>,
+}
+
+impl MergeRow {
+    /// Renders a merge request at `position`.
+    pub fn new(merge: &MergeRequest, position: Option<usize>) -> Self {
+        use crate::merge::MergeState as S;
+        let detail = match &merge.state {
+            S::Queued | S::Testing => None,
+            S::Pushing { commit, .. } | S::Landed { commit } => Some(commit.clone()),
+            S::Rejected { rejection } => Some(rejection.headline()),
+            S::Held { why, .. } | S::Withdrawn { why } => Some(why.clone()),
+        };
+        MergeRow {
+            id: merge.id.clone(),
+            rig: merge.rig.clone(),
+            bead: merge.bead.clone(),
+            worker: merge.worker.clone(),
+            branch: merge.branch.clone(),
+            head: merge.head.clone(),
+            state: merge.state.as_str().to_owned(),
+            position,
+            attempts: merge.attempts,
+            detail,
+            submitted_at: merge.submitted_at,
+            landed_at: merge.landed_at,
+            gates: merge.gates.clone(),
+        }
+    }
+}
+
+/// A convoy and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConvoyRow {
+    /// The convoy.
+    #[serde(flatten)]
+    pub convoy: Convoy,
+    /// How many of its beads are closed.
+    pub closed: usize,
+    /// How many it has.
+    pub total: usize,
+}
+
+/// One step of a molecule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// Its name in the formula.
+    pub id: String,
+    /// One line.
+    pub title: String,
+    /// What to do.
+    pub description: String,
+    /// What must be done first.
+    pub needs: Vec<String>,
+    /// pending, ready or done.
+    pub state: String,
+}
+
+/// A molecule and its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MolRow {
+    /// Its name.
+    pub id: MolId,
+    /// The formula that it was made from.
+    pub formula: String,
+    /// The bead that it guides.
+    pub bead: BeadId,
+    /// Its steps, in an order in which they can be done.
+    pub steps: Vec<StepRow>,
+}
+
+/// A row of `status`'s agents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRow {
+    /// Who.
+    pub address: Address,
+    /// What for.
+    pub role: Role,
+    /// In which rig.
+    pub rig: Option<RigName>,
+    /// How it is.
+    pub state: AgentState,
+    /// Why it is so, in a few words.
+    pub note: Option<String>,
+    /// The process, while there is one.
+    pub pid: Option<u32>,
+    /// The session, while there is one.
+    pub session: Option<SessionId>,
+    /// What hangs on its hook.
+    pub hook: Option<BeadId>,
+    /// How often its session was started again for what hangs there.
+    pub restarts: u32,
+    /// When its terminal or its commands were last heard of.
+    pub last_activity: Option<Timestamp>,
+    /// The preset that its session runs.
+    pub preset: Option<String>,
+    /// How many sessions it has had.
+    pub sessions: u32,
+}
+
+/// A row of `rig list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RigRow {
+    /// Its name.
+    pub name: RigName,
+    /// Where its repository is.
+    pub git_url: String,
+    /// The prefix of its beads.
+    pub prefix: String,
+    /// The branch that work lands on.
+    pub default_branch: String,
+    /// How many workers at once.
+    pub max_workers: usize,
+    /// Whether it is paused.
+    pub parked: bool,
+    /// How many beads are not closed.
+    pub open: usize,
+    /// How many wait for a worker.
+    pub waiting: usize,
+    /// What must pass before anything lands.
+    pub gates: Vec<String>,
+}
+
+/// How the town itself is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TownRow {
+    /// Its name.
+    pub name: String,
+    /// Where it lies.
+    pub path: String,
+    /// running, stopping, stopped, read_only.
+    pub state: String,
+    /// Why it is read only, if it is.
+    pub note: Option<String>,
+    /// The runtime's process.
+    pub pid: Option<u32>,
+    /// For how long it has been up, in seconds.
+    pub uptime_s: Option<u64>,
+    /// The newest record.
+    pub seq: Seq,
+}
+
+/// How the post is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailGauge {
+    /// Letters that nobody has acknowledged.
+    pub unacked: usize,
+    /// The age of the oldest of them, in seconds.
+    pub oldest_s: u64,
+    /// Letters that could not be handled.
+    pub dead: usize,
+}
+
+/// The answer to `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The town.
+    pub town: TownRow,
+    /// Everybody.
+    pub agents: Vec<AgentRow>,
+    /// The rigs.
+    pub rigs: Vec<RigRow>,
+    /// What waits to land.
+    pub queue: Vec<MergeRow>,
+    /// The post.
+    pub mail: MailGauge,
+    /// What needs a person: one line each.
+    pub attention: Vec<String>,
+    /// Beads by status.
+    pub beads: BTreeMap<String, usize>,
+}
+
+/// What a sling did or would do, per bead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlungRow {
+    /// Which bead.
+    pub bead: BeadId,
+    /// To whom: a rig or an address.
+    pub target: String,
+    /// slung, or already there.
+    pub outcome: String,
+}
+
+/// The answer to `sling`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlungReport {
+    /// Per bead.
+    pub beads: Vec<SlungRow>,
+    /// The convoy that several became.
+    pub convoy: Option<ConvoyId>,
+    /// Nothing was done.
+    pub dry_run: bool,
+}
+
+/// The answer to `done`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoneReport {
+    /// What was handed in.
+    pub bead: BeadId,
+    /// How.
+    pub exit: String,
+    /// Where the work is.
+    pub branch: Option<String>,
+    /// Its head.
+    pub head: Option<String>,
+    /// remote, bundle or none.
+    pub saved: String,
+}
+
+/// The brief of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prime {
+    /// Who it is.
+    pub agent: Address,
+    /// What for.
+    pub role: Role,
+    /// In which rig.
+    pub rig: Option<RigName>,
+    /// Where its sandbox is.
+    pub sandbox: Option<String>,
+    /// What hangs on its hook.
+    pub hook: Option<Hook>,
+    /// The bead itself.
+    pub bead: Option<Bead>,
+    /// The branch to work on.
+    pub branch: Option<String>,
+    /// The commit that the branch started from.
+    pub base: Option<String>,
+    /// The branch that the work is to land on.
+    pub target: Option<String>,
+    /// The steps to take.
+    pub mol: Option<MolRow>,
+    /// Letters that wait.
+    pub mail: Vec<MailRow>,
+    /// All of it as a text to read.
+    pub text: String,
+}
+
+/// A formula in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormulaRow {
+    /// Its name.
+    pub name: String,
+    /// Its first line.
+    pub description: String,
+    /// shipped, or the file that it comes from.
+    pub source: String,
+    /// How many steps.
+    pub steps: usize,
+}
+
+/// Everything that can come back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", content = "data", rename_all = "snake_case")]
+pub enum Answer {
+    /// It is done; `{}` in JSON.
+    Done,
+    /// One bead.
+    Bead(Box<Bead>),
+    /// Beads.
+    Beads(Vec<Bead>),
+    /// Beads that were touched, by name.
+    Touched(Vec<BeadId>),
+    /// JSON lines.
+    Jsonl(String),
+    /// What a hook holds; `null` in JSON when nothing.
+    Hook(Option<HookRow>),
+    /// What a sling did.
+    Slung(SlungReport),
+    /// A convoy.
+    Convoy(ConvoyRow),
+    /// Convoys.
+    Convoys(Vec<ConvoyRow>),
+    /// A molecule; `null` in JSON when there is none.
+    Mol(Option<MolRow>),
+    /// Formulas.
+    Formulas(Vec<FormulaRow>),
+    /// A formula's steps and text.
+    Formula(Value),
+    /// What `done` did.
+    Submitted(DoneReport),
+    /// Merge requests.
+    Merges(Vec<MergeRow>),
+    /// One.
+    Merge(Box<MergeRow>),
+    /// Letters.
+    Letters(Vec<MailRow>),
+    /// One.
+    Letter(Box<MailRow>),
+    /// Letters that were sent, by name.
+    Sent(Vec<MailId>),
+    /// Lines of a screen.
+    Screen {
+        /// Whose.
+        agent: Address,
+        /// The lines, trailing blanks trimmed.
+        lines: Vec<String>,
+        /// The terminal's title.
+        title: Option<String>,
+    },
+    /// Agents.
+    Agents(Vec<AgentRow>),
+    /// A rig.
+    Rig(RigRow),
+    /// Rigs.
+    Rigs(Vec<RigRow>),
+    /// How everything is.
+    Status(Box<StatusReport>),
+    /// The living tree.
+    Tree(Value),
+    /// Events.
+    Events(Vec<Record>),
+    /// Lines that tell a story.
+    Story(Vec<String>),
+    /// The brief.
+    Prime(Box<Prime>),
+}
+
+impl Answer {
+    /// What `--json` prints and an agent's terminal is answered.
+    pub fn json(&self) -> Value {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(mut fields)) => match fields.remove("data") {
+                Some(data) => data,
+                None => Value::Object(serde_json::Map::new()),
+            },
+            _ => Value::Null,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_the_data_alone() {
+        assert_eq!(Answer::Done.json().to_string(), "{}");
+        assert_eq!(Answer::Hook(None).json().to_string(), "null");
+        assert_eq!(Answer::Touched(vec!["web-1".parse().unwrap()]).json().to_string(), "[\"web-1\"]");
+    }
+}

@@ -1,0 +1,491 @@
+//! Everything that can be asked, and who asks.
+//!
+//! A terminal line, a socket request and an HTTP call become the same [`Command`]. A command never
+//! says who sent it; the carrier adds the [`Origin`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::Exit;
+use crate::bead::{DepType, IssueType, Patch, Priority, Status};
+use crate::ids::{BeadId, ConvoyId, MailId, MergeId, Prefix, RigName, Seq, SessionId};
+use crate::role::Address;
+use crate::time::Timestamp;
+
+/// Who asks, as the carrier knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A person of the town's own user, who may speak in another's name.
+    Operator {
+        /// In whose name (`--actor`).
+        on_behalf_of: Option<Address>,
+    },
+    /// An agent, proven by its session's token, nonce or process.
+    Session {
+        /// Who.
+        agent: Address,
+        /// In which session.
+        session: SessionId,
+    },
+    /// An actor of the runtime itself.
+    Actor(Address),
+}
+
+impl Origin {
+    /// The person, in their own name.
+    pub fn operator() -> Self {
+        Origin::Operator { on_behalf_of: None }
+    }
+
+    /// The one who acts, for the record.
+    pub fn actor(&self) -> Address {
+        match self {
+            Origin::Operator { on_behalf_of } => on_behalf_of.clone().unwrap_or(Address::Overseer),
+            Origin::Session { agent, .. } => agent.clone(),
+            Origin::Actor(address) => address.clone(),
+        }
+    }
+
+    /// Whether a person asks.
+    pub fn is_operator(&self) -> bool {
+        matches!(self, Origin::Operator { .. })
+    }
+}
+
+/// What a new bead is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewBead {
+    /// One line.
+    pub title: String,
+    /// The whole of it.
+    #[serde(default)]
+    pub description: String,
+    /// How one sees that it is done.
+    #[serde(default)]
+    pub acceptance_criteria: String,
+    /// How urgent.
+    #[serde(default)]
+    pub priority: Priority,
+    /// What kind.
+    #[serde(default)]
+    pub issue_type: IssueType,
+    /// The rig it belongs to; none for the town's own.
+    #[serde(default)]
+    pub rig: Option<RigName>,
+    /// The bead that it is a part of.
+    #[serde(default)]
+    pub parent: Option<BeadId>,
+    /// What it depends on.
+    #[serde(default)]
+    pub deps: Vec<(DepType, BeadId)>,
+    /// Words that people sort by.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Who is to do it.
+    #[serde(default)]
+    pub assignee: Option<String>,
+}
+
+/// Which beads are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeadFilter {
+    /// Any of these; none given: all that are not closed.
+    #[serde(default)]
+    pub status: Vec<Status>,
+    /// Closed ones too.
+    #[serde(default)]
+    pub all: bool,
+    /// Of this rig.
+    #[serde(default)]
+    pub rig: Option<RigName>,
+    /// Of this type.
+    #[serde(default)]
+    pub issue_type: Option<IssueType>,
+    /// Of this urgency.
+    #[serde(default)]
+    pub priority: Option<Priority>,
+    /// Of this assignee.
+    #[serde(default)]
+    pub assignee: Option<String>,
+    /// With all of these labels.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Parts of this bead.
+    #[serde(default)]
+    pub parent: Option<BeadId>,
+    /// With these words in id, title or description.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// At most so many.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
+
+/// Hands beads to somebody.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sling {
+    /// What.
+    pub beads: Vec<BeadId>,
+    /// To whom: a rig, an address, as typed.
+    pub target: String,
+    /// The formula that guides the work; none for the rig's default.
+    #[serde(default)]
+    pub formula: Option<String>,
+    /// Values for the formula's variables.
+    #[serde(default)]
+    pub vars: BTreeMap<String, String>,
+    /// Words for the worker.
+    #[serde(default)]
+    pub args: Option<String>,
+    /// The preset to use for the worker.
+    #[serde(default)]
+    pub preset: Option<String>,
+    /// Even if it was slung elsewhere or has failed too often.
+    #[serde(default)]
+    pub force: bool,
+    /// Only say what would happen.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// A gate of a rig: a command that must succeed on a merge result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewGate {
+    /// Its name.
+    pub name: String,
+    /// Its command, for `/bin/sh -c`.
+    pub cmd: String,
+}
+
+/// What a new rig is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewRig {
+    /// Its name and folder.
+    pub name: RigName,
+    /// Where its repository is: a URL or a path.
+    pub url: String,
+    /// The prefix of its beads; made from the name when not given.
+    #[serde(default)]
+    pub prefix: Option<Prefix>,
+    /// The branch that work lands on; the remote's default when not given.
+    #[serde(default)]
+    pub branch: Option<String>,
+    /// What must pass before anything lands.
+    #[serde(default)]
+    pub gates: Vec<NewGate>,
+    /// How many workers at once.
+    #[serde(default)]
+    pub max_workers: Option<usize>,
+    /// The preset of its agents.
+    #[serde(default)]
+    pub preset: Option<String>,
+}
+
+/// Which events are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventFilter {
+    /// Only later ones than this number.
+    #[serde(default)]
+    pub after: Seq,
+    /// Only from this time on.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// Only of this actor.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// Only of this type; `mail.` means all that begin so.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Only those about this bead.
+    #[serde(default)]
+    pub bead: Option<BeadId>,
+    /// At most so many, the newest.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
+
+/// Everything that can be asked of a town.
+///
+/// What streams (attach, following events) is a [`Stream`]; what is about the program itself
+/// (install, run) is not asked of a town at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    // work
+    /// Makes a bead.
+    BeadCreate(NewBead),
+    /// Shows beads.
+    BeadShow(Vec<BeadId>),
+    /// Lists beads.
+    BeadList(BeadFilter),
+    /// Lists what could be worked at now.
+    BeadReady(BeadFilter),
+    /// Changes beads by hand.
+    BeadUpdate {
+        /// Which.
+        ids: Vec<BeadId>,
+        /// What.
+        patch: Patch,
+        /// The status to set.
+        status: Option<Status>,
+        /// Makes the asker the assignee, if nobody is.
+        claim: bool,
+    },
+    /// Closes beads.
+    BeadClose {
+        /// Which.
+        ids: Vec<BeadId>,
+        /// Why.
+        reason: Option<String>,
+        /// Even if a safety rule says no.
+        force: bool,
+    },
+    /// Opens closed beads again.
+    BeadReopen {
+        /// Which.
+        ids: Vec<BeadId>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Makes one bead depend on another.
+    DepAdd {
+        /// What depends.
+        bead: BeadId,
+        /// On what.
+        on: BeadId,
+        /// How.
+        kind: DepType,
+    },
+    /// Takes such an arrow away.
+    DepRemove {
+        /// What depended.
+        bead: BeadId,
+        /// On what.
+        on: BeadId,
+    },
+    /// Adds a remark.
+    CommentAdd {
+        /// On which bead.
+        bead: BeadId,
+        /// What.
+        text: String,
+    },
+    /// The beads as JSON lines.
+    BeadExport(BeadFilter),
+    /// Takes beads in from JSON lines.
+    BeadImport {
+        /// The lines.
+        jsonl: String,
+    },
+    /// Hands beads to somebody.
+    Sling(Sling),
+    /// Takes a bead back that nobody works at yet, or off a hook.
+    Unsling {
+        /// Which.
+        bead: BeadId,
+        /// Even if somebody works at it.
+        force: bool,
+    },
+    /// What hangs on a hook.
+    Hook {
+        /// Whose; the asker's when not given.
+        agent: Option<String>,
+    },
+    /// Makes a convoy.
+    ConvoyCreate {
+        /// Its name.
+        name: String,
+        /// What travels.
+        beads: Vec<BeadId>,
+    },
+    /// Lists convoys.
+    ConvoyList {
+        /// Those that have arrived too.
+        all: bool,
+    },
+    /// Shows one.
+    ConvoyShow(ConvoyId),
+    /// The molecule on the asker's hook, or another's.
+    MolShow {
+        /// Whose hook.
+        agent: Option<String>,
+    },
+    /// A step of the molecule on the asker's hook is done.
+    StepDone {
+        /// Which.
+        step: String,
+    },
+    /// Lists the formulas.
+    FormulaList {
+        /// As seen from this rig.
+        rig: Option<RigName>,
+    },
+    /// Shows one.
+    FormulaShow {
+        /// Which.
+        name: String,
+        /// As seen from this rig.
+        rig: Option<RigName>,
+    },
+
+    // ship
+    /// A worker is finished with what hangs on its hook.
+    Done {
+        /// How it leaves it.
+        exit: Exit,
+        /// Why, for all exits but `completed`.
+        reason: Option<String>,
+    },
+    /// Lists merge requests.
+    MergeList {
+        /// Of this rig.
+        rig: Option<RigName>,
+        /// Those that are over too.
+        all: bool,
+    },
+    /// Shows one.
+    MergeShow(MergeId),
+    /// Puts a rejected or held merge request back into the queue.
+    MergeRetry(MergeId),
+
+    // talk
+    /// Writes a letter.
+    MailSend {
+        /// To an address or a group, as typed.
+        to: String,
+        /// One line.
+        subject: String,
+        /// The whole of it.
+        body: String,
+        /// Which kind of letter: `note` or `help`.
+        kind: Option<String>,
+    },
+    /// Answers a letter.
+    MailReply {
+        /// Which.
+        id: MailId,
+        /// With what.
+        body: String,
+    },
+    /// Lists a mailbox.
+    MailInbox {
+        /// Whose; the asker's when not given.
+        agent: Option<String>,
+        /// Only what is not acknowledged.
+        unread: bool,
+    },
+    /// Shows one letter.
+    MailRead(MailId),
+    /// Acknowledges letters.
+    MailAck(Vec<MailId>),
+    /// The letters of a conversation.
+    MailThread(MailId),
+    /// Letters with these words.
+    MailSearch {
+        /// The words.
+        text: String,
+    },
+    /// Types a line into an agent's terminal when it is safe.
+    Nudge {
+        /// Whose.
+        agent: String,
+        /// What.
+        text: String,
+    },
+    /// The rendered screen of an agent.
+    Peek {
+        /// Whose.
+        agent: String,
+        /// How many lines, with what has scrolled away; the screen when not given.
+        lines: Option<usize>,
+    },
+    /// Says that a person has to know.
+    Escalate {
+        /// How grave.
+        severity: String,
+        /// One line.
+        subject: String,
+        /// The whole of it.
+        body: String,
+        /// About which bead.
+        bead: Option<BeadId>,
+    },
+
+    // agents
+    /// Everybody in the town and how they are.
+    AgentList {
+        /// Of this rig.
+        rig: Option<RigName>,
+    },
+    /// Starts an agent's session.
+    AgentStart {
+        /// Whose.
+        agent: String,
+    },
+    /// Ends an agent's session and keeps it ended.
+    AgentStop {
+        /// Whose.
+        agent: String,
+    },
+    /// Ends an agent's session and starts the next.
+    AgentRestart {
+        /// Whose.
+        agent: String,
+    },
+
+    // town
+    /// Takes a project in.
+    RigAdd(NewRig),
+    /// Lists the rigs.
+    RigList,
+    /// Ends the runtime in order.
+    Stop,
+    /// Makes an actor die, for tests.
+    FaultKillActor {
+        /// Its name in the tree.
+        name: String,
+    },
+
+    // observe
+    /// How everything is.
+    Status,
+    /// The living tree.
+    Tree,
+    /// What has happened.
+    Events(EventFilter),
+    /// What has happened to an agent or a bead, told in a few lines.
+    Why {
+        /// Which.
+        about: String,
+    },
+
+    // learn
+    /// The brief of the asker, or of another agent.
+    Prime {
+        /// Whose.
+        agent: Option<String>,
+    },
+}
+
+/// What is asked for and then goes on until either side has enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Events as they happen, after those that have.
+    Events(EventFilter),
+    /// An agent's terminal.
+    Attach {
+        /// Whose.
+        agent: String,
+        /// Watch only.
+        read_only: bool,
+        /// Become the one who types, if another is.
+        take: bool,
+        /// The watcher's own window.
+        rows: u16,
+        /// The watcher's own window.
+        cols: u16,
+    },
+}

@@ -1,0 +1,612 @@
+//! Everything that has happened, for good.
+//!
+//! Events are past: what they say is so. Old ones load for ever, so a variant or a field may be
+//! added with a default, never taken away or given another meaning.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{AgentState, Exit, SessionEnd, Verdict};
+use crate::bead::{Bead, Comment, Dependency, Move, Patch, Status};
+use crate::command::Sling;
+use crate::convoy::Convoy;
+use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Prefix, RigName, Seq, SessionId};
+use crate::mail::Letter;
+use crate::merge::{GateResult, MergeRequest, Rejection};
+use crate::role::Address;
+use crate::time::Timestamp;
+
+/// One step of a molecule, as poured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PouredStep {
+    /// Its name in the formula.
+    pub id: String,
+    /// One line.
+    pub title: String,
+    /// What to do.
+    pub description: String,
+    /// What must be done first.
+    pub needs: Vec<String>,
+}
+
+/// Something that has happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum Event {
+    /// A bead was made.
+    #[serde(rename = "bead.created")]
+    BeadCreated {
+        /// As it was then.
+        bead: Box<Bead>,
+    },
+    /// A bead was changed by hand.
+    #[serde(rename = "bead.updated")]
+    BeadUpdated {
+        /// Which.
+        bead: BeadId,
+        /// What changed.
+        patch: Patch,
+    },
+    /// A bead went from one status to another.
+    #[serde(rename = "bead.status_changed")]
+    BeadStatusChanged {
+        /// Which.
+        bead: BeadId,
+        /// From.
+        from: Status,
+        /// To.
+        to: Status,
+        /// By which kind of move.
+        by: Move,
+        /// Why, if somebody said.
+        reason: Option<String>,
+    },
+    /// A bead was closed.
+    #[serde(rename = "bead.closed")]
+    BeadClosed {
+        /// Which.
+        bead: BeadId,
+        /// The status that it had.
+        from: Status,
+        /// Why.
+        reason: String,
+    },
+    /// A remark was made.
+    #[serde(rename = "bead.commented")]
+    BeadCommented {
+        /// On which.
+        bead: BeadId,
+        /// What.
+        comment: Comment,
+    },
+    /// One bead now depends on another.
+    #[serde(rename = "dep.added")]
+    DepAdded {
+        /// The arrow.
+        dep: Dependency,
+    },
+    /// It no longer does.
+    #[serde(rename = "dep.removed")]
+    DepRemoved {
+        /// What depended.
+        bead: BeadId,
+        /// On what.
+        on: BeadId,
+    },
+    /// A bead waits for a worker of a rig.
+    #[serde(rename = "bead.slung")]
+    BeadSlung {
+        /// Which.
+        bead: BeadId,
+        /// In which rig.
+        rig: RigName,
+        /// For this worker alone; none for whoever is free.
+        worker: Option<Address>,
+        /// What was asked, with this one bead.
+        sling: Sling,
+    },
+    /// It no longer does.
+    #[serde(rename = "bead.unslung")]
+    BeadUnslung {
+        /// Which.
+        bead: BeadId,
+        /// Why.
+        reason: String,
+    },
+
+    /// A letter was written down.
+    #[serde(rename = "mail.sent")]
+    MailSent {
+        /// The letter.
+        letter: Letter,
+    },
+    /// It was handed over.
+    #[serde(rename = "mail.delivered")]
+    MailDelivered {
+        /// Which.
+        mail: MailId,
+        /// To whom.
+        to: Address,
+    },
+    /// It was handled or read.
+    #[serde(rename = "mail.acked")]
+    MailAcked {
+        /// Which.
+        mail: MailId,
+    },
+    /// Handling it failed.
+    #[serde(rename = "mail.failed")]
+    MailFailed {
+        /// Which.
+        mail: MailId,
+        /// How.
+        error: String,
+    },
+    /// It will not be tried again.
+    #[serde(rename = "mail.dead")]
+    MailDead {
+        /// Which.
+        mail: MailId,
+        /// Why.
+        reason: String,
+    },
+
+    /// An agent's session began.
+    #[serde(rename = "agent.started")]
+    AgentStarted {
+        /// Whose.
+        agent: Address,
+        /// Which.
+        session: SessionId,
+        /// Its process; none when it could not be started.
+        pid: Option<u32>,
+        /// The preset that it runs.
+        preset: String,
+        /// The bead that it is for.
+        bead: Option<BeadId>,
+        /// Why it was started: hook, rework, resume, retry, operator, attach.
+        reason: String,
+    },
+    /// An agent is in another state.
+    #[serde(rename = "agent.state")]
+    AgentState {
+        /// Who.
+        agent: Address,
+        /// Before.
+        from: AgentState,
+        /// Now.
+        to: AgentState,
+        /// Why, in a few words.
+        note: Option<String>,
+    },
+    /// A session ended.
+    #[serde(rename = "agent.stopped")]
+    AgentStopped {
+        /// Whose.
+        agent: Address,
+        /// Which.
+        session: SessionId,
+        /// How.
+        end: SessionEnd,
+    },
+    /// What that end means. Exactly one per session.
+    #[serde(rename = "agent.verdict")]
+    AgentVerdict {
+        /// Whose session.
+        agent: Address,
+        /// Which.
+        session: SessionId,
+        /// What it was for.
+        bead: Option<BeadId>,
+        /// What its end means.
+        verdict: Verdict,
+        /// How it ended, in a few words.
+        detail: String,
+        /// The last lines on its screen, for all ends that are failures.
+        context: Option<String>,
+    },
+
+    /// A bead was hung on a hook.
+    #[serde(rename = "hook.set")]
+    HookSet {
+        /// Whose.
+        agent: Address,
+        /// What.
+        bead: BeadId,
+        /// The molecule that guides the work.
+        mol: Option<MolId>,
+        /// The preset that was asked for.
+        preset: Option<String>,
+        /// Words for the worker.
+        args: Option<String>,
+    },
+    /// An agent has looked at its hook for the first time in a session.
+    #[serde(rename = "hook.checked")]
+    HookChecked {
+        /// Whose.
+        agent: Address,
+        /// What hangs there.
+        bead: BeadId,
+        /// In which session.
+        session: SessionId,
+    },
+    /// A hook is free again.
+    #[serde(rename = "hook.cleared")]
+    HookCleared {
+        /// Whose.
+        agent: Address,
+        /// What hung there.
+        bead: BeadId,
+        /// Why.
+        reason: String,
+    },
+    /// A worktree was made.
+    #[serde(rename = "sandbox.created")]
+    SandboxCreated {
+        /// For whom.
+        agent: Address,
+        /// For what.
+        bead: BeadId,
+        /// Its branch.
+        branch: String,
+        /// The commit that the branch starts from.
+        base: String,
+    },
+    /// A worktree was removed; everything in it is on the target branch.
+    #[serde(rename = "sandbox.removed")]
+    SandboxRemoved {
+        /// Whose.
+        agent: Address,
+        /// For what.
+        bead: BeadId,
+        /// Its branch, which is gone as well.
+        branch: String,
+    },
+    /// Unsaved work was put in safety.
+    #[serde(rename = "work.rescued")]
+    WorkRescued {
+        /// Whose.
+        agent: Address,
+        /// Of which bead.
+        bead: Option<BeadId>,
+        /// The branch that holds it.
+        branch: String,
+        /// The commit that holds it.
+        commit: String,
+        /// The bundle that holds it, where it could not be pushed.
+        bundle: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// A worker has handed its work in.
+    #[serde(rename = "work.done")]
+    WorkDone {
+        /// Who.
+        agent: Address,
+        /// What.
+        bead: BeadId,
+        /// How it leaves it.
+        exit: Exit,
+        /// The branch, for completed work.
+        branch: Option<String>,
+        /// Its head.
+        head: Option<String>,
+        /// The bundle that holds it, where it could not be pushed.
+        bundle: Option<String>,
+        /// What the worker said.
+        reason: Option<String>,
+    },
+
+    /// A formula was poured for a bead.
+    #[serde(rename = "mol.created")]
+    MolCreated {
+        /// The molecule.
+        mol: MolId,
+        /// The bead that it guides.
+        bead: BeadId,
+        /// The formula.
+        formula: String,
+        /// Its steps, in an order in which they can be done.
+        steps: Vec<PouredStep>,
+    },
+    /// A step is done.
+    #[serde(rename = "mol.step_completed")]
+    MolStepCompleted {
+        /// Of which molecule.
+        mol: MolId,
+        /// Which.
+        step: String,
+    },
+    /// All steps are done.
+    #[serde(rename = "mol.completed")]
+    MolCompleted {
+        /// Which.
+        mol: MolId,
+    },
+
+    /// A branch was put into the merge queue, for the first time or again.
+    #[serde(rename = "mq.submitted")]
+    MqSubmitted {
+        /// The entry as it stands now.
+        merge: Box<MergeRequest>,
+    },
+    /// Its merge result is being gated.
+    #[serde(rename = "mq.testing")]
+    MqTesting {
+        /// Which.
+        merge: MergeId,
+        /// The target's head that it stands on.
+        base: String,
+        /// The merge commit.
+        commit: String,
+    },
+    /// A gate has run.
+    #[serde(rename = "mq.gate")]
+    MqGate {
+        /// For which entry.
+        merge: MergeId,
+        /// What came out.
+        result: GateResult,
+    },
+    /// All gates have passed; it will be pushed.
+    #[serde(rename = "mq.pushing")]
+    MqPushing {
+        /// Which.
+        merge: MergeId,
+        /// The target's head that it stands on.
+        base: String,
+        /// The merge commit.
+        commit: String,
+    },
+    /// The merge commit was seen on the target branch at the remote.
+    #[serde(rename = "mq.landed")]
+    MqLanded {
+        /// Which.
+        merge: MergeId,
+        /// What it finishes.
+        bead: BeadId,
+        /// Who made it.
+        worker: Address,
+        /// The merge commit.
+        commit: String,
+        /// The target branch.
+        target: String,
+    },
+    /// It was given back to its worker.
+    #[serde(rename = "mq.rejected")]
+    MqRejected {
+        /// Which.
+        merge: MergeId,
+        /// What it was to finish.
+        bead: BeadId,
+        /// Who made it.
+        worker: Address,
+        /// Why.
+        rejection: Rejection,
+    },
+    /// It goes back to its place in the queue: the target moved, or what held it is gone.
+    #[serde(rename = "mq.requeued")]
+    MqRequeued {
+        /// Which.
+        merge: MergeId,
+        /// Why.
+        reason: String,
+    },
+    /// It waits for a person or for the world to change.
+    #[serde(rename = "mq.held")]
+    MqHeld {
+        /// Which.
+        merge: MergeId,
+        /// What is in the way.
+        why: String,
+        /// What can be done about it.
+        hint: Option<String>,
+    },
+    /// It was taken out of the queue.
+    #[serde(rename = "mq.withdrawn")]
+    MqWithdrawn {
+        /// Which.
+        merge: MergeId,
+        /// Why.
+        why: String,
+    },
+
+    /// A convoy was made.
+    #[serde(rename = "convoy.created")]
+    ConvoyCreated {
+        /// The convoy.
+        convoy: Convoy,
+    },
+    /// All its beads are closed.
+    #[serde(rename = "convoy.closed")]
+    ConvoyClosed {
+        /// Which.
+        convoy: ConvoyId,
+    },
+    /// A person has to know.
+    #[serde(rename = "escalation.raised")]
+    EscalationRaised {
+        /// Its name.
+        escalation: EscalationId,
+        /// critical, high, medium, low.
+        severity: String,
+        /// About which bead.
+        bead: Option<BeadId>,
+        /// About which agent.
+        agent: Option<Address>,
+        /// One line.
+        subject: String,
+        /// The whole of it.
+        body: String,
+    },
+    /// A person knows.
+    #[serde(rename = "escalation.acked")]
+    EscalationAcked {
+        /// Which.
+        escalation: EscalationId,
+    },
+    /// A rule forbade something, and somebody should see that it was tried.
+    #[serde(rename = "policy.denied")]
+    PolicyDenied {
+        /// The rule.
+        rule: String,
+        /// What was tried.
+        tried: String,
+    },
+    /// A project was taken in.
+    #[serde(rename = "rig.added")]
+    RigAdded {
+        /// Its name.
+        rig: RigName,
+        /// Where its repository is.
+        git_url: String,
+        /// The prefix of its beads.
+        prefix: Prefix,
+        /// The branch that work lands on.
+        branch: String,
+    },
+    /// The runtime is up.
+    #[serde(rename = "town.started")]
+    TownStarted {
+        /// Its process.
+        pid: u32,
+        /// Its version.
+        version: String,
+    },
+    /// The runtime has ended in order.
+    #[serde(rename = "town.stopped")]
+    TownStopped {
+        /// Why.
+        reason: String,
+    },
+    /// An actor died and was started again, or given up.
+    #[serde(rename = "actor.ended")]
+    ActorEnded {
+        /// Its name in the tree.
+        name: String,
+        /// How it ended.
+        reason: String,
+        /// restarted, stopped or gave_up.
+        outcome: String,
+        /// How many restarts are in the window now.
+        restarts: u32,
+    },
+}
+
+impl Event {
+    /// The name of its type, for instance `bead.created`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Event::BeadCreated { .. } => "bead.created",
+            Event::BeadUpdated { .. } => "bead.updated",
+            Event::BeadStatusChanged { .. } => "bead.status_changed",
+            Event::BeadClosed { .. } => "bead.closed",
+            Event::BeadCommented { .. } => "bead.commented",
+            Event::DepAdded { .. } => "dep.added",
+            Event::DepRemoved { .. } => "dep.removed",
+            Event::BeadSlung { .. } => "bead.slung",
+            Event::BeadUnslung { .. } => "bead.unslung",
+            Event::MailSent { .. } => "mail.sent",
+            Event::MailDelivered { .. } => "mail.delivered",
+            Event::MailAcked { .. } => "mail.acked",
+            Event::MailFailed { .. } => "mail.failed",
+            Event::MailDead { .. } => "mail.dead",
+            Event::AgentStarted { .. } => "agent.started",
+            Event::AgentState { .. } => "agent.state",
+            Event::AgentStopped { .. } => "agent.stopped",
+            Event::AgentVerdict { .. } => "agent.verdict",
+            Event::HookSet { .. } => "hook.set",
+            Event::HookChecked { .. } => "hook.checked",
+            Event::HookCleared { .. } => "hook.cleared",
+            Event::SandboxCreated { .. } => "sandbox.created",
+            Event::SandboxRemoved { .. } => "sandbox.removed",
+            Event::WorkRescued { .. } => "work.rescued",
+            Event::WorkDone { .. } => "work.done",
+            Event::MolCreated { .. } => "mol.created",
+            Event::MolStepCompleted { .. } => "mol.step_completed",
+            Event::MolCompleted { .. } => "mol.completed",
+            Event::MqSubmitted { .. } => "mq.submitted",
+            Event::MqTesting { .. } => "mq.testing",
+            Event::MqGate { .. } => "mq.gate",
+            Event::MqPushing { .. } => "mq.pushing",
+            Event::MqLanded { .. } => "mq.landed",
+            Event::MqRejected { .. } => "mq.rejected",
+            Event::MqRequeued { .. } => "mq.requeued",
+            Event::MqHeld { .. } => "mq.held",
+            Event::MqWithdrawn { .. } => "mq.withdrawn",
+            Event::ConvoyCreated { .. } => "convoy.created",
+            Event::ConvoyClosed { .. } => "convoy.closed",
+            Event::EscalationRaised { .. } => "escalation.raised",
+            Event::EscalationAcked { .. } => "escalation.acked",
+            Event::PolicyDenied { .. } => "policy.denied",
+            Event::RigAdded { .. } => "rig.added",
+            Event::TownStarted { .. } => "town.started",
+            Event::TownStopped { .. } => "town.stopped",
+            Event::ActorEnded { .. } => "actor.ended",
+        }
+    }
+}
+
+/// An event with its envelope, as readers see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number.
+    pub seq: Seq,
+    /// When.
+    pub at: Timestamp,
+    /// Who did it, as the carrier knew.
+    pub actor: Address,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Record {
+    /// Whether the event is about `bead`, that is, names it in one of its fields.
+    pub fn is_about(&self, bead: &BeadId) -> bool {
+        match serde_json::to_value(&self.event) {
+            Ok(value) => names(&value["data"], bead.as_str()),
+            Err(_) => false,
+        }
+    }
+}
+
+/// Whether a field `bead`, `id`, `issue_id` or a list `beads` somewhere in `value` is `id`.
+fn names(value: &serde_json::Value, id: &str) -> bool {
+    match value {
+        serde_json::Value::Object(fields) => fields.iter().any(|(key, value)| match key.as_str() {
+            "bead" | "id" | "issue_id" | "on" if value.as_str() == Some(id) => true,
+            "beads" => value.as_array().is_some_and(|beads| beads.iter().any(|b| b.as_str() == Some(id))),
+            _ => names(value, id),
+        }),
+        serde_json::Value::Array(values) => values.iter().any(|value| names(value, id)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_reads_back_from_both_encodings_and_knows_its_type() {
+        let event = Event::BeadClosed {
+            bead: "web-1".parse().unwrap(),
+            from: Status::Hooked,
+            reason: "landed".into(),
+        };
+        let record = Record {
+            seq: Seq(7),
+            at: Timestamp::from_millis(1),
+            actor: Address::Refinery("web".parse().unwrap()),
+            event,
+        };
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!(json["type"], record.event.kind());
+        assert_eq!(json["actor"], "web/refinery");
+        assert_eq!(serde_json::from_value::<Record>(json).unwrap(), record);
+        let packed = rmp_serde::to_vec_named(&record.event).unwrap();
+        assert_eq!(rmp_serde::from_slice::<Event>(&packed).unwrap(), record.event);
+        assert!(record.is_about(&"web-1".parse().unwrap()));
+        assert!(!record.is_about(&"web-2".parse().unwrap()));
+    }
+}

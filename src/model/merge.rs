@@ -1,0 +1,182 @@
+//! A merge request, from submitted to landed or given back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bead::Priority;
+use crate::ids::{BeadId, MergeId, RigName, Seq};
+use crate::role::Address;
+use crate::time::Timestamp;
+
+/// Why the queue gave a request back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "cause")]
+pub enum Rejection {
+    /// It does not merge with what stands on the target branch.
+    Conflict {
+        /// The files that conflict.
+        files: Vec<String>,
+        /// The commit of the target branch that it was tried on.
+        base: String,
+        /// Which attempt it was, from 1.
+        attempt: u32,
+    },
+    /// A gate failed on the merge result.
+    Gate {
+        /// Its name.
+        gate: String,
+        /// How it failed, for instance `exit code 2`.
+        verdict: String,
+        /// The end of its output.
+        excerpt: String,
+        /// Where the whole output lies, relative to the town.
+        log: String,
+        /// The commit of the target branch that it was tried on.
+        base: String,
+        /// Which attempt it was, from 1.
+        attempt: u32,
+    },
+    /// What was handed in is not what is there.
+    Unfit {
+        /// What is wrong, for instance uncommitted files.
+        why: String,
+        /// Which attempt it was, from 1.
+        attempt: u32,
+    },
+}
+
+impl Rejection {
+    /// Which attempt it was, from 1.
+    pub fn attempt(&self) -> u32 {
+        match self {
+            Rejection::Conflict { attempt, .. }
+            | Rejection::Gate { attempt, .. }
+            | Rejection::Unfit { attempt, .. } => *attempt,
+        }
+    }
+
+    /// One line for people.
+    pub fn headline(&self) -> String {
+        match self {
+            Rejection::Conflict { files, .. } => format!("merge conflict in {}", files.join(", ")),
+            Rejection::Gate { gate, verdict, .. } => format!("gate {gate:?} failed: {verdict}"),
+            Rejection::Unfit { why, .. } => why.clone(),
+        }
+    }
+}
+
+/// Where a merge request stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum MergeState {
+    /// Waiting for its turn.
+    Queued,
+    /// The merge result is being gated.
+    Testing,
+    /// Gated green; the push has been decided and may have happened.
+    Pushing {
+        /// The target's head that it stands on.
+        base: String,
+        /// The merge commit.
+        commit: String,
+    },
+    /// On the target branch, seen there.
+    Landed {
+        /// The merge commit.
+        commit: String,
+    },
+    /// Given back to its worker.
+    Rejected {
+        /// Why.
+        rejection: Rejection,
+    },
+    /// Waits for a person or for the world to change; tried again from time to time.
+    Held {
+        /// What is in the way.
+        why: String,
+        /// What can be done about it.
+        hint: Option<String>,
+    },
+    /// Taken out of the queue for good.
+    Withdrawn {
+        /// Why.
+        why: String,
+    },
+}
+
+impl MergeState {
+    /// The word for it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            MergeState::Queued => "queued",
+            MergeState::Testing => "testing",
+            MergeState::Pushing { .. } => "pushing",
+            MergeState::Landed { .. } => "landed",
+            MergeState::Rejected { .. } => "rejected",
+            MergeState::Held { .. } => "held",
+            MergeState::Withdrawn { .. } => "withdrawn",
+        }
+    }
+
+    /// Whether the refinery still has to do something about it.
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self,
+            MergeState::Queued | MergeState::Testing | MergeState::Pushing { .. } | MergeState::Held { .. }
+        )
+    }
+}
+
+/// What became of one gate on one tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateResult {
+    /// The gate's name.
+    pub gate: String,
+    /// Its command.
+    pub command: String,
+    /// The merge commit that it ran on.
+    pub commit: String,
+    /// That commit's tree.
+    pub tree: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// How it ended, for instance `passed`, `exit code 2`, `timed out after 10m`.
+    pub verdict: String,
+    /// How long it ran, in milliseconds.
+    pub duration_ms: u64,
+    /// Where its output lies, relative to the town.
+    pub log: String,
+}
+
+/// One branch that wants to be on the target branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeRequest {
+    /// Its name.
+    pub id: MergeId,
+    /// The rig whose queue it is in.
+    pub rig: RigName,
+    /// The bead that it finishes.
+    pub bead: BeadId,
+    /// Who made it.
+    pub worker: Address,
+    /// The branch.
+    pub branch: String,
+    /// The commit that the Witness has verified.
+    pub head: String,
+    /// The bead's urgency when it was submitted.
+    pub priority: Priority,
+    /// When it was first submitted.
+    pub submitted_at: Timestamp,
+    /// The record that put it where it is in the queue.
+    pub queued_at: Seq,
+    /// How often it was submitted.
+    pub attempts: u32,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub state: MergeState,
+    /// Gate runs, oldest first.
+    #[serde(default)]
+    pub gates: Vec<GateResult>,
+    /// Milliseconds it took from the first submission to the landing.
+    #[serde(default)]
+    pub landed_at: Option<Timestamp>,
+}
