@@ -1,0 +1,1 @@
+//! Terminal bytes to clean lines.
