@@ -21,6 +21,8 @@
 
 pub mod answers;
 
+pub use answers::{Answer, answer_err, answer_ok, mail, prompt};
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
