@@ -1,1 +1,2 @@
 //! What has happened, for good, and what follows from it
+pub mod views;

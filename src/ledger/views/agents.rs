@@ -1,0 +1,155 @@
+//! Who there is, in which state, since when, on what.
+
+use std::collections::BTreeMap;
+
+use model::agent::{AgentState, SessionEnd, Verdict};
+use model::event::{Event, Record};
+use model::ids::{BeadId, RigName, SessionId};
+use model::role::Address;
+use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A session that has begun and has no verdict yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenSession {
+    /// Which.
+    pub id: SessionId,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// The preset that it runs.
+    pub preset: String,
+    /// What it is for.
+    pub bead: Option<BeadId>,
+    /// Since when.
+    pub since: Timestamp,
+    /// How it ended, when it has.
+    pub end: Option<SessionEnd>,
+}
+
+/// A worktree that exists for an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// For what.
+    pub bead: BeadId,
+    /// Its branch.
+    pub branch: String,
+    /// The commit that the branch started from.
+    pub base: String,
+}
+
+/// One agent: an identity for ever.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    /// How it is.
+    pub state: AgentState,
+    /// Why, in a few words.
+    pub note: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// The session that has no verdict yet.
+    pub session: Option<OpenSession>,
+    /// The session before, by which a conversation can be resumed.
+    pub last_session: Option<SessionId>,
+    /// The bead that the session before was for.
+    pub last_bead: Option<BeadId>,
+    /// How many sessions it has had.
+    pub sessions: u32,
+    /// How often a session failed for what hangs on the hook now.
+    pub failures: u32,
+    /// When one last failed.
+    pub failed_at: Option<Timestamp>,
+    /// The last verdict.
+    pub verdict: Option<Verdict>,
+    /// Its worktree, while there is one.
+    pub sandbox: Option<Sandbox>,
+    /// Beads of its own that landed.
+    pub landed: u32,
+}
+
+/// All agents by address.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Agents {
+    by_address: BTreeMap<Address, Agent>,
+}
+
+impl Agents {
+    /// The agent at `address`, if it has ever been heard of.
+    pub fn get(&self, address: &Address) -> Option<&Agent> {
+        self.by_address.get(address)
+    }
+
+    /// The state of the agent at `address`.
+    pub fn state(&self, address: &Address) -> AgentState {
+        self.get(address).map_or(AgentState::Parked, |agent| agent.state)
+    }
+
+    /// Everybody who has ever been heard of.
+    pub fn iter(&self) -> impl Iterator<Item = (&Address, &Agent)> {
+        self.by_address.iter()
+    }
+
+    /// Those of `rig`.
+    pub fn in_rig(&self, rig: &RigName) -> impl Iterator<Item = (&Address, &Agent)> {
+        self.iter().filter(move |(address, _)| address.rig() == Some(rig))
+    }
+
+    pub(crate) fn apply(&mut self, record: &Record) {
+        let at = record.at;
+        match &record.event {
+            Event::AgentStarted { agent, session, pid, preset, bead, .. } => self.change(agent, |agent| {
+                agent.sessions += 1;
+                agent.session = Some(OpenSession {
+                    id: session.clone(),
+                    pid: *pid,
+                    preset: preset.clone(),
+                    bead: bead.clone(),
+                    since: at,
+                    end: None,
+                });
+            }),
+            Event::AgentState { agent, to, note, .. } => self.change(agent, |agent| {
+                agent.state = *to;
+                agent.note.clone_from(note);
+                agent.since = at;
+            }),
+            Event::AgentStopped { agent, session, end } => self.change(agent, |agent| {
+                if let Some(open) = agent.session.as_mut().filter(|open| open.id == *session) {
+                    open.end = Some(end.clone());
+                }
+            }),
+            Event::AgentVerdict { agent, session, verdict, .. } => self.change(agent, |agent| {
+                if agent.session.as_ref().is_some_and(|open| open.id == *session) {
+                    let open = agent.session.take();
+                    agent.last_bead = open.and_then(|open| open.bead);
+                    agent.last_session = Some(session.clone());
+                }
+                agent.verdict = Some(*verdict);
+                if verdict.is_failure() {
+                    agent.failures += 1;
+                    agent.failed_at = Some(at);
+                }
+            }),
+            Event::HookSet { agent, .. } => self.change(agent, Agent::forgive),
+            Event::WorkDone { agent, .. } => self.change(agent, Agent::forgive),
+            Event::SandboxCreated { agent, bead, branch, base } => self.change(agent, |agent| {
+                agent.sandbox =
+                    Some(Sandbox { bead: bead.clone(), branch: branch.clone(), base: base.clone() });
+            }),
+            Event::SandboxRemoved { agent, .. } => self.change(agent, |agent| agent.sandbox = None),
+            Event::MqLanded { worker, .. } => self.change(worker, |agent| agent.landed += 1),
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, address: &Address, change: impl FnOnce(&mut Agent)) {
+        change(self.by_address.entry(address.clone()).or_default());
+    }
+}
+
+impl Agent {
+    /// Forgets failures: they count for one assignment only.
+    fn forgive(&mut self) {
+        self.failures = 0;
+        self.failed_at = None;
+    }
+}

@@ -1,0 +1,141 @@
+//! Inboxes, letters on their way, and dead letters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::event::{Event, Record};
+use model::ids::{MailId, Seq};
+use model::mail::Letter;
+use model::role::Address;
+use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A letter and how far it has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Post {
+    /// The letter.
+    pub letter: Letter,
+    /// The record that it was sent with; letters are handled in this order.
+    pub seq: Seq,
+    /// When it was handed over.
+    pub delivered_at: Option<Timestamp>,
+    /// When it was acknowledged.
+    pub acked_at: Option<Timestamp>,
+    /// How often handling it failed.
+    pub failures: u32,
+    /// Why it will not be tried again.
+    pub dead: Option<String>,
+}
+
+/// All letters.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mail {
+    by_id: BTreeMap<MailId, Post>,
+    /// By receiver, all letters in order.
+    boxes: BTreeMap<Address, BTreeMap<Seq, MailId>>,
+    /// By receiver, letters that are not acknowledged and not dead, in order.
+    unacked: BTreeMap<Address, BTreeMap<Seq, MailId>>,
+    /// Not handed over yet, in order.
+    undelivered: BTreeMap<Seq, MailId>,
+    dead: BTreeSet<MailId>,
+}
+
+impl Mail {
+    /// The letter called `id`.
+    pub fn get(&self, id: &MailId) -> Option<&Post> {
+        self.by_id.get(id)
+    }
+
+    /// How many letters there have ever been.
+    pub fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// All letters, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Post> {
+        self.by_id.values()
+    }
+
+    /// Everything that was ever sent to `to`, in order.
+    pub fn inbox(&self, to: &Address) -> impl Iterator<Item = &Post> {
+        self.boxes.get(to).into_iter().flat_map(|mailbox| mailbox.values()).filter_map(|id| self.get(id))
+    }
+
+    /// What `to` has not acknowledged, in order.
+    pub fn unacked(&self, to: &Address) -> impl Iterator<Item = &Post> {
+        self.unacked.get(to).into_iter().flat_map(|mailbox| mailbox.values()).filter_map(|id| self.get(id))
+    }
+
+    /// Everything that nobody has acknowledged.
+    pub fn all_unacked(&self) -> impl Iterator<Item = &Post> {
+        self.unacked.values().flat_map(|mailbox| mailbox.values()).filter_map(|id| self.get(id))
+    }
+
+    /// What has not been handed over, in order.
+    pub fn undelivered(&self) -> impl Iterator<Item = &Post> {
+        self.undelivered.values().filter_map(|id| self.get(id))
+    }
+
+    /// What could not be handled.
+    pub fn dead(&self) -> impl Iterator<Item = &Post> {
+        self.dead.iter().filter_map(|id| self.get(id))
+    }
+
+    pub(crate) fn apply(&mut self, record: &Record) {
+        match &record.event {
+            Event::MailSent { letter } => {
+                let id = letter.id.clone();
+                self.boxes.entry(letter.to.clone()).or_default().insert(record.seq, id.clone());
+                self.unacked.entry(letter.to.clone()).or_default().insert(record.seq, id.clone());
+                self.undelivered.insert(record.seq, id.clone());
+                self.by_id.insert(
+                    id,
+                    Post {
+                        letter: letter.clone(),
+                        seq: record.seq,
+                        delivered_at: None,
+                        acked_at: None,
+                        failures: 0,
+                        dead: None,
+                    },
+                );
+            }
+            Event::MailDelivered { mail, .. } => {
+                if let Some(post) = self.by_id.get_mut(mail) {
+                    post.delivered_at.get_or_insert(record.at);
+                    self.undelivered.remove(&post.seq);
+                }
+            }
+            Event::MailAcked { mail } => {
+                if let Some(post) = self.by_id.get_mut(mail) {
+                    post.acked_at.get_or_insert(record.at);
+                }
+                self.settle(mail);
+            }
+            Event::MailFailed { mail, .. } => {
+                if let Some(post) = self.by_id.get_mut(mail) {
+                    post.failures += 1;
+                }
+            }
+            Event::MailDead { mail, reason } => {
+                if let Some(post) = self.by_id.get_mut(mail) {
+                    post.dead = Some(reason.clone());
+                    self.dead.insert(mail.clone());
+                }
+                self.settle(mail);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a letter off the lists of what is still to be done.
+    fn settle(&mut self, mail: &MailId) {
+        let Some(post) = self.by_id.get(mail) else { return };
+        self.undelivered.remove(&post.seq);
+        if let Some(mailbox) = self.unacked.get_mut(&post.letter.to) {
+            mailbox.remove(&post.seq);
+            if mailbox.is_empty() {
+                self.unacked.remove(&post.letter.to);
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Running formulas: which steps are done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::event::{Event, PouredStep, Record};
+use model::ids::{BeadId, MolId};
+use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One running formula.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mol {
+    /// Its name.
+    pub id: MolId,
+    /// The bead that it guides.
+    pub bead: BeadId,
+    /// The formula that it was made from.
+    pub formula: String,
+    /// Its steps, in an order in which they can be done.
+    pub steps: Vec<PouredStep>,
+    /// Those that are done.
+    pub done: BTreeSet<String>,
+    /// When the last one was done.
+    pub completed_at: Option<Timestamp>,
+}
+
+impl Mol {
+    /// Whether all that `step` needs is done.
+    pub fn is_ready(&self, step: &PouredStep) -> bool {
+        !self.done.contains(&step.id) && step.needs.iter().all(|need| self.done.contains(need))
+    }
+
+    /// The first step that can be done now.
+    pub fn current(&self) -> Option<&PouredStep> {
+        self.steps.iter().find(|step| self.is_ready(step))
+    }
+}
+
+/// All molecules.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mols {
+    by_id: BTreeMap<MolId, Mol>,
+}
+
+impl Mols {
+    /// The molecule called `id`.
+    pub fn get(&self, id: &MolId) -> Option<&Mol> {
+        self.by_id.get(id)
+    }
+
+    /// How many there have ever been.
+    pub fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn apply(&mut self, record: &Record) {
+        match &record.event {
+            Event::MolCreated { mol, bead, formula, steps } => {
+                self.by_id.insert(
+                    mol.clone(),
+                    Mol {
+                        id: mol.clone(),
+                        bead: bead.clone(),
+                        formula: formula.clone(),
+                        steps: steps.clone(),
+                        done: BTreeSet::new(),
+                        completed_at: None,
+                    },
+                );
+            }
+            Event::MolStepCompleted { mol, step } => {
+                if let Some(mol) = self.by_id.get_mut(mol) {
+                    mol.done.insert(step.clone());
+                }
+            }
+            Event::MolCompleted { mol } => {
+                if let Some(mol) = self.by_id.get_mut(mol) {
+                    mol.completed_at = Some(record.at);
+                }
+            }
+            _ => {}
+        }
+    }
+}
