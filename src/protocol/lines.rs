@@ -18,10 +18,10 @@
 //!   no lines, only frames. UTF-8 is looked at when a line is complete, never before.
 //! - **A string** (OSC, DCS, …) that is not ended by LF, CAN, SUB or another escape sequence at the latest
 //!   is given up: a broken one costs a line, not the session.
-//! - **What people see** is what came in, without frames and with the nonce masked ([`mask`]). An escape
+//! - **What people see** is what came in, without frames and with the nonce masked. An escape
 //!   sequence that may become a frame is held back until that is known (at most seven bytes, which show
 //!   nothing on a screen yet).
-//! - **Memory** is bounded: one line and one frame of [`LIMIT`](crate::speech::LIMIT) bytes each. Of what is
+//! - **Memory** is bounded: one line and one frame of [`LIMIT`] bytes each. Of what is
 //!   longer, the beginning is kept to tell who spoke, and the rest is dropped until it ends.
 //!
 //! Soft wrapping leaves no trace in the bytes, but what a full-screen program wraps and paints cannot be
