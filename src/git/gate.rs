@@ -1,0 +1,249 @@
+//! A gate: one shell command that says whether a tree is good.
+//!
+//! The command may be anything, so nothing about it is trusted: it gets an environment of its own, no input,
+//! a bounded log, a deadline. When it ends, by itself or not, all that it started ends: first its process
+//! group, then whatever carries its mark in the environment, wherever that has gone.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    CancelToken,
+    process::{End, Group, Limit, Outlet},
+    status, sweep,
+};
+
+/// Marks all processes of one run.
+const MARK: &str = "GASTOWN_GATE";
+/// Marks all processes of all runs in one folder: a run that outlived its runtime is found by it.
+const FOLDER_MARK: &str = "GASTOWN_GATE_DIR";
+/// What a gate gets from our environment when the caller does not set it.
+const INHERITED: &[&str] = &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG"];
+/// How much of the beginning and of the end of the output is kept.
+const KEPT: usize = 4 << 20;
+
+/// What a gate said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Exit code 0.
+    Passed,
+    Failed {
+        code: i32,
+    },
+    Signalled {
+        signal: i32,
+    },
+    TimedOut,
+    /// The caller's token was cancelled: says nothing about the tree.
+    Cancelled,
+    /// The folder, the log or the shell is missing: says nothing about the tree.
+    CannotStart {
+        error: String,
+    },
+}
+
+/// One run of a gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateRun {
+    pub verdict: Verdict,
+    pub duration: Duration,
+    /// Whether tracked or untracked files differ afterwards; ignored ones do not count. Not an error.
+    pub tree_changed: bool,
+}
+
+/// Runs `cmd` by `/bin/sh -c` in `cwd` and waits for its end, `timeout` at most.
+///
+/// The environment is `env` and, where that does not name them, PATH, HOME, USER, LOGNAME, SHELL, TMPDIR and
+/// LANG of ours. Standard output and error go to `log` as they come; of more than 8 MiB, the first and the
+/// last half of that. An earlier run in the same folder that outlived its runtime is killed first.
+pub fn run(
+    cmd: &str,
+    cwd: &Path,
+    env: &BTreeMap<String, String>,
+    timeout: Duration,
+    log: &Path,
+    cancel: Option<&CancelToken>,
+) -> GateRun {
+    let started = Instant::now();
+    let folder = cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned());
+    sweep_folder(&folder);
+    let before = status::ask(&folder).ok();
+    let verdict = try_run(cmd, &folder, env, timeout, log, cancel)
+        .unwrap_or_else(|error| Verdict::CannotStart { error });
+    let tree_changed = before.is_some_and(|before| status::ask(&folder).ok() != Some(before));
+    GateRun { verdict, duration: started.elapsed(), tree_changed }
+}
+
+/// Kills what earlier gates in `cwd` have left running. Returns how many processes were killed.
+pub fn sweep_folder(cwd: &Path) -> usize {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned());
+    sweep::kill_marked(FOLDER_MARK, folder.as_os_str().as_bytes())
+}
+
+fn try_run(
+    cmd: &str,
+    cwd: &Path,
+    env: &BTreeMap<String, String>,
+    timeout: Duration,
+    log: &Path,
+    cancel: Option<&CancelToken>,
+) -> Result<Verdict, String> {
+    if cancel.is_some_and(CancelToken::is_cancelled) {
+        return Ok(Verdict::Cancelled);
+    }
+    if !cwd.is_dir() {
+        return Err(format!("there is no folder {}", cwd.display()));
+    }
+    let mut record =
+        Record::create(log).map_err(|e| format!("cannot write the log {}: {e}", log.display()))?;
+    let failed = |e: io::Error| format!("cannot start /bin/sh: {e}");
+    let (output, end) = io::pipe().map_err(failed)?;
+    let mark = mark();
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(cmd).current_dir(cwd).env_clear();
+    for name in INHERITED {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.envs(env).env(MARK, &mark).env(FOLDER_MARK, cwd);
+    command.stdin(Stdio::null()).stdout(end.try_clone().map_err(failed)?).stderr(end);
+    let mut group = Group::start(&mut command).map_err(failed)?;
+    drop(command); // Our copies of the pipe's other end go with it.
+
+    let limit = Limit { total: timeout, silence: None };
+    let mut sink = |bytes: &[u8]| record.take(bytes);
+    let ended = group.watch(&mut [Outlet { pipe: output, sink: &mut sink }], limit, cancel);
+    group.kill_rest();
+    sweep::kill_marked(MARK, mark.as_bytes());
+    let verdict = match ended.map_err(|e| format!("cannot watch the gate: {e}"))? {
+        End::Exited(status) => match (status.code(), status.signal()) {
+            (Some(0), _) => Verdict::Passed,
+            (Some(code), _) => Verdict::Failed { code },
+            (None, signal) => Verdict::Signalled { signal: signal.unwrap_or_default() },
+        },
+        End::TimedOut => Verdict::TimedOut,
+        End::Cancelled => Verdict::Cancelled,
+    };
+    record.finish().map_err(|e| format!("cannot write the log {}: {e}", log.display()))?;
+    Ok(verdict)
+}
+
+/// Returns a value that no other run has, on this machine and since it was started.
+fn mark() -> String {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}-{}", std::process::id(), since.as_nanos(), RUNS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A log that keeps its head and its tail.
+struct Record {
+    file: fs::File,
+    head_left: usize,
+    tail: Vec<u8>,
+    dropped: u64,
+    error: Option<io::Error>,
+}
+
+impl Record {
+    fn create(path: &Path) -> io::Result<Record> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = fs::File::create(path)?;
+        Ok(Record { file, head_left: KEPT, tail: Vec::new(), dropped: 0, error: None })
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let (head, rest) = bytes.split_at(bytes.len().min(self.head_left));
+        self.head_left -= head.len();
+        if self.error.is_none()
+            && let Err(e) = self.file.write_all(head)
+        {
+            self.error = Some(e);
+        }
+        self.tail.extend_from_slice(rest);
+        if self.tail.len() > 2 * KEPT {
+            self.shorten();
+        }
+    }
+
+    fn shorten(&mut self) {
+        let over = self.tail.len().saturating_sub(KEPT);
+        self.tail.drain(..over);
+        self.dropped += over as u64;
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.shorten();
+        if let Some(e) = self.error {
+            return Err(e);
+        }
+        if self.dropped > 0 {
+            write!(self.file, "\n[... {} bytes left out ...]\n", self.dropped)?;
+        }
+        self.file.write_all(&self.tail)
+    }
+}
+
+/// Returns the last `lines` lines of a log as plain text: no control characters, no escape sequences, of
+/// repainted lines the last state, long lines cut. Empty if there is no log.
+pub fn excerpt(log: &Path, lines: usize) -> String {
+    /// Enough for some hundred lines.
+    const LOOKED_AT: u64 = 256 << 10;
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = fs::File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LOOKED_AT)))?;
+        let mut bytes = Vec::new();
+        file.take(LOOKED_AT).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let text = String::from_utf8_lossy(&read().unwrap_or_default()).into_owned();
+    let plain: Vec<String> = text.trim_end().lines().map(plain_line).collect();
+    plain[plain.len().saturating_sub(lines)..].join("\n")
+}
+
+/// Returns one line without what only a terminal understands.
+fn plain_line(line: &str) -> String {
+    const LONGEST: usize = 400;
+    let line = line.trim_end_matches('\r');
+    let line = line.rsplit('\r').next().unwrap_or(line);
+    let mut plain = String::new();
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\x1b' => match chars.next() {
+                // A control sequence ends with a letter or one of `@[\]^_`{|}~`.
+                Some('[') => while chars.next().is_some_and(|c| !('\x40'..='\x7e').contains(&c)) {},
+                // A command to the terminal ends with BEL or ESC \.
+                Some(']' | 'P' | '_' | '^' | 'X') => {
+                    while let Some(c) = chars.next() {
+                        if c == '\x07' || (c == '\x1b' && chars.next_if_eq(&'\\').is_some()) {
+                            break;
+                        }
+                    }
+                }
+                Some('(' | ')' | '#') => drop(chars.next()),
+                _ => {}
+            },
+            '\t' => plain.push_str("    "),
+            c if c.is_control() => {}
+            c => plain.push(c),
+        }
+    }
+    if plain.chars().count() > LONGEST {
+        plain = plain.chars().take(LONGEST).collect();
+        plain.push('…');
+    }
+    plain
+}

@@ -1,0 +1,339 @@
+//! Nothing is thrown away: what is only in a worktree becomes a commit, and that goes somewhere safe.
+//!
+//! The commit is made beside the worktree's own state. Files are read as they are, without filters, into the
+//! shared repository; an index in memory makes the tree; one new reference names it. Branch, index, files
+//! and an operation in progress stay as they were, so an agent may even go on working.
+//!
+//! Parents of the rescue commit carry the rest along: HEAD, what was staged but differs from the files,
+//! stashes of the branch, and the commits that a merge or rebase in progress is about.
+
+use std::{
+    fs,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use git2::{Commit, Index, IndexEntry, IndexTime, Oid, Repository, Signature};
+
+use crate::{
+    Error, Repo, Result,
+    remote::{Push, Pushed},
+    repo::open_library,
+    status::{self, Cleanliness, Listing, is_nested},
+};
+
+/// Where saved work is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// A local branch of the rig's repository; with `pushed` also one of the remote.
+    pub branch: String,
+    pub oid: Oid,
+    pub pushed: bool,
+    /// Where the bundle lies when the remote did not take the branch.
+    pub bundle: Option<PathBuf>,
+    /// Why the remote did not take it.
+    pub why: Option<String>,
+}
+
+/// Saves everything in `worktree` that is nowhere else: changed, staged, conflicted and untracked files,
+/// stashes of its branch, commits that no branch of the remote has. Ignored files are not saved.
+///
+/// The branch is `rescue/<agent>/<label>`, with a number when that name holds something else. It is pushed;
+/// if that fails, a bundle is written into `bundle_dir`. Either way it stays a branch of the rig's
+/// repository. Returns `None` when there is nothing to save. Saving the same state again gives the same
+/// branch.
+pub fn save(
+    repo: &Repo,
+    worktree: &Path,
+    agent: &str,
+    label: &str,
+    bundle_dir: &Path,
+) -> Result<Option<Saved>> {
+    let Some((branch, oid)) = commit(repo, worktree, agent, label)? else { return Ok(None) };
+    let why = match send(repo, &branch, oid) {
+        Ok(None) => return Ok(Some(Saved { branch, oid, pushed: true, bundle: None, why: None })),
+        Ok(Some(why)) => why,
+        Err(e) => e.to_string(),
+    };
+    let bundle = bundle(repo, &branch, oid, bundle_dir)?;
+    Ok(Some(Saved { branch, oid, pushed: false, bundle: Some(bundle), why: Some(why) }))
+}
+
+/// Pushes a branch that is new to the remote; returns why it was not taken.
+fn send(repo: &Repo, branch: &str, oid: Oid) -> Result<Option<String>> {
+    let push = Push { commit: Some(oid), branch, expected: None, moves_checkout: false };
+    let answer = repo.push(&push)?;
+    Ok(match (repo.remote_head(branch)?, answer) {
+        (Some(there), _) if there == oid => None,
+        (_, Pushed::Declined(why)) => Some(why),
+        (_, Pushed::Taken) => Some("the remote has something else under this name".to_owned()),
+    })
+}
+
+/// Writes `branch` into a bundle in `dir`, without what the remote has, and returns its path. To read it:
+/// `git fetch <path> <branch>` in a clone of the remote.
+pub(crate) fn bundle(repo: &Repo, branch: &str, oid: Oid, dir: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(dir).map_err(Error::io(format!("make the folder {}", dir.display())))?;
+    let dir = dir.canonicalize().map_err(Error::io(format!("find {}", dir.display())))?;
+    let short = &oid.to_string()[..12];
+    let path = dir.join(format!("{}-{short}.bundle", branch.replace('/', "-")));
+    if path.exists() {
+        return Ok(path);
+    }
+    // Under another name until it is whole: what is named a bundle is one.
+    let partial = path.with_extension("partial");
+    let write = |exclude: &[&str]| {
+        repo.git(format!("write the bundle {}", path.display()))
+            .args(["bundle", "create", "--quiet"])
+            .arg(&partial)
+            .arg(format!("refs/heads/{branch}"))
+            .args(exclude)
+            .run()
+    };
+    // Git does not write a bundle with nothing in it: then all of the branch goes in.
+    write(&["--not", "--remotes=origin"]).or_else(|_| write(&[]))?;
+    fs::rename(&partial, &path).map_err(Error::io(format!("write the bundle {}", path.display())))?;
+    Ok(path)
+}
+
+/// Makes the rescue commit and its local branch.
+fn commit(repo: &Repo, worktree: &Path, agent: &str, label: &str) -> Result<Option<(String, Oid)>> {
+    let doing = || Error::library(format!("save what is in {}", worktree.display()));
+    let listing = status::list(worktree)?;
+    let state = status::status(worktree)?;
+    let library = open_library(worktree)?;
+    let head = listing.head.map(|oid| library.find_commit(oid)).transpose().map_err(doing())?;
+    let tree = tree_of_files(&library, worktree, head.as_ref(), &listing)?;
+    let staged = tree_of_index(&library).map_err(doing())?;
+    let head_tree = head.as_ref().map(Commit::tree_id);
+
+    let name = clean_name(agent);
+    let who =
+        Signature::now(&name, &format!("{}@gastown.invalid", name.replace('/', "."))).map_err(doing())?;
+    let mut parents: Vec<Oid> = listing.head.into_iter().collect();
+    for extra in begun(&library, &state).map_err(doing())? {
+        if !parents.contains(&extra) {
+            parents.push(extra);
+        }
+    }
+    parents.extend(state.stashes.iter().map(|stash| stash.oid));
+    let differs = Some(tree) != head_tree;
+    let staged = staged.filter(|staged| *staged != tree && Some(*staged) != head_tree);
+    if !differs && staged.is_none() && parents.len() < 2 {
+        let Some(head) = listing.head else { return Ok(None) };
+        if is_at_remote(&library, head).map_err(doing())? {
+            return Ok(None);
+        }
+    }
+
+    let parents_of =
+        |oids: &[Oid]| oids.iter().map(|oid| library.find_commit(*oid)).collect::<Result<Vec<_>, _>>();
+    let write = |tree: Oid, parents: &[Oid], message: &str| {
+        let parents = parents_of(parents)?;
+        let parents: Vec<_> = parents.iter().collect();
+        library.commit(None, &who, &who, message, &library.find_tree(tree)?, &parents)
+    };
+    let key = rescue_key(tree, staged, &parents);
+    let base = format!("rescue/{name}/{}", clean_name(label));
+    for n in 1_u32.. {
+        let branch = if n == 1 { base.clone() } else { format!("{base}-{n}") };
+        if let Some(there) = repo.branch_head(&branch)? {
+            let there = library.find_commit(there).map_err(doing())?;
+            if String::from_utf8_lossy(there.message_bytes()).contains(&key) {
+                return Ok(Some((branch, there.id())));
+            }
+            continue;
+        }
+        let mut parents = parents.clone();
+        if let Some(staged) = staged {
+            let under: Vec<Oid> = listing.head.into_iter().collect();
+            parents
+                .push(write(staged, &under, &format!("rescue: what {agent} had staged\n")).map_err(doing())?);
+        }
+        let oid = write(tree, &parents, &message(agent, worktree, &state, &key)).map_err(doing())?;
+        library.reference(&format!("refs/heads/{branch}"), oid, false, "rescue").map_err(doing())?;
+        return Ok(Some((branch, oid)));
+    }
+    Ok(None)
+}
+
+fn message(agent: &str, worktree: &Path, state: &Cleanliness, key: &str) -> String {
+    let mut text = format!("rescue: what {agent} had in its worktree\n\nWorktree: {}\n", worktree.display());
+    if let Some(branch) = &state.branch {
+        text += &format!("Branch: {branch}\n");
+    }
+    if let Some(doing) = state.in_progress {
+        text += &format!("In progress: {doing:?}\n");
+    }
+    for stash in &state.stashes {
+        text += &format!("Stash: {} {}\n", stash.oid, stash.message.replace('\n', " "));
+    }
+    text + key + "\n"
+}
+
+/// A line in the message by which the same state is known again, whenever it is saved.
+fn rescue_key(tree: Oid, staged: Option<Oid>, parents: &[Oid]) -> String {
+    let staged = staged.map_or_else(|| "-".to_owned(), |oid| oid.to_string());
+    let parents: Vec<String> = parents.iter().map(Oid::to_string).collect();
+    format!("State: {tree} {staged} {}", parents.join(" "))
+}
+
+/// Returns the tree of the files as they lie in the folder.
+fn tree_of_files(
+    library: &Repository,
+    worktree: &Path,
+    head: Option<&Commit<'_>>,
+    listing: &Listing,
+) -> Result<Oid> {
+    let doing = |path: &Path| Error::library(format!("save {}", worktree.join(path).display()));
+    let mut index = Index::new().map_err(doing(Path::new("")))?;
+    if let Some(head) = head {
+        head.tree().and_then(|tree| index.read_tree(&tree)).map_err(doing(Path::new("")))?;
+    }
+    // All removals first: a folder may have taken the place of a file, or the other way round.
+    for change in &listing.changes {
+        let _ = index.remove(&change.path, 0);
+    }
+    for change in &listing.changes {
+        add(library, &mut index, worktree, &change.path, &change.path)?;
+    }
+    for path in &listing.untracked {
+        let plain = if is_nested(path) { PathBuf::from(path.components().as_path()) } else { path.clone() };
+        add(library, &mut index, worktree, &plain, &plain)?;
+    }
+    index.write_tree_to(library).map_err(doing(Path::new("")))
+}
+
+/// Adds the file at `path`, or all below it, to the index under the name `shown`.
+///
+/// A repository inside the worktree would become a mere link, and its content be lost: its files are saved
+/// one by one, its `.git` under a name that trees may hold.
+fn add(library: &Repository, index: &mut Index, root: &Path, path: &Path, shown: &Path) -> Result<()> {
+    let full = root.join(path);
+    let reading = || Error::io(format!("read {}", full.display()));
+    let found = match fs::symlink_metadata(&full) {
+        Ok(found) => found,
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        Err(e) => return Err(reading()(e)),
+    };
+    if found.is_dir() {
+        for inner in fs::read_dir(&full).map_err(reading())? {
+            let name = inner.map_err(reading())?.file_name();
+            let kept = if name == ".git" { ".git.rescued".into() } else { name.clone() };
+            add(library, index, root, &path.join(name), &shown.join(kept))?;
+        }
+        return Ok(());
+    }
+    let saving = || Error::library(format!("save {}", full.display()));
+    let (id, mode) = if found.is_symlink() {
+        let target = fs::read_link(&full).map_err(reading())?;
+        (library.blob(target.as_os_str().as_bytes()).map_err(saving())?, 0o120_000)
+    } else if found.is_file() {
+        let runs = found.permissions().mode() & 0o100 != 0;
+        (library.blob_path(&full).map_err(saving())?, if runs { 0o100_755 } else { 0o100_644 })
+    } else {
+        return Ok(()); // Sockets and pipes hold nothing.
+    };
+    index.add(&entry(shown, id, mode)).map_err(saving())
+}
+
+fn entry(path: &Path, id: Oid, mode: u32) -> IndexEntry {
+    IndexEntry {
+        ctime: IndexTime::new(0, 0),
+        mtime: IndexTime::new(0, 0),
+        dev: 0,
+        ino: 0,
+        mode,
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id,
+        flags: 0,
+        flags_extended: 0,
+        path: path.as_os_str().as_bytes().to_vec(),
+    }
+}
+
+/// Returns the tree of what is staged; of a conflicted file, our side stands for it.
+fn tree_of_index(library: &Repository) -> Result<Option<Oid>, git2::Error> {
+    /// Set by `git add -N`: the file is only announced, there is nothing staged of it.
+    const INTENT_TO_ADD: u16 = 1 << 13;
+    let index = library.index()?;
+    let mut plain = Index::new()?;
+    for mut entry in index.iter() {
+        let stage = (entry.flags >> 12) & 3;
+        if (stage == 0 || stage == 2) && entry.flags_extended & INTENT_TO_ADD == 0 {
+            entry.flags &= !(3 << 12);
+            entry.flags_extended = 0;
+            plain.add(&entry)?;
+        }
+    }
+    if plain.is_empty() { Ok(None) } else { plain.write_tree_to(library).map(Some) }
+}
+
+/// Returns the commits that an operation in progress is about and that HEAD does not lead to.
+fn begun(library: &Repository, state: &Cleanliness) -> Result<Vec<Oid>, git2::Error> {
+    const NOTES: &[&str] = &[
+        "MERGE_HEAD",
+        "CHERRY_PICK_HEAD",
+        "REVERT_HEAD",
+        "REBASE_HEAD",
+        "MERGE_AUTOSTASH",
+        "rebase-merge/orig-head",
+        "rebase-merge/stopped-sha",
+        "rebase-merge/autostash",
+        "rebase-apply/orig-head",
+        "rebase-apply/autostash",
+    ];
+    let mut found: Vec<Oid> = Vec::new();
+    let mut consider = |oid: Oid| {
+        if library.find_commit(oid).is_err() || found.contains(&oid) {
+            return Ok(());
+        }
+        let known = match state.head {
+            Some(head) => head == oid || library.graph_descendant_of(head, oid)?,
+            None => false,
+        };
+        if !known {
+            found.push(oid);
+        }
+        Ok::<(), git2::Error>(())
+    };
+    for note in NOTES {
+        let text = fs::read_to_string(library.path().join(note)).unwrap_or_default();
+        for line in text.lines() {
+            if let Ok(oid) = Oid::from_str(line.trim()) {
+                consider(oid)?;
+            }
+        }
+    }
+    if let Some(branch) = &state.branch
+        && let Ok(reference) = library.find_reference(&format!("refs/heads/{branch}"))
+        && let Some(oid) = reference.target()
+    {
+        consider(oid)?;
+    }
+    Ok(found)
+}
+
+/// Returns whether some branch of the remote has this commit, as of the last fetch.
+fn is_at_remote(library: &Repository, oid: Oid) -> Result<bool, git2::Error> {
+    let mut walk = library.revwalk()?;
+    walk.push(oid)?;
+    walk.hide_glob("refs/remotes/origin/*")?;
+    Ok(walk.next().is_none())
+}
+
+/// Returns `text` as something that may stand in the name of a branch.
+pub(crate) fn clean_name(text: &str) -> String {
+    let plain: String =
+        text.chars().map(|c| if c.is_alphanumeric() || "-_./".contains(c) { c } else { '-' }).collect();
+    let parts = plain.split('/').map(|part| {
+        let part = part.trim_matches('.').replace("..", "-");
+        part.strip_suffix(".lock").map(str::to_owned).unwrap_or(part)
+    });
+    let name = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    if name.is_empty() { "unnamed".to_owned() } else { name }
+}

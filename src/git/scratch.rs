@@ -1,0 +1,53 @@
+//! The runtime's own worktree, in which merge results are gated.
+//!
+//! It is nobody's place of work: what a gate leaves there is thrown away, but for ignored files. Those are
+//! build caches, and keeping them is what makes the next gate quick.
+
+use std::path::Path;
+
+use git2::Oid;
+
+use crate::{Error, Repo, Result, worktree};
+
+/// Puts the files of `commit` into the scratch worktree at `path`, on no branch; makes it when missing.
+///
+/// Untracked files that are not ignored are removed, changes are undone, ignored files stay. What stands at
+/// the path and is no worktree of this repository is moved aside, as in `worktree::ensure`.
+pub fn checkout(repo: &Repo, path: &Path, commit: Oid) -> Result<()> {
+    worktree::detached(repo, path, commit)?;
+    clean(repo, path, &["-ffdq"])?;
+    if let Err(first) = put(repo, path, commit) {
+        // A file of this commit stands where an earlier gate had an ignored folder. The caches have to go.
+        tracing::info!(path = %path.display(), "clearing ignored files for a checkout: {first}");
+        clean(repo, path, &["-ffdxq"])?;
+        put(repo, path, commit)?;
+    }
+    // Again, by the rules of the commit that is here now: it may ignore less than the one before.
+    clean(repo, path, &["-ffdq"])?;
+    let head = crate::repo::open_library(path)?.head().ok().and_then(|head| head.target());
+    if head != Some(commit) {
+        return Err(Error::Git {
+            doing: format!("check out {commit} in {}", path.display()),
+            detail: "HEAD is elsewhere afterwards".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn put(repo: &Repo, path: &Path, commit: Oid) -> Result<()> {
+    let doing = format!("check out {commit} in {}", path.display());
+    repo.git_in(path, doing)
+        .args(["checkout", "--quiet", "--force", "--detach", &commit.to_string()])
+        .run()?;
+    Ok(())
+}
+
+fn clean(repo: &Repo, path: &Path, how: &[&str]) -> Result<()> {
+    let git = || repo.git_in(path, format!("clean {}", path.display())).arg("clean").args(how);
+    if git().ask()?.success() {
+        return Ok(());
+    }
+    // Some tools leave folders that even their owner cannot change.
+    worktree::unlock_folders(path).map_err(Error::io(format!("clean {}", path.display())))?;
+    git().run().map(drop)
+}
