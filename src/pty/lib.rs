@@ -1,1 +1,53 @@
-//! Programs in terminals
+//! Programs in terminals.
+//!
+//! A [`Host`] starts a program in a pseudo-terminal of its own and gives a [`Terminal`], which owns
+//! everything that program starts: when the terminal is dropped, nothing of it is left alive. Its
+//! [`TerminalHandle`] is what everybody else holds; it is cheap to clone and never blocks.
+//!
+//! ```text
+//!  program ── master ──> pump ──> tap ──> screen ──> recording ──> viewers
+//!     ^                   |        |         |
+//!     └──── input queue <─┘        |         └ answers to the program's questions
+//!                                  └ the caller's: takes out what is not for people
+//! ```
+//!
+//! - [`host`] the contract and the real host; [`exec`] the shim every program is started through
+//! - [`terminal`] what a session holds; [`stop`] how a program is ended; [`sweep`] what it left
+//! - [`screen`] what a person would see; [`signs`] what that means; [`viewers`] people who look on
+//! - [`recording`] what happened, on disk, and the scrollback that is read back from it
+//! - `fake` (feature `fakes`) a host whose programs are played by a test
+//!
+//! This room knows bytes and processes, never commands, roles or the ledger.
+
+mod control;
+pub mod exec;
+#[cfg(feature = "fakes")]
+pub mod fake;
+pub mod host;
+mod input;
+pub mod orphans;
+mod program;
+mod pump;
+pub mod recording;
+mod redraw;
+pub mod replay;
+mod scan;
+pub mod screen;
+pub mod signs;
+mod spawner;
+pub mod stop;
+pub mod sweep;
+pub mod tap;
+pub mod terminal;
+pub mod viewers;
+
+pub use exec::exec_shim;
+pub use host::{Host, RealHost, SpawnError, SpawnSpec, Spawning, Wiring};
+pub use recording::RecordingSpec;
+pub use redraw::LEAVE;
+pub use screen::{Screen, Size, Snapshot};
+pub use spawner::spawn_lock;
+pub use stop::{StopPlan, StopReport, StopStage, stop};
+pub use tap::{Filtered, Tap};
+pub use terminal::{ExitStatus, Signal, Terminal, TerminalHandle, WriteError};
+pub use viewers::{Piece, Viewer};

@@ -1,0 +1,173 @@
+//! The scrollback: read back from a recording, through a screen that is thrown away.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use crate::recording::previous_part;
+use crate::screen::{Screen, Size};
+
+/// How much of the end of a recording is played: some ten thousand lines, in tens of milliseconds.
+const REACH: u64 = 4 * 1024 * 1024;
+
+/// The most lines that are given back.
+const LINES_LIMIT: usize = 50_000;
+
+/// Returns the last `lines` lines that were shown, the screen's included, each ended by a line feed.
+///
+/// Under a full-screen program that has the second screen, its screen follows the lines of the first.
+/// Blocks on the disk and plays up to four megabytes: use `spawn_blocking`.
+///
+/// # Errors
+/// When the recording at `path` cannot be read. Lines that are cut or strange are skipped.
+pub fn tail(path: &Path, lines: usize) -> io::Result<String> {
+    let lines = lines.min(LINES_LIMIT);
+    let current = std::fs::metadata(path)?.len();
+    let mut screen = None;
+    let earlier = previous_part(path);
+    if current < REACH && earlier.exists() {
+        play(&earlier, REACH - current, lines, &mut screen)?;
+    }
+    play(path, REACH, lines, &mut screen)?;
+
+    let Some(mut screen) = screen else { return Ok(String::new()) };
+    screen.end_update();
+    let mut shown = Vec::new();
+    if screen.alternate_screen() {
+        let front = used_rows(&mut screen);
+        screen.leave_alternate();
+        shown.extend(screen.history());
+        shown.extend(used_rows(&mut screen));
+        shown.extend(front);
+    } else {
+        shown.extend(screen.history());
+        shown.extend(used_rows(&mut screen));
+    }
+    let from = shown.len().saturating_sub(lines);
+    Ok(shown[from..].iter().flat_map(|line| [line.as_str(), "\n"]).collect())
+}
+
+fn used_rows(screen: &mut Screen) -> Vec<String> {
+    screen.text().lines().map(str::to_owned).collect()
+}
+
+/// Plays the last `reach` bytes of the file at `path`.
+fn play(path: &Path, reach: u64, history: usize, screen: &mut Option<Screen>) -> io::Result<()> {
+    let mut file = BufReader::with_capacity(64 * 1024, File::open(path)?);
+    let mut line = String::new();
+    file.read_line(&mut line)?;
+    let size = header_size(&line).unwrap_or_default();
+    match screen {
+        // The next part begins with the whole screen of the one before, which is there already: it
+        // repaints it in place and leaves the history alone.
+        Some(screen) => screen.resize(size),
+        None => *screen = Some(Screen::with_history(size, history)),
+    }
+    let length = file.get_ref().metadata()?.len();
+    if length > reach {
+        file.seek(SeekFrom::Start(length - reach))?;
+        // The first line is cut.
+        file.read_until(b'\n', &mut Vec::new())?;
+    }
+    let Some(screen) = screen else { return Ok(()) };
+    let mut rest = Vec::new();
+    file.read_to_end(&mut rest)?;
+    for line in rest.split(|byte| *byte == b'\n') {
+        match serde_json::from_slice::<(f64, String, String)>(line) {
+            Ok((_, code, data)) if code == "o" => {
+                screen.feed(data.as_bytes());
+                screen.take_answers();
+            }
+            Ok((_, code, data)) if code == "r" => {
+                if let Some(size) = parse_size(&data) {
+                    screen.resize(size);
+                }
+            }
+            // Other events, and a last line that is being written.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn header_size(line: &str) -> Option<Size> {
+    let header: serde_json::Value = serde_json::from_str(line).ok()?;
+    let number = |key| header.get(key)?.as_u64().and_then(|number| u16::try_from(number).ok());
+    Some(Size { rows: number("height")?, cols: number("width")? })
+}
+
+fn parse_size(text: &str) -> Option<Size> {
+    let (cols, rows) = text.split_once('x')?;
+    Some(Size { rows: rows.parse().ok()?, cols: cols.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::{Recorder, RecordingSpec};
+
+    /// Records `chunks` and waits until they are on disk.
+    async fn record(spec: &RecordingSpec, size: Size, chunks: &[&[u8]]) {
+        let mut recorder = Recorder::begin(spec.clone(), size).unwrap();
+        let mut screen = Screen::new(size);
+        for chunk in chunks {
+            screen.feed(chunk);
+            recorder.output(chunk, &mut screen);
+            recorder.flush().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_lines_come_back_with_those_that_left_the_screen() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = RecordingSpec::new(folder.path().join("logs/s.cast"));
+        let text: String = (0..100).map(|n| format!("line {n}\r\n")).collect();
+        record(&spec, Size { rows: 5, cols: 20 }, &[text.as_bytes()]).await;
+        assert_eq!(tail(&spec.path, 3).unwrap(), "line 97\nline 98\nline 99\n");
+        let many = tail(&spec.path, 50).unwrap();
+        assert!(many.starts_with("line 50\n"), "{many}");
+        assert_eq!(many.lines().count(), 50);
+    }
+
+    #[tokio::test]
+    async fn every_line_is_json_whatever_the_bytes_and_wherever_they_were_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = RecordingSpec::new(folder.path().join("s.cast"));
+        let arrow = "↑".as_bytes();
+        let chunks: &[&[u8]] = &[b"\"\\\x00\x1b[31m\xff\xfe", &arrow[..1], &arrow[1..], b"\xed\xa0\x80 end"];
+        record(&spec, Size { rows: 5, cols: 40 }, chunks).await;
+        let text = std::fs::read_to_string(&spec.path).unwrap();
+        let mut output = String::new();
+        for line in text.lines().skip(1) {
+            let (_, code, data): (f64, String, String) = serde_json::from_str(line).unwrap();
+            assert_eq!(code, "o");
+            output.push_str(&data);
+        }
+        assert!(output.contains('↑') && output.ends_with(" end"), "{output:?}");
+        let header: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        assert_eq!((header["version"].as_u64(), header["width"].as_u64()), (Some(2), Some(40)));
+    }
+
+    #[tokio::test]
+    async fn a_full_file_is_followed_by_one_that_plays_on_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = RecordingSpec { path: folder.path().join("s.cast"), limit: 2000 };
+        let lines: Vec<String> = (0..300).map(|n| format!("line {n}\r\n")).collect();
+        let chunks: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+        record(&spec, Size { rows: 5, cols: 20 }, &chunks).await;
+        assert!(std::fs::metadata(&spec.path).unwrap().len() < 5000);
+        assert!(std::fs::metadata(previous_part(&spec.path)).unwrap().len() < 5000);
+        let shown = tail(&spec.path, 30).unwrap();
+        let wanted: String = (270..300).map(|n| format!("line {n}\n")).collect();
+        assert_eq!(shown, wanted);
+    }
+
+    #[tokio::test]
+    async fn a_full_screen_program_is_shown_below_what_it_hides() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = RecordingSpec::new(folder.path().join("s.cast"));
+        let chunks: &[&[u8]] = &[b"before\r\n\x1b[?1049h\x1b[Hfull"];
+        record(&spec, Size { rows: 5, cols: 20 }, chunks).await;
+        assert_eq!(tail(&spec.path, 10).unwrap(), "before\nfull\n");
+    }
+}
