@@ -1,1 +1,3 @@
 //! Who lives in a town: each role in one place
+
+pub mod living_tree;
