@@ -202,12 +202,8 @@ fn set_modes(out: &mut String, term: &Term<Ear>, title: &str, watched: Watched) 
     let mut top = 0;
     let mut bottom = rows;
     if let Some((first, last)) = watched.margins {
-        let last = if last == 0 { rows } else { i32::from(last).min(rows) };
-        let first = i32::from(first);
-        if first < last {
-            let _ = write!(out, "\x1b[{first};{last}r");
-            (top, bottom) = (first - 1, last);
-        }
+        let _ = write!(out, "\x1b[{first};{last}r");
+        (top, bottom) = (i32::from(first).min(rows) - 1, i32::from(last).min(rows));
     }
     let point = grid.cursor.point;
     let mut row = point.line.0;

@@ -25,7 +25,8 @@ const STRING_LIMIT: usize = 64 * 1024;
 /// What the model of the screen does not tell and a redraw needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Watched {
-    /// First and last row of the scrolling region, from 1, if it was ever set.
+    /// First and last row of the scrolling region as the program gave them, from 1; the last may be
+    /// below the screen. `None` if it never set any.
     pub(crate) margins: Option<(u16, u16)>,
     /// Whether the second character set is shifted in.
     pub(crate) shifted: bool,
@@ -52,17 +53,26 @@ pub(crate) struct Scanner {
     /// The string may end with the next byte.
     string_escape: bool,
     pub(crate) watched: Watched,
+    /// How many rows the screen has, for the meaning of a missing last row.
+    rows: u16,
 }
 
 impl Scanner {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(rows: u16) -> Self {
         Self {
             state: State::Ground,
             held: Vec::new(),
             overlong: false,
             string_escape: false,
             watched: Watched::default(),
+            rows,
         }
+    }
+
+    /// Says that the screen has another number of rows, which resets the margins.
+    pub(crate) fn resize(&mut self, rows: u16) {
+        self.rows = rows;
+        self.watched.margins = None;
     }
 
     /// Takes `bytes` and appends the pieces that are whole now: all to `screen`, and those that
@@ -232,7 +242,12 @@ impl Scanner {
         if !self.overlong {
             let csi = Csi::of(&self.held);
             if csi.final_byte == b'r' && csi.prefix == 0 && csi.intermediate == 0 {
-                self.watched.margins = Some(csi.two_numbers());
+                let (first, last) = csi.two_numbers();
+                let last = if last == 0 { self.rows } else { last };
+                // Others are ignored by terminals.
+                if first < last {
+                    self.watched.margins = Some((first, last));
+                }
             }
             // DECCOLM resets the margins.
             if csi.prefix == b'?' && matches!(csi.final_byte, b'h' | b'l') && csi.has(3) {
@@ -349,7 +364,7 @@ mod tests {
     use super::*;
 
     fn scan(chunks: &[&[u8]]) -> (Vec<u8>, Vec<u8>) {
-        let mut scanner = Scanner::new();
+        let mut scanner = Scanner::new(24);
         let (mut screen, mut people) = (Vec::new(), Vec::new());
         for chunk in chunks {
             scanner.feed(chunk, &mut screen, &mut people);
@@ -422,7 +437,7 @@ mod tests {
         assert_eq!(people("a\x1bPno end\x1b[31mb"), "a\x1b[31mb");
         assert_eq!(people("a\x1b[3\u{e9}b"), "a\u{e9}b");
         let endless = format!("\x1b]2;{}", "x".repeat(STRING_LIMIT * 3));
-        let mut scanner = Scanner::new();
+        let mut scanner = Scanner::new(24);
         let (mut screen, mut seen) = (Vec::new(), Vec::new());
         scanner.feed(endless.as_bytes(), &mut screen, &mut seen);
         assert!(scanner.held.len() <= STRING_LIMIT);
@@ -455,7 +470,7 @@ mod tests {
 
     #[test]
     fn margins_and_shifts_are_remembered() {
-        let mut scanner = Scanner::new();
+        let mut scanner = Scanner::new(24);
         scanner.feed(b"\x1b[3;9r\x0e", &mut Vec::new(), &mut Vec::new());
         assert_eq!(scanner.watched, Watched { margins: Some((3, 9)), shifted: true });
         scanner.feed(b"\x1bc", &mut Vec::new(), &mut Vec::new());

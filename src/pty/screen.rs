@@ -189,7 +189,7 @@ impl Screen {
         Self {
             term: new_term(size, history, &ear),
             parser: Processor::new(),
-            scanner: Scanner::new(),
+            scanner: Scanner::new(size.rows),
             ear,
             size,
             history,
@@ -233,7 +233,7 @@ impl Screen {
         self.end_update();
         self.size = size;
         self.ear.heard().size = size;
-        self.scanner.watched.margins = None;
+        self.scanner.resize(size.rows);
         self.guarded(|screen| screen.term.resize(size));
     }
 
@@ -328,7 +328,7 @@ impl Screen {
             tracing::error!(times = self.rebuilt, "the model of a screen broke and starts empty");
             self.term = new_term(self.size, self.history, &self.ear);
             self.parser = Processor::new();
-            self.scanner = Scanner::new();
+            self.scanner = Scanner::new(self.size.rows);
         }
     }
 
