@@ -11,8 +11,8 @@
 //!                                  └ the caller's: takes out what is not for people
 //! ```
 //!
-//! - [`host`] the contract and the real host; [`exec`] the shim every program is started through
-//! - [`terminal`] what a session holds; [`stop`] how a program is ended; [`sweep`] what it left
+//! - [`mod@host`] the contract and the real host; [`mod@exec`] the shim every program is started through
+//! - [`terminal`] what a session holds; [`mod@stop`] how a program is ended; [`sweep`] what it left
 //! - [`screen`] what a person would see; [`signs`] what that means; [`viewers`] people who look on
 //! - [`recording`] what happened, on disk, and the scrollback that is read back from it
 //! - `fake` (feature `fakes`) a host whose programs are played by a test

@@ -18,7 +18,7 @@ use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::{Column, Line, Point};
 use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::term::{Config, Osc52, Term, TermMode};
-use alacritty_terminal::vte::ansi::{Processor, Rgb};
+use alacritty_terminal::vte::ansi::{NamedColor, Processor, Rgb};
 
 use crate::redraw;
 use crate::scan::Scanner;
@@ -157,7 +157,7 @@ fn color(index: usize) -> Rgb {
             (grey, grey, grey)
         }
         // The background; all else is a kind of foreground.
-        background if background == 257 => (0, 0, 0),
+        _ if index == NamedColor::Background as usize => (0, 0, 0),
         _ => (229, 229, 229),
     };
     Rgb { r, g, b }

@@ -296,7 +296,7 @@ impl TerminalHandle {
     }
 
     /// Kills whatever carries this session's marker, and says how many that were. Reads `/proc`, a
-    /// few milliseconds: use [`crate::stop`] or `spawn_blocking` on the way of many.
+    /// few milliseconds: use [`crate::stop()`] or `spawn_blocking` on the way of many.
     pub fn sweep(&self) -> usize {
         self.shared.sweep()
     }
@@ -324,7 +324,7 @@ impl fmt::Debug for TerminalHandle {
 /// Owns a program: dropping it kills the program's group at once and sweeps up what else it started.
 ///
 /// The sweep reads `/proc` in the dropping thread, a few milliseconds, so that nothing survives
-/// even when the process exits right afterwards. After [`crate::stop`] there is nothing left to do.
+/// even when the process exits right afterwards. After [`crate::stop()`] there is nothing left to do.
 #[derive(Debug)]
 pub struct Terminal {
     handle: TerminalHandle,
