@@ -1,1 +1,27 @@
-//! What can be decided from the ledger alone
+//! What can be decided from the ledger alone.
+//!
+//! `Command` x board -> events, or a refusal. Everything here is a pure function of what it is given:
+//! no clock, no file but a formula's, no actor. With a runtime up, the scribe calls it inside its one
+//! write step, so that "is the hook free?" and "hang it" cannot be parted; without one, the daemon's
+//! offline carrier does the same under the lock.
+//!
+//! - [`decide`]: commands of people and agents, one arm each.
+//! - [`hooks`], [`merges`], [`agents`], [`letters`]: what the roles record.
+//! - [`answers`]: questions about the town, to data.
+//! - [`bell`]: whom an event concerns.
+
+pub mod agents;
+pub mod answers;
+pub mod beads;
+pub mod bell;
+pub mod book;
+pub mod convoys;
+pub mod decide;
+pub mod draft;
+pub mod hooks;
+pub mod idle;
+pub mod letters;
+pub mod merges;
+pub mod mols;
+pub mod names;
+pub mod story;

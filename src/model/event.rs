@@ -205,6 +205,17 @@ pub enum Event {
         context: Option<String>,
     },
 
+    /// An agent is to have no session until it is let go again, or is let go.
+    #[serde(rename = "agent.held")]
+    AgentHeld {
+        /// Who.
+        agent: Address,
+        /// Held, or let go. Letting go forgives earlier failures.
+        held: bool,
+        /// Why.
+        reason: String,
+    },
+
     /// A bead was hung on a hook.
     #[serde(rename = "hook.set")]
     HookSet {
@@ -514,6 +525,7 @@ impl Event {
             Event::AgentState { .. } => "agent.state",
             Event::AgentStopped { .. } => "agent.stopped",
             Event::AgentVerdict { .. } => "agent.verdict",
+            Event::AgentHeld { .. } => "agent.held",
             Event::HookSet { .. } => "hook.set",
             Event::HookChecked { .. } => "hook.checked",
             Event::HookCleared { .. } => "hook.cleared",

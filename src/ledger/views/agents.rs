@@ -62,6 +62,9 @@ pub struct Agent {
     pub verdict: Option<Verdict>,
     /// Its worktree, while there is one.
     pub sandbox: Option<Sandbox>,
+    /// Whether it is to have no session until it is let go.
+    #[serde(default)]
+    pub held: bool,
     /// Beads of its own that landed.
     pub landed: u32,
 }
@@ -127,6 +130,12 @@ impl Agents {
                 if verdict.is_failure() {
                     agent.failures += 1;
                     agent.failed_at = Some(at);
+                }
+            }),
+            Event::AgentHeld { agent, held, .. } => self.change(agent, |agent| {
+                agent.held = *held;
+                if !held {
+                    agent.forgive();
                 }
             }),
             Event::HookSet { agent, .. } => self.change(agent, Agent::forgive),

@@ -1,0 +1,237 @@
+//! Questions about the town that the ledger alone can answer, to data.
+
+use std::collections::BTreeMap;
+
+use ledger::views::Board;
+use model::answer::{AgentRow, Answer, MailGauge, MergeRow, RigRow, StatusReport, TownRow};
+use model::bead::Bead;
+use model::command::{BeadFilter, Command, EventFilter, Origin};
+use model::event::Record;
+use model::ids::RigName;
+use model::refusal::Refusal;
+use model::role::Address;
+use model::time::Timestamp;
+
+use crate::book::Book;
+use crate::{beads, convoys, hooks, idle, letters, merges, mols, names};
+
+/// Answers a question that the views alone can answer; `None` for those that need more: the log
+/// (events, why), the configuration (prime, rigs, status).
+///
+/// # Errors
+/// The refusal of the question.
+pub fn answer(
+    board: &Board,
+    book: &dyn Book,
+    origin: &Origin,
+    command: &Command,
+) -> Option<Result<Answer, Refusal>> {
+    use Command as C;
+    Some(match command {
+        C::BeadShow(ids) => show(board, ids),
+        C::BeadList(filter) => beads::select(board, filter).map(|found| Answer::Beads(owned(found))),
+        C::BeadReady(filter) => ready(board, filter),
+        C::BeadExport(filter) => {
+            let filter = BeadFilter { all: true, ..filter.clone() };
+            beads::select(board, &filter).map(|found| {
+                let mut beads = owned(found);
+                beads.sort_by(|a, b| a.id.cmp(&b.id));
+                Answer::Jsonl(ledger::jsonl::export(&beads))
+            })
+        }
+        C::Hook { agent } => names::or_self(board, origin, agent.as_deref())
+            .map(|agent| Answer::Hook(hooks::row(board, &agent))),
+        C::ConvoyList { all } => Ok(Answer::Convoys(
+            board
+                .convoys
+                .iter()
+                .filter(|convoy| *all || convoy.closed_at.is_none())
+                .map(|convoy| convoys::row(board, convoy))
+                .collect(),
+        )),
+        C::ConvoyShow(id) => convoys::show(board, id),
+        C::MolShow { agent } => names::or_self(board, origin, agent.as_deref())
+            .map(|agent| Answer::Mol(mols::on_hook(board, &agent).map(mols::row))),
+        C::FormulaList { rig } => Ok(Answer::Formulas(book.list(rig.as_ref()))),
+        C::FormulaShow { name, rig } => book.show(rig.as_ref(), name).map(Answer::Formula),
+        C::MergeList { rig, all } => merge_list(board, rig.as_ref(), *all),
+        C::MergeShow(id) => merges::find(board, id).map(|merge| {
+            let row = merge_rows(board).into_iter().find(|row| row.id == merge.id);
+            Answer::Merge(Box::new(row.unwrap_or_else(|| MergeRow::new(merge, None))))
+        }),
+        C::MailInbox { agent, unread } => names::or_self(board, origin, agent.as_deref()).map(|agent| {
+            let rows = if *unread {
+                board.mail.unacked(&agent).map(letters::row).collect()
+            } else {
+                board.mail.inbox(&agent).map(letters::row).collect()
+            };
+            Answer::Letters(rows)
+        }),
+        C::MailRead(id) => {
+            letters::find(board, origin, id).map(|post| Answer::Letter(Box::new(letters::row(post))))
+        }
+        C::MailThread(id) => letters::find(board, origin, id).map(|post| {
+            let thread = &post.letter.thread;
+            let mut rows: Vec<_> =
+                board.mail.iter().filter(|other| other.letter.thread == *thread).map(letters::row).collect();
+            rows.sort_by_key(|row| row.seq);
+            Answer::Letters(rows)
+        }),
+        C::MailSearch { text } => {
+            let (words, me) = (text.to_lowercase(), origin.actor());
+            let mut rows: Vec<_> = board
+                .mail
+                .iter()
+                .filter(|post| origin.is_operator() || post.letter.to == me || post.letter.from == me)
+                .filter(|post| {
+                    let kind = &post.letter.kind;
+                    format!("{}\n{}", kind.subject(), kind.body()).to_lowercase().contains(&words)
+                })
+                .map(letters::row)
+                .collect();
+            rows.sort_by_key(|row| row.seq);
+            Ok(Answer::Letters(rows))
+        }
+        C::AgentList { rig } => agent_list(board, rig.as_ref()),
+        _ => return None,
+    })
+}
+
+fn owned(beads: Vec<&Bead>) -> Vec<Bead> {
+    beads.into_iter().cloned().collect()
+}
+
+fn show(board: &Board, ids: &[model::ids::BeadId]) -> Result<Answer, Refusal> {
+    let found: Result<Vec<&Bead>, Refusal> = ids.iter().map(|id| beads::find(board, id)).collect();
+    let mut found = owned(found?);
+    Ok(match found.len() {
+        1 => Answer::Bead(Box::new(found.remove(0))),
+        _ => Answer::Beads(found),
+    })
+}
+
+fn ready(board: &Board, filter: &BeadFilter) -> Result<Answer, Refusal> {
+    let unlimited = BeadFilter { limit: None, ..filter.clone() };
+    let mut found = beads::select(board, &unlimited)?;
+    found.retain(|bead| board.beads.is_ready(bead) && board.hooks.waiting(&bead.id).is_none());
+    found.truncate(filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX));
+    Ok(Answer::Beads(owned(found)))
+}
+
+/// All merge requests, those that wait first and numbered.
+pub fn merge_rows(board: &Board) -> Vec<MergeRow> {
+    let mut rows = Vec::new();
+    for rig in board.rigs.iter() {
+        let queue = board.merges.queue(&rig.name);
+        rows.extend(queue.iter().enumerate().map(|(place, merge)| MergeRow::new(merge, Some(place + 1))));
+    }
+    let mut over: Vec<_> = board.merges.iter().filter(|merge| !merge.state.is_open()).collect();
+    over.sort_by_key(|merge| merge.queued_at);
+    rows.extend(over.into_iter().map(|merge| MergeRow::new(merge, None)));
+    rows
+}
+
+fn merge_list(board: &Board, rig: Option<&RigName>, all: bool) -> Result<Answer, Refusal> {
+    if let Some(rig) = rig.filter(|rig| board.rigs.get(rig).is_none()) {
+        return Err(names::no_rig(board, rig.as_str()));
+    }
+    let mut rows = merge_rows(board);
+    rows.retain(|row| {
+        (all || row.position.is_some() || row.state == "rejected") && rig.is_none_or(|rig| row.rig == *rig)
+    });
+    Ok(Answer::Merges(rows))
+}
+
+/// Everybody's row, as far as the ledger knows it.
+pub fn agent_rows(board: &Board) -> Vec<AgentRow> {
+    names::everybody(board)
+        .into_iter()
+        .filter(|address| *address != Address::Overseer)
+        .map(|address| {
+            let view = board.agents.get(&address);
+            let session = view.and_then(|agent| agent.session.as_ref());
+            AgentRow {
+                role: address.role(),
+                rig: address.rig().cloned(),
+                state: board.agents.state(&address),
+                note: view.and_then(|agent| agent.note.clone()),
+                pid: session.and_then(|open| open.pid),
+                session: session.map(|open| open.id.clone()),
+                hook: board.hooks.of(&address).map(|hook| hook.bead.clone()),
+                restarts: view.map_or(0, |agent| agent.failures),
+                last_activity: view.map(|agent| agent.since),
+                preset: session.map(|open| open.preset.clone()),
+                sessions: view.map_or(0, |agent| agent.sessions),
+                address,
+            }
+        })
+        .collect()
+}
+
+fn agent_list(board: &Board, rig: Option<&RigName>) -> Result<Answer, Refusal> {
+    if let Some(rig) = rig.filter(|rig| board.rigs.get(rig).is_none()) {
+        return Err(names::no_rig(board, rig.as_str()));
+    }
+    let mut rows = agent_rows(board);
+    rows.retain(|row| rig.is_none_or(|rig| row.rig.as_ref() == Some(rig)));
+    Ok(Answer::Agents(rows))
+}
+
+/// How everything is: the ledger's part, filled into what the caller knows of the town and its rigs.
+pub fn status(board: &Board, town: TownRow, mut rigs: Vec<RigRow>, now: Timestamp) -> StatusReport {
+    for rig in &mut rigs {
+        let of_rig = |bead: &&Bead| bead.rig.as_ref() == Some(&rig.name);
+        rig.open = board
+            .beads
+            .iter()
+            .filter(of_rig)
+            .filter(|bead| bead.status != model::bead::Status::Closed)
+            .count();
+        rig.waiting = board.hooks.all_waiting().filter(|waiting| waiting.rig == rig.name).count();
+    }
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for bead in board.beads.iter() {
+        *counts.entry(bead.status.to_string()).or_default() += 1;
+    }
+    let mut queue = merge_rows(board);
+    queue.retain(|row| row.position.is_some());
+    StatusReport {
+        town,
+        agents: agent_rows(board),
+        rigs,
+        queue,
+        mail: gauge(board, now),
+        attention: idle::Left::of(board).attention,
+        beads: counts,
+    }
+}
+
+fn gauge(board: &Board, now: Timestamp) -> MailGauge {
+    MailGauge {
+        unacked: board.mail.all_unacked().count(),
+        oldest_s: board
+            .mail
+            .all_unacked()
+            .map(|post| now.since(post.letter.sent_at).as_secs())
+            .max()
+            .unwrap_or_default(),
+        dead: board.mail.dead().count(),
+    }
+}
+
+/// Whether a record is one of those that a filter means.
+pub fn fits(record: &Record, filter: &EventFilter) -> bool {
+    let kind = record.event.kind();
+    record.seq > filter.after
+        && filter.since.is_none_or(|since| record.at >= since)
+        && filter.actor.as_ref().is_none_or(|actor| {
+            let is = record.actor.to_string();
+            is == *actor || is.trim_end_matches('/') == actor.trim_end_matches('/')
+        })
+        && filter.kind.as_ref().is_none_or(|wanted| {
+            kind == wanted
+                || (wanted.ends_with('.') && kind.starts_with(wanted.as_str()))
+                || kind.split_once('.').is_some_and(|(family, _)| family == wanted)
+        })
+        && filter.bead.as_ref().is_none_or(|bead| record.is_about(bead))
+}

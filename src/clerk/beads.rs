@@ -1,0 +1,399 @@
+//! Beads: made, changed, closed, tied to each other.
+
+use std::collections::BTreeSet;
+
+use ledger::views::Board;
+use model::answer::Answer;
+use model::bead::{Bead, Comment, DepType, Dependency, IssueType, Move, Patch, Status};
+use model::command::{BeadFilter, NewBead, Origin};
+use model::event::Event;
+use model::ids::{BeadId, Prefix};
+use model::refusal::Refusal;
+
+use crate::convoys;
+use crate::draft::Draft;
+use crate::names;
+
+/// The longest text of one field, in bytes.
+const MAX_TEXT: usize = 1024 * 1024;
+
+/// The bead called `id`.
+///
+/// # Errors
+/// `no_such_bead`, with near matches.
+pub fn find<'a>(board: &'a Board, id: &BeadId) -> Result<&'a Bead, Refusal> {
+    board
+        .beads
+        .get(id)
+        .ok_or_else(|| Refusal::no_such("bead", id.as_str(), board.beads.iter().map(|bead| bead.id.as_str())))
+}
+
+/// Makes a bead.
+pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<Answer, Refusal> {
+    let title = new.title.trim();
+    if title.is_empty() {
+        return Err(Refusal::usage("a bead needs a title").hint("give it with --title"));
+    }
+    if title.lines().count() > 1 || title.len() > 500 {
+        return Err(Refusal::usage("a title is one line of at most 500 characters")
+            .hint("put the rest into --description"));
+    }
+    if new.description.len() > MAX_TEXT || new.acceptance_criteria.len() > MAX_TEXT {
+        return Err(Refusal::usage("a text of a bead is at most 1 MiB"));
+    }
+    let board = draft.board;
+    // An agent's beads are its rig's, unless it says otherwise.
+    let asked = new.rig.clone().or_else(|| {
+        let parent = new.parent.as_ref().and_then(|parent| board.beads.get(parent));
+        parent.map_or_else(|| origin.actor().rig().cloned(), |parent| parent.rig.clone())
+    });
+    let rig = match &asked {
+        Some(name) => Some(board.rigs.get(name).ok_or_else(|| names::no_rig(board, name.as_str()))?),
+        None => None,
+    };
+    let id = match &new.parent {
+        Some(parent) => {
+            find(board, parent)?;
+            draft.child_id(parent)
+        }
+        None => draft.bead_id(rig.map_or(&Prefix::town(), |rig| &rig.prefix).as_str(), title),
+    };
+    let arrow = |kind: DepType, on: &BeadId| Dependency {
+        issue_id: id.clone(),
+        depends_on_id: on.clone(),
+        kind,
+        created_at: draft.now,
+        created_by: draft.actor().to_string(),
+    };
+    let mut dependencies = Vec::new();
+    for (kind, on) in &new.deps {
+        find(board, on)?;
+        dependencies.push(arrow(*kind, on));
+    }
+    if let Some(parent) = &new.parent
+        && !dependencies.iter().any(|dep| dep.kind == DepType::ParentChild)
+    {
+        dependencies.push(arrow(DepType::ParentChild, parent));
+    }
+    let labels: BTreeSet<String> = new.labels.iter().map(|label| label.trim().to_owned()).collect();
+    let bead = Bead {
+        id,
+        title: title.to_owned(),
+        description: new.description.clone(),
+        acceptance_criteria: new.acceptance_criteria.clone(),
+        status: Status::Open,
+        priority: new.priority,
+        issue_type: new.issue_type,
+        assignee: new.assignee.clone().filter(|assignee| !assignee.is_empty()),
+        rig: rig.map(|rig| rig.name.clone()),
+        created_at: draft.now,
+        updated_at: draft.now,
+        created_by: draft.actor().to_string(),
+        closed_at: None,
+        close_reason: None,
+        dependencies,
+        labels: labels.into_iter().filter(|label| !label.is_empty()).collect(),
+        comments: Vec::new(),
+        extra: Default::default(),
+    };
+    draft.push(Event::BeadCreated { bead: Box::new(bead.clone()) });
+    Ok(Answer::Bead(Box::new(bead)))
+}
+
+/// Changes beads by hand.
+pub fn update(
+    draft: &mut Draft<'_>,
+    ids: &[BeadId],
+    patch: &Patch,
+    status: Option<Status>,
+    claim: bool,
+) -> Result<Answer, Refusal> {
+    if patch.is_empty() && status.is_none() && !claim {
+        return Err(Refusal::usage("nothing to change").hint("see `gastown bead update --help`"));
+    }
+    for id in ids {
+        let bead = find(draft.board, id)?;
+        let mut patch = patch.clone();
+        if patch.title.as_ref().is_some_and(|title| title.trim().is_empty()) {
+            return Err(Refusal::usage("a bead needs a title"));
+        }
+        if claim {
+            let me = draft.actor().to_string();
+            match &bead.assignee {
+                Some(other) if *other != me => {
+                    return Err(Refusal::forbidden("claimed", format!("{id} is claimed by {other}")));
+                }
+                _ => patch.assignee = Some(me),
+            }
+        }
+        if !patch.is_empty() {
+            draft.push(Event::BeadUpdated { bead: id.clone(), patch });
+        }
+        let status = status.or((claim && bead.status == Status::Open).then_some(Status::InProgress));
+        match status {
+            Some(to) if to == bead.status => {}
+            Some(Status::Closed) => close_one(draft, id, None)?,
+            Some(Status::Open) if bead.status == Status::Closed => reopen_one(draft, id, None)?,
+            Some(to) => set_status(draft, id, to)?,
+            None => {}
+        }
+    }
+    Ok(Answer::Touched(ids.to_vec()))
+}
+
+fn set_status(draft: &mut Draft<'_>, id: &BeadId, to: Status) -> Result<(), Refusal> {
+    let bead = find(draft.board, id)?;
+    if !bead.status.may_become(to, Move::Edit) {
+        let hint = match (bead.status, to) {
+            (_, Status::Hooked) => format!("hang it on a hook with `gastown sling {id} RIG`"),
+            (Status::Hooked, _) => format!("take it off its hook first with `gastown unsling {id}`"),
+            (Status::Closed, _) => format!("open it again first with `gastown bead reopen {id}`"),
+            _ => "see docs/glossary.md for the statuses".to_owned(),
+        };
+        return Err(Refusal::forbidden(
+            "illegal_transition",
+            format!("{id} is {} and cannot become {to} by hand", bead.status),
+        )
+        .hint(hint));
+    }
+    draft.push(Event::BeadStatusChanged {
+        bead: id.clone(),
+        from: bead.status,
+        to,
+        by: Move::Edit,
+        reason: None,
+    });
+    Ok(())
+}
+
+/// Closes beads.
+pub fn close(draft: &mut Draft<'_>, ids: &[BeadId], reason: Option<&str>) -> Result<Answer, Refusal> {
+    for id in ids {
+        close_one(draft, id, reason)?;
+    }
+    Ok(Answer::Touched(ids.to_vec()))
+}
+
+fn close_one(draft: &mut Draft<'_>, id: &BeadId, reason: Option<&str>) -> Result<(), Refusal> {
+    let board = draft.board;
+    let bead = find(board, id)?;
+    if bead.status == Status::Closed {
+        return Err(Refusal::failed("already_closed", format!("{id} is closed already"))
+            .hint(format!("it was closed because: {}", bead.close_reason.as_deref().unwrap_or("closed"))));
+    }
+    // Work on a branch is closed by landing and by nothing else.
+    if let Some(holder) = board.hooks.holder(id) {
+        return Err(Refusal::forbidden(
+            "closed_by_landing",
+            format!("{id} hangs on the hook of {holder}; it is closed when its branch has landed"),
+        )
+        .hint(format!(
+            "the worker says `gt done`; to give the work up, `gastown unsling {id} --force` first"
+        )));
+    }
+    if let Some(merge) = board.merges.of_bead(id).filter(|merge| merge.state.is_open()) {
+        return Err(Refusal::forbidden(
+            "closed_by_landing",
+            format!("the branch of {id} is in the merge queue as {}", merge.id),
+        )
+        .hint("it is closed when that has landed"));
+    }
+    let open: Vec<String> = board
+        .beads
+        .children(id)
+        .filter(|child| child.status != Status::Closed)
+        .map(|child| child.id.to_string())
+        .collect();
+    if bead.issue_type == IssueType::Epic && !open.is_empty() {
+        return Err(Refusal::forbidden(
+            "open_children",
+            format!("epic {id} has parts that are not closed: {}", open.join(", ")),
+        ));
+    }
+    shut(draft, id, reason.unwrap_or("closed"));
+    Ok(())
+}
+
+/// Records that a bead is closed, and what follows from it. The rules have been looked at.
+pub(crate) fn shut(draft: &mut Draft<'_>, id: &BeadId, reason: &str) {
+    let from = draft.board.beads.get(id).map_or(Status::Open, |bead| bead.status);
+    draft.push(Event::BeadClosed { bead: id.clone(), from, reason: reason.to_owned() });
+    convoys::arrived(draft, id);
+}
+
+/// Opens closed beads again.
+pub fn reopen(draft: &mut Draft<'_>, ids: &[BeadId], reason: Option<&str>) -> Result<Answer, Refusal> {
+    for id in ids {
+        reopen_one(draft, id, reason)?;
+    }
+    Ok(Answer::Touched(ids.to_vec()))
+}
+
+fn reopen_one(draft: &mut Draft<'_>, id: &BeadId, reason: Option<&str>) -> Result<(), Refusal> {
+    let bead = find(draft.board, id)?;
+    if !bead.status.may_become(Status::Open, Move::Reopen) {
+        return Err(Refusal::failed("not_closed", format!("{id} is {}, not closed", bead.status)));
+    }
+    draft.push(Event::BeadStatusChanged {
+        bead: id.clone(),
+        from: bead.status,
+        to: Status::Open,
+        by: Move::Reopen,
+        reason: reason.map(str::to_owned),
+    });
+    Ok(())
+}
+
+/// Makes one bead depend on another.
+pub fn depend(draft: &mut Draft<'_>, bead: &BeadId, on: &BeadId, kind: DepType) -> Result<Answer, Refusal> {
+    let board = draft.board;
+    let from = find(board, bead)?;
+    find(board, on)?;
+    if bead == on {
+        return Err(Refusal::forbidden("cycle", format!("{bead} cannot depend on itself")));
+    }
+    if let Some(same) = from.dependencies.iter().find(|dep| dep.depends_on_id == *on) {
+        if same.kind == kind {
+            return Ok(Answer::Touched(vec![bead.clone()]));
+        }
+        draft.push(Event::DepRemoved { bead: bead.clone(), on: on.clone() });
+    }
+    if matches!(kind, DepType::Blocks | DepType::ParentChild)
+        && let Some(path) = way(board, on, bead)
+    {
+        let path: Vec<&str> = path.iter().map(BeadId::as_str).collect();
+        return Err(Refusal::forbidden(
+            "cycle",
+            format!("{bead} cannot depend on {on}: {} already", path.join(" depends on ")),
+        )
+        .hint("take one of these arrows away with `gastown bead dep remove`"));
+    }
+    draft.push(Event::DepAdded {
+        dep: Dependency {
+            issue_id: bead.clone(),
+            depends_on_id: on.clone(),
+            kind,
+            created_at: draft.now,
+            created_by: draft.actor().to_string(),
+        },
+    });
+    Ok(Answer::Touched(vec![bead.clone()]))
+}
+
+/// The way from `from` to `to` along arrows that hold work up, if there is one.
+fn way(board: &Board, from: &BeadId, to: &BeadId) -> Option<Vec<BeadId>> {
+    let mut came_from = std::collections::BTreeMap::new();
+    let mut todo = vec![from.clone()];
+    let mut seen = BTreeSet::from([from.clone()]);
+    while let Some(id) = todo.pop() {
+        if id == *to {
+            let mut path = vec![id.clone()];
+            let mut at = &id;
+            while let Some(before) = came_from.get(at) {
+                path.push(BeadId::clone(before));
+                at = before;
+            }
+            path.reverse();
+            return Some(path);
+        }
+        for dep in board.beads.get(&id).into_iter().flat_map(|bead| &bead.dependencies) {
+            if matches!(dep.kind, DepType::Blocks | DepType::ParentChild)
+                && seen.insert(dep.depends_on_id.clone())
+            {
+                came_from.insert(dep.depends_on_id.clone(), id.clone());
+                todo.push(dep.depends_on_id.clone());
+            }
+        }
+    }
+    None
+}
+
+/// Takes an arrow away.
+pub fn undepend(draft: &mut Draft<'_>, bead: &BeadId, on: &BeadId) -> Result<Answer, Refusal> {
+    let from = find(draft.board, bead)?;
+    if !from.dependencies.iter().any(|dep| dep.depends_on_id == *on) {
+        return Err(Refusal::no_such(
+            "dependency",
+            on.as_str(),
+            from.dependencies.iter().map(|dep| dep.depends_on_id.as_str()),
+        ));
+    }
+    draft.push(Event::DepRemoved { bead: bead.clone(), on: on.clone() });
+    Ok(Answer::Touched(vec![bead.clone()]))
+}
+
+/// Adds a remark.
+pub fn comment(draft: &mut Draft<'_>, bead: &BeadId, text: &str) -> Result<Answer, Refusal> {
+    let on = find(draft.board, bead)?;
+    if text.trim().is_empty() || text.len() > MAX_TEXT {
+        return Err(Refusal::usage("a comment is a text of at most 1 MiB"));
+    }
+    let comment = Comment {
+        id: on.comments.len() as u64 + 1,
+        author: draft.actor().to_string(),
+        text: text.to_owned(),
+        created_at: draft.now,
+    };
+    draft.push(Event::BeadCommented { bead: bead.clone(), comment });
+    Ok(Answer::Touched(vec![bead.clone()]))
+}
+
+/// Takes beads in from elsewhere, as they are. One that exists already is left alone.
+pub fn import(draft: &mut Draft<'_>, beads: Vec<Bead>) -> Answer {
+    let mut taken = Vec::new();
+    for mut bead in beads {
+        if draft.board.beads.get(&bead.id).is_some() || taken.contains(&bead.id) {
+            continue;
+        }
+        // A hook is of this town alone; whoever held it elsewhere does not hold it here.
+        if bead.status == Status::Hooked {
+            bead.status = Status::Open;
+        }
+        if bead.rig.is_none() {
+            bead.rig = draft.board.rigs.by_prefix(bead.id.prefix()).map(|rig| rig.name.clone());
+        }
+        taken.push(bead.id.clone());
+        draft.push(Event::BeadCreated { bead: Box::new(bead) });
+    }
+    Answer::Touched(taken)
+}
+
+/// The beads that a filter means, most urgent first, then oldest.
+pub fn select<'a>(board: &'a Board, filter: &BeadFilter) -> Result<Vec<&'a Bead>, Refusal> {
+    if let Some(rig) = &filter.rig
+        && board.rigs.get(rig).is_none()
+    {
+        return Err(names::no_rig(board, rig.as_str()));
+    }
+    if let Some(parent) = &filter.parent {
+        find(board, parent)?;
+    }
+    let words = filter.text.as_ref().map(|text| text.to_lowercase());
+    let mut found: Vec<&Bead> =
+        board.beads.iter().filter(|bead| fits(bead, filter, words.as_deref())).collect();
+    found.sort_by_key(|bead| (bead.priority, bead.created_at, bead.id.clone()));
+    found.truncate(filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX));
+    Ok(found)
+}
+
+fn fits(bead: &Bead, filter: &BeadFilter, words: Option<&str>) -> bool {
+    let status = if filter.status.is_empty() {
+        filter.all || bead.status != Status::Closed
+    } else {
+        filter.status.contains(&bead.status)
+    };
+    status
+        && filter.rig.as_ref().is_none_or(|rig| bead.rig.as_ref() == Some(rig))
+        && filter.issue_type.is_none_or(|kind| bead.issue_type == kind)
+        && filter.priority.is_none_or(|priority| bead.priority == priority)
+        && filter.assignee.as_ref().is_none_or(|who| bead.assignee.as_ref() == Some(who))
+        && filter.labels.iter().all(|label| bead.labels.contains(label))
+        && filter.parent.as_ref().is_none_or(|parent| {
+            bead.dependencies.iter().any(|d| d.kind == DepType::ParentChild && d.depends_on_id == *parent)
+        })
+        && words.is_none_or(|words| {
+            [bead.id.as_str(), &bead.title, &bead.description]
+                .iter()
+                .any(|text| text.to_lowercase().contains(words))
+        })
+}

@@ -1,0 +1,69 @@
+//! Whom an event concerns: who is told to look at the board again.
+//!
+//! A bell carries nothing. Whoever hears it looks at the board and sees what there is to do; a bell
+//! that rings twice, late or after a restart does no harm.
+
+use ledger::views::Board;
+use model::event::Event;
+use model::ids::RigName;
+use model::role::Address;
+
+/// Who can be told to look.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ear {
+    /// The role at an address.
+    Role(Address),
+    /// The dispatcher of a rig.
+    Dispatcher(RigName),
+    /// The postmaster.
+    Postmaster,
+    /// Whoever keeps the rigs in line with the configuration.
+    Rigs,
+}
+
+/// Who should look at the board after `event`. `board` is as it is now, after it.
+pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
+    let role = |address: &Address| Ear::Role(address.clone());
+    let dispatcher = |address: &Address| address.rig().map(|rig| Ear::Dispatcher(rig.clone()));
+    let watcher = |address: &Address| {
+        Ear::Role(match (address, address.rig()) {
+            (Address::Polecat(..) | Address::Crew(..) | Address::Plugin(..), Some(rig)) => {
+                Address::Witness(rig.clone())
+            }
+            _ => Address::Deacon,
+        })
+    };
+    match event {
+        Event::MailSent { .. } => vec![Ear::Postmaster],
+        Event::MailDelivered { to, .. } => vec![role(to)],
+        Event::BeadSlung { rig, .. } => vec![Ear::Dispatcher(rig.clone())],
+        // Something may have become free to go, anywhere.
+        Event::BeadClosed { .. } | Event::BeadStatusChanged { .. } | Event::DepRemoved { .. } => {
+            board.rigs.iter().map(|rig| Ear::Dispatcher(rig.name.clone())).collect()
+        }
+        Event::HookSet { agent, .. } | Event::HookCleared { agent, .. } | Event::WorkDone { agent, .. } => {
+            std::iter::once(role(agent)).chain(dispatcher(agent)).collect()
+        }
+        Event::AgentStopped { agent, .. } => vec![watcher(agent), role(agent)],
+        Event::AgentVerdict { agent, .. }
+        | Event::AgentHeld { agent, .. }
+        | Event::AgentState { agent, to: model::agent::AgentState::Failed, .. }
+        | Event::SandboxRemoved { agent, .. } => {
+            std::iter::once(role(agent)).chain(dispatcher(agent)).collect()
+        }
+        Event::MqSubmitted { merge } => {
+            vec![Ear::Role(Address::Refinery(merge.rig.clone())), role(&merge.worker)]
+        }
+        Event::MqRequeued { merge, .. } | Event::MqWithdrawn { merge, .. } => board
+            .merges
+            .get(merge)
+            .map(|merge| Ear::Role(Address::Refinery(merge.rig.clone())))
+            .into_iter()
+            .collect(),
+        Event::MqRejected { worker, .. } | Event::MqLanded { worker, .. } => {
+            std::iter::once(role(worker)).chain(dispatcher(worker)).collect()
+        }
+        Event::RigAdded { .. } => vec![Ear::Rigs],
+        _ => Vec::new(),
+    }
+}

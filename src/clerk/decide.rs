@@ -1,0 +1,211 @@
+//! Commands of people and agents that the ledger alone can decide: one arm each.
+
+use ledger::views::Board;
+use model::answer::Answer;
+use model::command::{Command, Origin};
+use model::event::Event;
+use model::refusal::Refusal;
+use model::role::{Address, Role};
+use model::time::Timestamp;
+
+use crate::book::Book;
+use crate::draft::{Deed, Draft};
+use crate::{agents, beads, convoys, hooks, letters, merges, mols};
+
+/// What it takes to answer a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It changes the ledger: [`decide`].
+    Write,
+    /// It only asks: [`crate::answers::answer`].
+    Read,
+    /// It needs the living town.
+    Town,
+}
+
+/// What it takes to answer `command`.
+pub fn need(command: &Command) -> Need {
+    use Command as C;
+    match command {
+        C::BeadCreate(_)
+        | C::BeadUpdate { .. }
+        | C::BeadClose { .. }
+        | C::BeadReopen { .. }
+        | C::DepAdd { .. }
+        | C::DepRemove { .. }
+        | C::CommentAdd { .. }
+        | C::BeadImport { .. }
+        | C::Sling(_)
+        | C::Unsling { .. }
+        | C::Hook { .. }
+        | C::ConvoyCreate { .. }
+        | C::StepDone { .. }
+        | C::MergeRetry(_)
+        | C::MailSend { .. }
+        | C::MailReply { .. }
+        | C::MailAck(_)
+        | C::Escalate { .. }
+        | C::AgentStart { .. }
+        | C::AgentStop { .. } => Need::Write,
+        C::BeadShow(_)
+        | C::BeadList(_)
+        | C::BeadReady(_)
+        | C::BeadExport(_)
+        | C::ConvoyList { .. }
+        | C::ConvoyShow(_)
+        | C::MolShow { .. }
+        | C::FormulaList { .. }
+        | C::FormulaShow { .. }
+        | C::MergeList { .. }
+        | C::MergeShow(_)
+        | C::MailInbox { .. }
+        | C::MailRead(_)
+        | C::MailThread(_)
+        | C::MailSearch { .. }
+        | C::AgentList { .. }
+        | C::RigList
+        | C::Status
+        | C::Events(_)
+        | C::Why { .. }
+        | C::Prime { .. } => Need::Read,
+        C::Done { .. }
+        | C::Nudge { .. }
+        | C::Peek { .. }
+        | C::AgentRestart { .. }
+        | C::RigAdd(_)
+        | C::Stop
+        | C::FaultKillActor { .. }
+        | C::Tree => Need::Town,
+    }
+}
+
+/// What an agent may not do, whatever its role.
+///
+/// # Errors
+/// `operator_only`, for what is a person's alone.
+pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
+    use Command as C;
+    let Origin::Session { agent, .. } = origin else { return Ok(()) };
+    let trusted = matches!(agent.role(), Role::Mayor | Role::Deacon);
+    let denied = match command {
+        C::Stop | C::FaultKillActor { .. } | C::RigAdd(_) => true,
+        C::Unsling { .. } | C::AgentStop { .. } | C::AgentRestart { .. } | C::MergeRetry(_) => !trusted,
+        _ => false,
+    };
+    if denied {
+        return Err(Refusal::forbidden("operator_only", format!("{agent} may not do that"))
+            .hint("write to the Mayor: gt mail send mayor/ --kind help -s SUBJECT -m BODY"));
+    }
+    Ok(())
+}
+
+/// Decides a command that changes the ledger.
+///
+/// # Errors
+/// The refusal; then nothing of the command happens.
+pub fn decide(
+    board: &Board,
+    book: &dyn Book,
+    origin: &Origin,
+    command: &Command,
+    now: Timestamp,
+) -> Result<(Deed, Answer), Refusal> {
+    use Command as C;
+    permitted(origin, command)?;
+    let mut draft = Draft::new(board, origin.actor(), now);
+    let answer = match command {
+        C::BeadCreate(new) => beads::create(&mut draft, origin, new)?,
+        C::BeadUpdate { ids, patch, status, claim } => {
+            beads::update(&mut draft, ids, patch, *status, *claim)?
+        }
+        C::BeadClose { ids, reason, .. } => beads::close(&mut draft, ids, reason.as_deref())?,
+        C::BeadReopen { ids, reason } => beads::reopen(&mut draft, ids, reason.as_deref())?,
+        C::DepAdd { bead, on, kind } => beads::depend(&mut draft, bead, on, *kind)?,
+        C::DepRemove { bead, on } => beads::undepend(&mut draft, bead, on)?,
+        C::CommentAdd { bead, text } => beads::comment(&mut draft, bead, text)?,
+        C::BeadImport { jsonl } => import(&mut draft, jsonl)?,
+        C::Sling(sling) => {
+            let answer = hooks::sling(&mut draft, book, sling)?;
+            if sling.dry_run {
+                return Ok((Vec::new(), answer));
+            }
+            answer
+        }
+        C::Unsling { bead, force } => hooks::unsling(&mut draft, bead, *force)?,
+        C::Hook { agent } => {
+            let agent = crate::names::or_self(board, origin, agent.as_deref())?;
+            hooks::checked(&mut draft, origin, &agent);
+            Answer::Hook(hooks::row(board, &agent))
+        }
+        C::ConvoyCreate { name, beads } => Answer::Convoy(convoys::create(&mut draft, name, beads)?),
+        C::StepDone { step } => mols::step_done(&mut draft, &origin.actor(), step)?,
+        C::MergeRetry(id) => {
+            merges::retry(&mut draft, id)?;
+            Answer::Done
+        }
+        C::MailSend { to, subject, body, kind } => {
+            letters::send(&mut draft, to, subject, body, kind.as_deref())?
+        }
+        C::MailReply { id, body } => letters::reply(&mut draft, origin, id, body)?,
+        C::MailAck(ids) => letters::ack(&mut draft, origin, ids)?,
+        C::Escalate { severity, subject, body, bead } => {
+            escalate(&mut draft, severity, subject, body, bead.clone())?
+        }
+        C::AgentStart { agent } => {
+            let agent = crate::names::address(board, agent)?;
+            agents::hold(&mut draft, &agent, false, &format!("started by {}", origin.actor()));
+            Answer::Done
+        }
+        C::AgentStop { agent } => {
+            let agent = crate::names::address(board, agent)?;
+            agents::hold(&mut draft, &agent, true, &format!("stopped by {}", origin.actor()));
+            Answer::Done
+        }
+        other => unreachable!("{:?} is not decided by the ledger alone", need(other)),
+    };
+    Ok((draft.finish(), answer))
+}
+
+fn import(draft: &mut Draft<'_>, jsonl: &str) -> Result<Answer, Refusal> {
+    let mut beads = Vec::new();
+    for (number, line) in ledger::jsonl::import(jsonl).into_iter().enumerate() {
+        match line {
+            Ok(bead) => beads.push(bead),
+            Err(error) => {
+                return Err(Refusal::usage(format!("line {}: {error}", number + 1))
+                    .hint("nothing was imported; correct the line and import again"));
+            }
+        }
+    }
+    Ok(beads::import(draft, beads))
+}
+
+fn escalate(
+    draft: &mut Draft<'_>,
+    severity: &str,
+    subject: &str,
+    body: &str,
+    bead: Option<model::ids::BeadId>,
+) -> Result<Answer, Refusal> {
+    const SEVERITIES: [&str; 4] = ["critical", "high", "medium", "low"];
+    if !SEVERITIES.contains(&severity) {
+        return Err(Refusal::usage(format!("{severity:?} is not a severity"))
+            .hint("it is one of critical, high, medium, low"));
+    }
+    if subject.trim().is_empty() {
+        return Err(Refusal::usage("an escalation needs a subject"));
+    }
+    if let Some(bead) = &bead {
+        beads::find(draft.board, bead)?;
+    }
+    let by = draft.actor().clone();
+    let agent = (by != Address::Overseer).then_some(by);
+    let told: &[Address] =
+        if severity == "low" { &[Address::Mayor] } else { &[Address::Mayor, Address::Overseer] };
+    draft.escalate(severity, (bead, agent), subject.to_owned(), body.to_owned(), told);
+    let sent = draft.events().filter_map(|event| match event {
+        Event::MailSent { letter } => Some(letter.id.clone()),
+        _ => None,
+    });
+    Ok(Answer::Sent(sent.collect()))
+}

@@ -1,0 +1,469 @@
+//! Hooks: slung, hung, handed in, taken down. One bead, one hook, one agent.
+
+use std::collections::BTreeSet;
+
+use ledger::views::Board;
+use ledger::views::hooks::Waiting;
+use model::answer::{Answer, DoneReport, HookRow, SlungReport, SlungRow};
+use model::bead::{Bead, Move, Status};
+use model::command::{Origin, Sling};
+use model::event::Event;
+use model::hook::Hook;
+use model::ids::{AgentName, BeadId, RigName};
+use model::mail::Kind;
+use model::refusal::Refusal;
+use model::role::Address;
+
+use crate::beads;
+use crate::book::Book;
+use crate::convoys;
+use crate::draft::Draft;
+use crate::mols;
+use crate::names;
+
+/// Where a sling goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// To whoever is free in a rig.
+    Rig(RigName),
+    /// To one polecat of a rig, which need not exist yet.
+    Polecat(RigName, AgentName),
+}
+
+impl Target {
+    fn rig(&self) -> &RigName {
+        match self {
+            Target::Rig(rig) | Target::Polecat(rig, _) => rig,
+        }
+    }
+
+    fn worker(&self) -> Option<Address> {
+        match self {
+            Target::Rig(_) => None,
+            Target::Polecat(rig, name) => Some(Address::Polecat(rig.clone(), name.clone())),
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Target::Rig(rig) => rig.fmt(f),
+            Target::Polecat(rig, name) => write!(f, "{rig}/polecats/{name}"),
+        }
+    }
+}
+
+/// Reads a sling's target.
+fn target(board: &Board, text: &str) -> Result<Target, Refusal> {
+    if !text.contains('/') {
+        let rig = text.parse::<RigName>().ok().filter(|rig| board.rigs.get(rig).is_some());
+        return rig.map(Target::Rig).ok_or_else(|| names::no_rig(board, text));
+    }
+    match text.parse::<Address>() {
+        Ok(Address::Polecat(rig, name)) if board.rigs.get(&rig).is_some() => Ok(Target::Polecat(rig, name)),
+        Ok(Address::Polecat(rig, _)) => Err(names::no_rig(board, rig.as_str())),
+        Ok(other) => Err(Refusal::usage(format!("work cannot be slung to {other}"))
+            .hint("sling to a rig (`web`) or to one of its polecats (`web/polecats/backend`)")),
+        Err(_) => Err(Refusal::no_such("agent", text, board.rigs.iter().map(|rig| rig.name.as_str()))),
+    }
+}
+
+/// Hands beads to somebody: they wait for a worker from then on.
+pub fn sling(draft: &mut Draft<'_>, book: &dyn Book, sling: &Sling) -> Result<Answer, Refusal> {
+    if sling.beads.is_empty() {
+        return Err(Refusal::usage("nothing to sling").hint("gastown sling BEAD… TARGET"));
+    }
+    let board = draft.board;
+    let target = target(board, &sling.target)?;
+    let mut rows = Vec::new();
+    let mut seen = BTreeSet::new();
+    for id in sling.beads.iter().filter(|id| seen.insert(*id)) {
+        let bead = beads::find(board, id)?;
+        let there = slingable(board, bead, &target, sling.force)?;
+        let outcome = if there { "already there" } else { "slung" };
+        rows.push(SlungRow { bead: id.clone(), target: target.to_string(), outcome: outcome.to_owned() });
+        if there {
+            continue;
+        }
+        // A formula that cannot be poured is refused now, not when a worker takes the bead.
+        if let Some(formula) = &sling.formula {
+            book.steps(Some(target.rig()), formula, &sling.vars)?;
+        } else if !sling.vars.is_empty() {
+            let formula = book
+                .default_for(target.rig())
+                .ok_or_else(|| Refusal::usage("--var needs a formula").hint("name one with --formula"))?;
+            book.steps(Some(target.rig()), &formula, &sling.vars)?;
+        }
+        if bead.status != Status::Open && bead.status != Status::Closed {
+            draft.push(Event::BeadStatusChanged {
+                bead: id.clone(),
+                from: bead.status,
+                to: Status::Open,
+                by: Move::Edit,
+                reason: Some(format!("slung to {target}")),
+            });
+        }
+        draft.push(Event::BeadSlung {
+            bead: id.clone(),
+            rig: target.rig().clone(),
+            worker: target.worker(),
+            sling: Sling { beads: vec![id.clone()], dry_run: false, ..sling.clone() },
+        });
+    }
+    let new: Vec<BeadId> =
+        rows.iter().filter(|row| row.outcome == "slung").map(|row| row.bead.clone()).collect();
+    let mut convoy = None;
+    if new.len() > 1 {
+        let name = format!("{} beads to {target}", new.len());
+        convoy = Some(convoys::create(draft, &name, &new)?.convoy.id);
+    }
+    Ok(Answer::Slung(SlungReport { beads: rows, convoy, dry_run: sling.dry_run }))
+}
+
+/// Whether `bead` may go to `target`; `true` when it is there already.
+fn slingable(board: &Board, bead: &Bead, target: &Target, force: bool) -> Result<bool, Refusal> {
+    let id = &bead.id;
+    if bead.status == Status::Closed {
+        return Err(Refusal::forbidden("bead_closed", format!("{id} is closed"))
+            .hint(format!("open it again with `gastown bead reopen {id}`")));
+    }
+    if !bead.issue_type.is_work() {
+        return Err(Refusal::forbidden(
+            "not_work",
+            format!("{id} is a {}, which nobody works at", bead.issue_type),
+        ));
+    }
+    if bead.status == Status::Pinned {
+        return Err(Refusal::forbidden("bead_pinned", format!("{id} is pinned"))
+            .hint(format!("take the pin out with `gastown bead update {id} --status open`")));
+    }
+    if let Some(holder) = board.hooks.holder(id) {
+        let same = match target {
+            Target::Rig(rig) => holder.rig() == Some(rig),
+            Target::Polecat(..) => target.worker().as_ref() == Some(holder),
+        };
+        if same {
+            return Ok(true);
+        }
+        return Err(Refusal::forbidden("bead_taken", format!("{id} hangs on the hook of {holder}"))
+            .hint(format!("take it back first with `gastown unsling {id} --force`")));
+    }
+    if let Some(waiting) = board.hooks.waiting(id) {
+        if waiting.rig == *target.rig() && waiting.worker == target.worker() {
+            return Ok(true);
+        }
+        if !force {
+            return Err(Refusal::forbidden(
+                "bead_taken",
+                format!("{id} waits for a worker of {}", waiting.rig),
+            )
+            .hint("sling it elsewhere with --force"));
+        }
+    }
+    if let Some(rig) = bead.rig.as_ref().filter(|rig| *rig != target.rig())
+        && !force
+    {
+        return Err(Refusal::forbidden("other_rig", format!("{id} belongs to rig {rig}"))
+            .hint(format!("sling it to {rig}, or say --force")));
+    }
+    if let Some(worker) = target.worker()
+        && let Some(hook) = board.hooks.of(&worker)
+        && !force
+    {
+        return Err(Refusal::forbidden("hook_taken", format!("{} hangs on the hook of {worker}", hook.bead))
+            .hint("sling to the rig, or say --force to let it wait for this worker"));
+    }
+    let blockers = board.beads.blockers(bead);
+    if !blockers.is_empty() && !force {
+        let names: Vec<&str> = blockers.iter().map(BeadId::as_str).collect();
+        return Err(Refusal::forbidden("bead_blocked", format!("{id} is blocked by {}", names.join(", ")))
+            .hint("with --force it waits in the rig until they are closed"));
+    }
+    Ok(false)
+}
+
+/// Takes a bead back: out of the wait, or off its hook.
+///
+/// A worker that is at it is ended by its polecat, and what it has not saved is put in safety first.
+pub fn unsling(draft: &mut Draft<'_>, id: &BeadId, force: bool) -> Result<Answer, Refusal> {
+    let board = draft.board;
+    beads::find(board, id)?;
+    if let Some(hook) = board.hooks.on(id) {
+        if !force {
+            return Err(Refusal::forbidden(
+                "at_work",
+                format!("{} works at {id} ({})", hook.agent, hook.stage.as_str()),
+            )
+            .hint(format!(
+                "take it away with `gastown unsling {id} --force`; unsaved work is put in safety"
+            )));
+        }
+        if let Some(merge) = board.merges.of_bead(id).filter(|merge| merge.state.is_open()) {
+            draft.push(Event::MqWithdrawn { merge: merge.id.clone(), why: format!("{id} was taken back") });
+        }
+        take_down(draft, hook, Status::Open, "unslung");
+    } else if board.hooks.waiting(id).is_some() {
+        draft.push(Event::BeadUnslung { bead: id.clone(), reason: "unslung".into() });
+    } else {
+        return Err(Refusal::failed(
+            "not_slung",
+            format!("{id} neither waits for a worker nor hangs on a hook"),
+        ));
+    }
+    Ok(Answer::Touched(vec![id.clone()]))
+}
+
+/// Frees a hook and says what becomes of the bead.
+pub fn take_down(draft: &mut Draft<'_>, hook: &Hook, to: Status, reason: &str) {
+    draft.push(Event::HookCleared {
+        agent: hook.agent.clone(),
+        bead: hook.bead.clone(),
+        reason: reason.to_owned(),
+    });
+    let from = draft.board.beads.get(&hook.bead).map_or(Status::Hooked, |bead| bead.status);
+    if from.may_become(to, Move::Unhook) {
+        draft.push(Event::BeadStatusChanged {
+            bead: hook.bead.clone(),
+            from,
+            to,
+            by: Move::Unhook,
+            reason: Some(reason.to_owned()),
+        });
+    }
+}
+
+/// The next bead of `rig` that a worker can take, and who takes it; none when nothing can go.
+///
+/// Beads go by urgency, then by age. At most `max_workers` polecats of the rig are at work; those
+/// that wait for the queue to land their branch do not count. Workers are taken from `pool` in its
+/// order; when all its names are held, numbered ones are added.
+pub fn next_assignment(
+    board: &Board,
+    rig: &RigName,
+    pool: &[AgentName],
+    max_workers: usize,
+) -> Option<(Waiting, Address)> {
+    let busy = board
+        .hooks
+        .in_rig(rig)
+        .filter(|hook| matches!(hook.agent, Address::Polecat(..)) && hook.stage.wants_session())
+        .filter(|hook| board.agents.state(&hook.agent) != model::agent::AgentState::Failed)
+        .count();
+    if busy >= max_workers {
+        return None;
+    }
+    let mut waiting: Vec<(&Waiting, &Bead)> = board
+        .hooks
+        .all_waiting()
+        .filter(|waiting| waiting.rig == *rig)
+        .filter_map(|waiting| board.beads.get(&waiting.bead).map(|bead| (waiting, bead)))
+        .filter(|(_, bead)| bead.status == Status::Open && board.beads.blockers(bead).is_empty())
+        .collect();
+    waiting.sort_by_key(|(waiting, bead)| (bead.priority, waiting.seq));
+    waiting.into_iter().find_map(|(waiting, _)| {
+        let worker = match &waiting.worker {
+            Some(worker) => is_free(board, worker).then(|| worker.clone())?,
+            None => free_worker(board, rig, pool),
+        };
+        Some((waiting.clone(), worker))
+    })
+}
+
+/// Whether a polecat can take a bead: an empty hook, no sandbox left over, not held by a person.
+fn is_free(board: &Board, worker: &Address) -> bool {
+    board.hooks.of(worker).is_none()
+        && board
+            .agents
+            .get(worker)
+            .is_none_or(|agent| agent.sandbox.is_none() && agent.session.is_none() && !agent.held)
+}
+
+fn free_worker(board: &Board, rig: &RigName, pool: &[AgentName]) -> Address {
+    let numbered = (2..).flat_map(|n: u32| {
+        pool.iter().filter_map(move |name| format!("{name}-{n}").parse::<AgentName>().ok())
+    });
+    let spare = (1..).filter_map(|n: u32| format!("worker-{n}").parse::<AgentName>().ok());
+    pool.iter()
+        .cloned()
+        .chain(numbered.take(pool.len() * 1000))
+        .chain(spare)
+        .map(|name| Address::Polecat(rig.clone(), name))
+        .find(|worker| is_free(board, worker))
+        .expect("names do not run out")
+}
+
+/// Hangs the bead of `waiting` on `worker`'s hook. Looks again at everything that
+/// [`next_assignment`] looked at, because time has passed.
+pub fn hang(
+    draft: &mut Draft<'_>,
+    book: &dyn Book,
+    waiting: &Waiting,
+    worker: &Address,
+) -> Result<Answer, Refusal> {
+    let board = draft.board;
+    let id = &waiting.bead;
+    let bead = beads::find(board, id)?;
+    if board.hooks.waiting(id) != Some(waiting) || !bead.status.may_become(Status::Hooked, Move::Hook) {
+        return Err(Refusal::forbidden("bead_taken", format!("{id} does not wait any more")));
+    }
+    if !is_free(board, worker) {
+        return Err(Refusal::forbidden("hook_taken", format!("{worker} is not free")));
+    }
+    let formula = waiting.sling.formula.clone().or_else(|| book.default_for(&waiting.rig));
+    let mol = match formula {
+        Some(formula) => Some(mols::pour(draft, book, &waiting.rig, id, &formula, &waiting.sling.vars)?),
+        None => None,
+    };
+    draft.push(Event::BeadStatusChanged {
+        bead: id.clone(),
+        from: bead.status,
+        to: Status::Hooked,
+        by: Move::Hook,
+        reason: None,
+    });
+    draft.push(Event::HookSet {
+        agent: worker.clone(),
+        bead: id.clone(),
+        mol,
+        preset: waiting.sling.preset.clone(),
+        args: waiting.sling.args.clone(),
+    });
+    Ok(Answer::Done)
+}
+
+/// What hangs on a hook, as data.
+pub fn row(board: &Board, agent: &Address) -> Option<HookRow> {
+    let hook = board.hooks.of(agent)?;
+    let mol = mols::on_hook(board, agent);
+    Some(HookRow {
+        agent: agent.clone(),
+        bead: hook.bead.clone(),
+        title: board.beads.get(&hook.bead).map(|bead| bead.title.clone()).unwrap_or_default(),
+        mol: hook.mol.clone(),
+        step: mol.and_then(|mol| mol.current()).map(|step| step.id.clone()),
+        stage: hook.stage.as_str().to_owned(),
+        since: hook.since,
+        attempt: hook.attempt,
+    })
+}
+
+/// Notes that an agent has looked at its hook, once per session.
+pub fn checked(draft: &mut Draft<'_>, origin: &Origin, agent: &Address) {
+    let Origin::Session { agent: asker, session } = origin else { return };
+    if let Some(hook) = draft.board.hooks.of(agent).filter(|hook| asker == agent && !hook.checked) {
+        let bead = hook.bead.clone();
+        draft.push(Event::HookChecked { agent: agent.clone(), bead, session: session.clone() });
+    }
+}
+
+/// What a worker has handed in, after its worktree was looked at.
+#[derive(Debug, Clone, Default)]
+pub struct HandedIn {
+    /// The branch.
+    pub branch: String,
+    /// Its head.
+    pub head: String,
+    /// Where it was bundled, if it could not be pushed.
+    pub bundle: Option<String>,
+}
+
+/// Records that the worker on `agent`'s hook is finished with it.
+///
+/// `work` is what it hands in; none when it hands nothing in.
+pub fn done(
+    draft: &mut Draft<'_>,
+    agent: &Address,
+    bead: &BeadId,
+    exit: model::agent::Exit,
+    reason: Option<&str>,
+    work: Option<HandedIn>,
+) -> Result<Answer, Refusal> {
+    use model::agent::Exit;
+    let board = draft.board;
+    let hook = board.hooks.of(agent).filter(|hook| hook.bead == *bead).ok_or_else(|| {
+        Refusal::forbidden("nothing_hooked", format!("{bead} does not hang on the hook of {agent}"))
+    })?;
+    if !hook.stage.wants_session() {
+        return Err(Refusal::forbidden("already_submitted", format!("{bead} has been handed in already")));
+    }
+    let branch = work.as_ref().map(|work| work.branch.clone());
+    let head = work.as_ref().map(|work| work.head.clone());
+    let saved = match &work {
+        Some(HandedIn { bundle: Some(_), .. }) => "bundle",
+        Some(_) => "remote",
+        None => "none",
+    };
+    draft.push(Event::WorkDone {
+        agent: agent.clone(),
+        bead: bead.clone(),
+        exit,
+        branch: branch.clone(),
+        head: head.clone(),
+        bundle: work.as_ref().and_then(|work| work.bundle.clone()),
+        reason: reason.map(str::to_owned),
+    });
+    let why = reason.unwrap_or("no reason given");
+    match (exit, &work) {
+        (Exit::Completed, Some(work)) => {
+            if let Some(rig) = agent.rig() {
+                let kind = Kind::PolecatDone {
+                    bead: bead.clone(),
+                    branch: work.branch.clone(),
+                    head: work.head.clone(),
+                    exit,
+                };
+                draft.send(&Address::Witness(rig.clone()), kind);
+            }
+        }
+        // Nothing to land: closed with the worker's reason, never silently.
+        (Exit::Completed, None) => {
+            let reason = format!("nothing to change: {why}");
+            draft.push(Event::HookCleared {
+                agent: agent.clone(),
+                bead: bead.clone(),
+                reason: reason.clone(),
+            });
+            beads::shut(draft, bead, &reason);
+        }
+        (Exit::Blocked | Exit::Refactor | Exit::Escalate, _) => {
+            let to = if exit == Exit::Blocked { Status::Blocked } else { Status::Deferred };
+            take_down(draft, hook, to, &format!("{exit}: {why}"));
+            let severity = if exit == Exit::Escalate { "high" } else { "medium" };
+            let subject = format!("{bead}: {agent} leaves it as {exit}");
+            let told: &[Address] =
+                if exit == Exit::Escalate { &[Address::Overseer] } else { &[Address::Mayor] };
+            let body = match (&branch, saved) {
+                (Some(branch), _) => format!("{why}\n\nThe work so far is on {branch}."),
+                (None, _) => why.to_owned(),
+            };
+            draft.escalate(severity, (Some(bead.clone()), Some(agent.clone())), subject, body, told);
+        }
+    }
+    Ok(Answer::Submitted(DoneReport {
+        bead: bead.clone(),
+        exit: exit.to_string(),
+        branch,
+        head,
+        saved: saved.to_owned(),
+    }))
+}
+
+/// Clears up after a landing: the sandbox is gone, the hook is free, the identity stays.
+pub fn released(draft: &mut Draft<'_>, agent: &Address, branch: &str, reason: &str) {
+    let board = draft.board;
+    if let Some(sandbox) = board.agents.get(agent).and_then(|agent| agent.sandbox.as_ref()) {
+        draft.push(Event::SandboxRemoved {
+            agent: agent.clone(),
+            bead: sandbox.bead.clone(),
+            branch: branch.to_owned(),
+        });
+    }
+    if let Some(hook) = board.hooks.of(agent) {
+        draft.push(Event::HookCleared {
+            agent: agent.clone(),
+            bead: hook.bead.clone(),
+            reason: reason.to_owned(),
+        });
+    }
+}

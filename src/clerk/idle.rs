@@ -1,0 +1,81 @@
+//! Whether a town has anything left to do by itself, and what only a person can do.
+
+use ledger::views::Board;
+use model::agent::AgentState;
+use model::bead::Status;
+use model::merge::MergeState;
+
+/// What is left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// What the town will do by itself, one line each.
+    pub busy: Vec<String>,
+    /// What waits for a person, one line each.
+    pub attention: Vec<String>,
+}
+
+impl Left {
+    /// Looks at everything that was slung, hangs on a hook, is in a queue or in the post.
+    pub fn of(board: &Board) -> Left {
+        let mut left = Left::default();
+        for waiting in board.hooks.all_waiting() {
+            let Some(bead) = board.beads.get(&waiting.bead) else { continue };
+            let blockers = board.beads.blockers(bead);
+            if bead.status != Status::Open {
+                left.attention.push(format!("{} was slung but is {}", bead.id, bead.status));
+            } else if blockers.is_empty() {
+                left.busy.push(format!("{} waits for a worker of {}", bead.id, waiting.rig));
+            } else {
+                let under_way = |id| board.hooks.waiting(id).is_some() || board.hooks.holder(id).is_some();
+                let line = format!(
+                    "{} waits for {}",
+                    bead.id,
+                    blockers.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ")
+                );
+                // What nobody works at will not finish by itself.
+                let stuck = blockers.iter().any(|id| !under_way(id));
+                if stuck { left.attention.push(line) } else { left.busy.push(line) }
+            }
+        }
+        for hook in board.hooks.iter() {
+            let agent = board.agents.get(&hook.agent);
+            let state = board.agents.state(&hook.agent);
+            let line = format!("{} is at {} ({})", hook.agent, hook.bead, hook.stage.as_str());
+            let note = agent.and_then(|agent| agent.note.clone()).unwrap_or_default();
+            if agent.is_some_and(|agent| agent.held) && hook.stage.wants_session() {
+                left.attention.push(format!("{} is held back at {}", hook.agent, hook.bead));
+            } else if state == AgentState::Failed {
+                left.attention.push(format!("{} has failed at {}: {note}", hook.agent, hook.bead));
+            } else if state == AgentState::Waiting {
+                left.attention.push(format!("{} asks a person about {}: {note}", hook.agent, hook.bead));
+            } else {
+                let held = board
+                    .merges
+                    .of_bead(&hook.bead)
+                    .is_some_and(|merge| matches!(merge.state, MergeState::Held { .. }));
+                if !held {
+                    left.busy.push(line);
+                }
+            }
+        }
+        for merge in board.merges.iter() {
+            match &merge.state {
+                MergeState::Held { why, .. } => {
+                    left.attention.push(format!("{} of {} cannot land: {why}", merge.id, merge.bead));
+                }
+                state if state.is_open() => left.busy.push(format!("{} is {}", merge.id, state.as_str())),
+                _ => {}
+            }
+        }
+        for post in board.mail.all_unacked().filter(|post| post.letter.kind.is_for_code()) {
+            left.busy.push(format!("{} to {} is not handled", post.letter.kind.name(), post.letter.to));
+        }
+        for (address, open) in crate::agents::without_verdict(board, |_| true) {
+            left.busy.push(format!("session {} of {address} has no verdict", open.id));
+        }
+        for escalation in board.escalations.open() {
+            left.attention.push(format!("[{}] {}", escalation.severity, escalation.subject));
+        }
+        left
+    }
+}

@@ -1,0 +1,139 @@
+//! What has happened to an agent or a bead, told in a few lines.
+
+use ledger::views::Board;
+use model::event::{Event, Record};
+use model::ids::BeadId;
+use model::refusal::Refusal;
+use model::role::Address;
+
+use crate::names;
+
+/// Lines that a story has at most.
+const LINES: usize = 10;
+
+/// Whom or what a story is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// An agent.
+    Agent(Address),
+    /// A bead.
+    Bead(BeadId),
+}
+
+/// Finds what is meant by `text`: a bead or an agent.
+///
+/// # Errors
+/// `no_such_agent`, when it is neither.
+pub fn subject(board: &Board, text: &str) -> Result<Subject, Refusal> {
+    match text.parse::<BeadId>() {
+        Ok(bead) if board.beads.get(&bead).is_some() => Ok(Subject::Bead(bead)),
+        _ => names::address(board, text).map(Subject::Agent).map_err(|refusal| Refusal {
+            message: format!("there is neither a bead nor an agent called {text:?}"),
+            ..refusal
+        }),
+    }
+}
+
+/// Whether `record` belongs into the story of `subject`.
+pub fn belongs(record: &Record, subject: &Subject) -> bool {
+    match subject {
+        Subject::Bead(bead) => record.is_about(bead),
+        Subject::Agent(agent) => {
+            record.actor == *agent
+                || serde_json::to_value(&record.event).is_ok_and(|value| {
+                    let data = &value["data"];
+                    ["agent", "worker", "to"]
+                        .iter()
+                        .any(|key| data[*key].as_str() == Some(&agent.to_string()))
+                })
+        }
+    }
+}
+
+/// Tells the story of `subject`, from the records that belong into it, oldest first.
+pub fn tell(board: &Board, subject: &Subject, records: &[Record]) -> Vec<String> {
+    let mut lines = Vec::new();
+    match subject {
+        Subject::Bead(bead) => {
+            if let Some(bead) = board.beads.get(bead) {
+                let holder = board.hooks.holder(&bead.id).map(|who| format!(", on the hook of {who}"));
+                lines.push(format!(
+                    "{} is {}{}: {}",
+                    bead.id,
+                    bead.status,
+                    holder.unwrap_or_default(),
+                    bead.title
+                ));
+            }
+        }
+        Subject::Agent(agent) => {
+            let hook =
+                board.hooks.of(agent).map(|hook| format!(", at {} ({})", hook.bead, hook.stage.as_str()));
+            lines.push(format!("{agent} is {}{}", board.agents.state(agent), hook.unwrap_or_default()));
+        }
+    }
+    let told: Vec<String> = records.iter().filter_map(|r| sentence(r).map(|text| line(r, &text))).collect();
+    let skip = told.len().saturating_sub(LINES - 1);
+    lines.extend(told.into_iter().skip(skip));
+    lines
+}
+
+fn line(record: &Record, text: &str) -> String {
+    format!("{}  {:<22} {text}", record.at, record.actor.to_string())
+}
+
+/// One event in words; none for what would only lengthen the story.
+pub fn sentence(record: &Record) -> Option<String> {
+    Some(match &record.event {
+        Event::BeadCreated { bead } => format!("created {}: {}", bead.id, bead.title),
+        Event::BeadClosed { bead, reason, .. } => format!("closed {bead}: {reason}"),
+        Event::BeadStatusChanged { bead, from, to, reason, .. } => {
+            let why = reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{bead} went from {from} to {to}{why}")
+        }
+        Event::BeadSlung { bead, rig, .. } => format!("slung {bead} to {rig}"),
+        Event::BeadUnslung { bead, reason } => format!("took {bead} back: {reason}"),
+        Event::HookSet { agent, bead, .. } => format!("hung {bead} on the hook of {agent}"),
+        Event::HookCleared { agent, bead, reason } => {
+            format!("took {bead} off the hook of {agent}: {reason}")
+        }
+        Event::AgentStarted { agent, preset, reason, .. } => {
+            format!("{agent} started with {preset} ({reason})")
+        }
+        Event::AgentVerdict { agent, verdict, detail, .. } => format!("{agent}: {verdict} ({detail})"),
+        Event::AgentHeld { agent, held, reason } => {
+            format!("{agent} is {}: {reason}", if *held { "held back" } else { "let go" })
+        }
+        Event::WorkDone { agent, bead, exit, head, .. } => {
+            let head: String = head.as_deref().unwrap_or("nothing").chars().take(12).collect();
+            format!("{agent} handed {bead} in as {exit} ({head})")
+        }
+        Event::WorkRescued { agent, branch, reason, .. } => {
+            format!("saved unsaved work of {agent} on {branch}: {reason}")
+        }
+        Event::MqSubmitted { merge } => {
+            format!("{} queued {} (attempt {})", merge.id, merge.bead, merge.attempts)
+        }
+        Event::MqGate { merge, result } => {
+            format!("{merge}: gate {} {} in {} ms", result.gate, result.verdict, result.duration_ms)
+        }
+        Event::MqLanded { merge, bead, commit, target, .. } => {
+            let commit: String = commit.chars().take(12).collect();
+            format!("{merge}: {bead} landed on {target} as {commit}")
+        }
+        Event::MqRejected { merge, rejection, .. } => format!("{merge} given back: {}", rejection.headline()),
+        Event::MqHeld { merge, why, .. } => format!("{merge} held: {why}"),
+        Event::MqRequeued { merge, reason } => format!("{merge} queued again: {reason}"),
+        Event::MqWithdrawn { merge, why } => format!("{merge} withdrawn: {why}"),
+        Event::MailSent { letter } => format!("wrote to {}: {}", letter.to, letter.kind.subject()),
+        Event::MailDead { mail, reason } => format!("letter {mail} is dead: {reason}"),
+        Event::EscalationRaised { severity, subject, .. } => format!("escalated [{severity}] {subject}"),
+        Event::PolicyDenied { rule, tried } => format!("denied by {rule}: {tried}"),
+        Event::ConvoyClosed { convoy } => format!("convoy {convoy} has arrived"),
+        Event::ActorEnded { name, reason, outcome, .. } => format!("actor {name} {outcome}: {reason}"),
+        Event::RigAdded { rig, git_url, .. } => format!("rig {rig} added from {git_url}"),
+        Event::TownStarted { pid, version } => format!("gastown {version} runs as process {pid}"),
+        Event::TownStopped { reason } => format!("the town stopped: {reason}"),
+        _ => return None,
+    })
+}
