@@ -247,3 +247,185 @@ fn plain_line(line: &str) -> String {
     }
     plain
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, process::Child};
+
+    use super::*;
+    use crate::testing::Lab;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    struct Site {
+        folder: tempfile::TempDir,
+    }
+
+    impl Site {
+        fn new() -> Site {
+            Site { folder: tempfile::Builder::new().prefix("a gate ").tempdir().unwrap() }
+        }
+
+        fn log(&self) -> PathBuf {
+            self.folder.path().join("logs/gate.log")
+        }
+
+        fn run(&self, cmd: &str) -> Verdict {
+            run(cmd, self.folder.path(), &BTreeMap::new(), LONG, &self.log(), None).verdict
+        }
+    }
+
+    fn lives(pid: &str) -> bool {
+        // A killed process stays as a zombie until its new parent has looked.
+        fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
+    /// Kills a process of the test's own, by its handle, when the test ends.
+    struct Own(Child);
+    impl Drop for Own {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn a_verdict_says_how_the_command_ended_and_the_log_what_it_said() {
+        let site = Site::new();
+        assert_eq!(site.run("echo out; echo err >&2"), Verdict::Passed);
+        assert_eq!(fs::read_to_string(site.log()).unwrap(), "out\nerr\n");
+        assert_eq!(site.run("exit 3"), Verdict::Failed { code: 3 });
+        assert_eq!(site.run("no-such-program-at-all"), Verdict::Failed { code: 127 });
+        assert!(excerpt(&site.log(), 5).contains("not found"));
+        assert_eq!(site.run("kill -SEGV $$"), Verdict::Signalled { signal: 11 });
+        assert_eq!(site.run("read line; test -z \"$line\""), Verdict::Passed, "there is no input");
+    }
+
+    #[test]
+    fn what_cannot_start_is_no_verdict_on_the_tree() {
+        let site = Site::new();
+        let nowhere = site.folder.path().join("missing");
+        let gate = run("true", &nowhere, &BTreeMap::new(), LONG, &site.log(), None);
+        assert!(matches!(gate.verdict, Verdict::CannotStart { error } if error.contains("missing")));
+        fs::write(site.folder.path().join("file"), "").unwrap();
+        let log = site.folder.path().join("file/gate.log");
+        let gate = run("true", site.folder.path(), &BTreeMap::new(), LONG, &log, None);
+        assert!(matches!(gate.verdict, Verdict::CannotStart { error } if error.contains("gate.log")));
+    }
+
+    #[test]
+    fn a_gate_sees_its_own_environment_and_not_ours() {
+        let site = Site::new();
+        let env =
+            BTreeMap::from([("RIG".to_owned(), "web".to_owned()), ("HOME".to_owned(), "/h".to_owned())]);
+        run("echo $RIG $HOME; env", site.folder.path(), &env, LONG, &site.log(), None);
+        let said = fs::read_to_string(site.log()).unwrap();
+        assert!(said.starts_with("web /h\n"), "{said}");
+        assert!(!said.contains("CARGO"), "{said}");
+    }
+
+    #[test]
+    fn a_timeout_ends_the_group_and_those_who_left_it() {
+        let site = Site::new();
+        let cmd = "setsid sh -c 'echo $$ > runaway; exec sleep 600' & \
+                   sh -c 'echo $$ > child; exec sleep 600' & wait";
+        let gate =
+            run(cmd, site.folder.path(), &BTreeMap::new(), Duration::from_millis(700), &site.log(), None);
+        assert_eq!(gate.verdict, Verdict::TimedOut);
+        for name in ["runaway", "child"] {
+            let pid = fs::read_to_string(site.folder.path().join(name)).unwrap();
+            assert!(!lives(&pid), "{name} {pid} is still there");
+        }
+    }
+
+    #[test]
+    fn what_a_passed_gate_left_behind_ends_too_and_does_not_hold_us_up() {
+        let site = Site::new();
+        let cmd =
+            "mkfifo ready; setsid sh -c 'echo $$ > server; echo > ready; exec sleep 600' & read x < ready";
+        assert_eq!(site.run(cmd), Verdict::Passed);
+        let pid = fs::read_to_string(site.folder.path().join("server")).unwrap();
+        assert!(!lives(&pid));
+    }
+
+    #[test]
+    fn a_run_that_outlived_its_runtime_is_ended_before_the_next() {
+        let site = Site::new();
+        let folder = site.folder.path().canonicalize().unwrap();
+        let mut command = Command::new("sleep");
+        let mut earlier = Own(command.arg("600").env(FOLDER_MARK, &folder).spawn().unwrap());
+        let mut stranger = Own(command.env(FOLDER_MARK, folder.join("other")).spawn().unwrap());
+        assert_eq!(site.run("true"), Verdict::Passed);
+        assert_eq!(earlier.0.wait().unwrap().signal(), Some(9));
+        assert_eq!(stranger.0.try_wait().unwrap(), None);
+    }
+
+    #[test]
+    fn a_cancelled_gate_ends_at_once() {
+        let site = Site::new();
+        let token = CancelToken::new();
+        let other = token.clone();
+        let started = site.folder.path().join("started");
+        let watcher = std::thread::spawn(move || {
+            while !started.exists() {
+                std::thread::yield_now();
+            }
+            other.cancel();
+        });
+        let gate = run(
+            "echo > started; sleep 600",
+            site.folder.path(),
+            &BTreeMap::new(),
+            LONG,
+            &site.log(),
+            Some(&token),
+        );
+        watcher.join().unwrap();
+        assert_eq!(gate.verdict, Verdict::Cancelled);
+        let gate = run("true", site.folder.path(), &BTreeMap::new(), LONG, &site.log(), Some(&token));
+        assert_eq!(gate.verdict, Verdict::Cancelled);
+    }
+
+    #[test]
+    fn a_gate_may_change_the_tree_and_we_are_told() {
+        let lab = Lab::new();
+        let changed = |cmd: &str| {
+            let gate = run(cmd, &lab.seed, &BTreeMap::new(), LONG, &lab.path("log"), None);
+            assert_eq!(gate.verdict, Verdict::Passed);
+            gate.tree_changed
+        };
+        assert!(!changed("cat a.txt"));
+        assert!(changed("echo x >> a.txt"));
+        assert!(changed("echo x > new.txt"));
+    }
+
+    #[test]
+    fn a_flood_keeps_its_beginning_and_its_end() {
+        let site = Site::new();
+        assert_eq!(
+            site.run("echo first; head -c 20000000 /dev/zero | tr '\\0' x; echo; echo last"),
+            Verdict::Passed
+        );
+        let log = fs::read(site.log()).unwrap();
+        assert!(log.len() < 2 * KEPT + 100, "{}", log.len());
+        assert!(log.starts_with(b"first\n") && log.ends_with(b"\nlast\n"));
+        assert!(String::from_utf8_lossy(&log).contains("bytes left out"));
+        assert!(excerpt(&site.log(), 1) == "last");
+        assert!(excerpt(&site.log(), 2).chars().count() < 500);
+    }
+
+    #[test]
+    fn an_excerpt_is_plain_text() {
+        let check = |line: &str, plain: &str| assert_eq!(plain_line(line), plain);
+        check("\x1b[31mred\x1b[0m end", "red end");
+        check("10%\r50%\r100%\r", "100%");
+        check("\x1b]0;title\x07text\x1b]8;;x\x1b\\link", "textlink");
+        check("\x1b(Bplain\x07\x08", "plain");
+        check("a\tb", "a    b");
+        check("cut \x1b[3", "cut ");
+        let site = Site::new();
+        assert_eq!(excerpt(&site.log(), 3), "");
+        site.run("echo 1; echo 2; echo 3; echo 4; echo");
+        assert_eq!(excerpt(&site.log(), 2), "3\n4");
+    }
+}

@@ -134,3 +134,140 @@ fn hint(repo: &Repo, target: &str, reason: &str) -> Result<String> {
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        merge::{Identity, Prepared, prepare},
+        testing::{Lab, commit_file},
+        worktree,
+    };
+
+    const BRANCH: &str = "polecat/nux/a";
+
+    /// A worktree's one commit, and the merge of it that is ready to land.
+    fn ready(lab: &Lab, repo: &Repo) -> (Oid, Oid, Oid) {
+        let path = worktree::ensure(repo, &lab.path("nux"), BRANCH, lab.first).unwrap().path;
+        let head = commit_file(&path, "b.txt", "b\n", "b");
+        let (base, commit) = merge(repo, head);
+        (head, base, commit)
+    }
+
+    fn merge(repo: &Repo, head: Oid) -> (Oid, Oid) {
+        let who = Identity { name: "nux".to_owned(), email: "nux@example.com".to_owned(), at: 1 };
+        match prepare(repo, "main", head, "m", &who, &[]).unwrap() {
+            Prepared::Merge { base, commit, .. } => (base, commit),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_merge_lands_once_and_is_known_as_landed_ever_after() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let (_, base, commit) = ready(&lab, &repo);
+        assert!(!look(&repo, "main", commit).unwrap());
+        assert_eq!(land(&repo, "main", base, commit).unwrap(), Landing::Landed { now: commit });
+        assert_eq!(lab.origin_head("main"), commit);
+        assert_eq!(land(&repo, "main", base, commit).unwrap(), Landing::Landed { now: commit });
+        lab.git(&lab.seed, &["pull", "--quiet", "origin", "main"]);
+        let now = commit_file(&lab.seed, "later.txt", "x", "later");
+        lab.push_seed("main");
+        assert_eq!(land(&repo, "main", base, commit).unwrap(), Landing::Landed { now });
+        assert!(look(&repo, "main", commit).unwrap());
+        assert!(!look(&repo, "main", Oid::from_str(&"12".repeat(20)).unwrap()).unwrap());
+    }
+
+    #[test]
+    fn a_target_that_moved_is_left_as_it_is() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let (head, base, commit) = ready(&lab, &repo);
+        let now = commit_file(&lab.seed, "c.txt", "c\n", "c");
+        lab.push_seed("main");
+        assert_eq!(land(&repo, "main", base, commit).unwrap(), Landing::Moved { now });
+        assert_eq!(lab.origin_head("main"), now);
+        let (base, commit) = merge(&repo, head);
+        assert_eq!(base, now);
+        assert_eq!(land(&repo, "main", base, commit).unwrap(), Landing::Landed { now: commit });
+        assert!(land(&repo, "main", base, lab.first).is_err(), "never backwards");
+        assert!(matches!(land(&repo, "nowhere", base, commit), Err(Error::NoSuchBranch { .. })));
+    }
+
+    #[test]
+    fn a_remote_that_declines_says_why() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let (_, base, commit) = ready(&lab, &repo);
+        lab.decline_pushes();
+        match land(&repo, "main", base, commit).unwrap() {
+            Landing::Refused { reason, hint } => {
+                assert!(reason.contains("pushes are closed today"), "{reason}");
+                assert!(hint.contains("rule of the remote"), "{hint}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(lab.origin_head("main"), lab.first);
+        fs::rename(&lab.origin, lab.path("away")).unwrap();
+        land(&repo, "main", base, commit).unwrap_err();
+    }
+
+    #[test]
+    fn a_clean_checkout_of_a_person_moves_along_and_a_dirty_one_is_not_touched() {
+        let lab = Lab::new();
+        let repo = lab.clone_of_seed();
+        let (head, base, commit) = ready(&lab, &repo);
+        let config = fs::read(lab.seed.join(".git/config")).unwrap();
+        fs::write(lab.seed.join("a.txt"), "a person's work\n").unwrap();
+        match land(&repo, "main", base, commit).unwrap() {
+            Landing::Refused { hint, .. } => {
+                let seed = lab.seed.canonicalize().unwrap();
+                assert!(hint.starts_with("commit or stash your changes in"), "{hint}");
+                assert!(hint.contains(seed.to_str().unwrap()), "{hint}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(fs::read_to_string(lab.seed.join("a.txt")).unwrap(), "a person's work\n");
+        assert_eq!(lab.git(&lab.seed, &["rev-parse", "main"]), lab.first.to_string());
+
+        lab.git(&lab.seed, &["add", "a.txt"]);
+        assert!(
+            matches!(land(&repo, "main", base, commit).unwrap(), Landing::Refused { hint, .. } if hint.contains("stash"))
+        );
+        lab.git(&lab.seed, &["checkout", "--quiet", "HEAD", "--", "a.txt"]);
+        fs::write(lab.seed.join("b.txt"), "in the way").unwrap();
+        assert!(
+            matches!(land(&repo, "main", base, commit).unwrap(), Landing::Refused { hint, .. } if hint.contains("stash"))
+        );
+        assert_eq!(fs::read_to_string(lab.seed.join("b.txt")).unwrap(), "in the way");
+        fs::remove_file(lab.seed.join("b.txt")).unwrap();
+
+        assert_eq!(land(&repo, "main", base, commit).unwrap(), Landing::Landed { now: commit });
+        assert_eq!(fs::read_to_string(lab.seed.join("b.txt")).unwrap(), "b\n");
+        assert_eq!(lab.git(&lab.seed, &["status", "--porcelain"]), "");
+        assert_eq!(fs::read(lab.seed.join(".git/config")).unwrap(), config);
+        assert!(look(&repo, "main", head).unwrap());
+    }
+
+    #[test]
+    fn a_branch_is_deleted_only_when_the_remote_s_target_has_it() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let (head, base, commit) = ready(&lab, &repo);
+        crate::publish::publish(&repo, BRANCH, &lab.path("bundles")).unwrap();
+        let delete = || delete_branch(&repo, BRANCH, head, "main").unwrap();
+        assert_eq!(delete(), Err(Kept::Unmerged { head }));
+        land(&repo, "main", base, commit).unwrap();
+        assert_eq!(delete(), Err(Kept::CheckedOut { at: lab.path("nux") }));
+        worktree::remove(&repo, &lab.path("nux"), commit).unwrap();
+        let other = delete_branch(&repo, BRANCH, lab.first, "main").unwrap();
+        assert_eq!(other, Err(Kept::Moved { now: head, local: false }));
+        assert_eq!(delete(), Ok(()));
+        assert_eq!(repo.branch_head(BRANCH).unwrap(), None);
+        assert_eq!(repo.remote_head(BRANCH).unwrap(), None);
+        assert_eq!(delete(), Ok(()), "once more is no error");
+    }
+}

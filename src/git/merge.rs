@@ -134,3 +134,114 @@ fn full_message(message: &str, trailers: &[(&str, &str)]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::{
+        testing::{A_TXT, Lab, commit_file},
+        worktree,
+    };
+
+    fn someone() -> Identity {
+        Identity { name: "nux".to_owned(), email: "nux@example.com".to_owned(), at: 1_700_000_000 }
+    }
+
+    fn merge(repo: &Repo, head: Oid) -> Prepared {
+        prepare(repo, "main", head, "Land a-1: do it", &someone(), &[("Bead", "a-1"), ("Agent", "web/nux")])
+            .unwrap()
+    }
+
+    fn tree(lab: &Lab, repo: &Repo, name: &str) -> PathBuf {
+        worktree::ensure(repo, &lab.path(name), &format!("polecat/{name}/a"), lab.first).unwrap().path
+    }
+
+    #[test]
+    fn a_merge_has_two_parents_its_trailers_and_the_same_name_each_time() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let head = commit_file(&tree(&lab, &repo, "nux"), "b.txt", "b\n", "b");
+        let first = merge(&repo, head);
+        let Prepared::Merge { base, commit, tree } = first.clone() else { panic!("{first:?}") };
+        assert_eq!(base, lab.first);
+        assert_eq!(merge(&repo, head), first);
+        let log = repo.first_parent_log(commit, 1).unwrap();
+        assert_eq!(log[0].parents, [lab.first, head], "even where a fast-forward would do");
+        assert_eq!(log[0].tree, tree);
+        assert_eq!(log[0].message, "Land a-1: do it\n\nBead: a-1\nAgent: web/nux\n");
+        assert_eq!((log[0].author_name.as_str(), log[0].authored_at), ("nux", 1_700_000_000));
+
+        // The target moves: a merge on what is there now, without being told.
+        let next = commit_file(&lab.seed, "c.txt", "c\n", "c");
+        lab.push_seed("main");
+        assert!(matches!(merge(&repo, head), Prepared::Merge { base, .. } if base == next));
+    }
+
+    #[test]
+    fn changes_of_the_same_lines_are_a_conflict_with_the_files_named() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = tree(&lab, &repo, "nux");
+        commit_file(&path, "a.txt", &A_TXT.replace("two", "ours"), "ours");
+        let head = commit_file(&path, "dir/both new.txt", "ours\n", "ours");
+        commit_file(&lab.seed, "a.txt", &A_TXT.replace("two", "theirs"), "theirs");
+        let base = commit_file(&lab.seed, "dir/both new.txt", "theirs\n", "theirs");
+        lab.push_seed("main");
+        let files = vec!["a.txt".to_owned(), "dir/both new.txt".to_owned()];
+        assert_eq!(merge(&repo, head), Prepared::Conflict { base, files });
+    }
+
+    #[test]
+    fn a_change_follows_a_renamed_file() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let head =
+            commit_file(&tree(&lab, &repo, "nux"), "a.txt", &A_TXT.replace("seven", "SEVEN"), "change");
+        lab.git(&lab.seed, &["mv", "a.txt", "moved.txt"]);
+        commit_file(&lab.seed, "moved.txt", &A_TXT.replace("one", "ONE"), "rename");
+        lab.push_seed("main");
+        let Prepared::Merge { commit, .. } = merge(&repo, head) else { panic!() };
+        let text = lab.git(repo.path(), &["show", &format!("{commit}:moved.txt")]);
+        assert_eq!(text, A_TXT.replace("one", "ONE").replace("seven", "SEVEN").trim_end());
+    }
+
+    #[test]
+    fn what_has_landed_and_what_brings_nothing_are_told_apart() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = tree(&lab, &repo, "nux");
+        assert_eq!(merge(&repo, lab.first), Prepared::Empty { base: lab.first }, "no commit at all");
+        let head = commit_file(&path, "b.txt", "b\n", "b");
+        let Prepared::Merge { commit, .. } = merge(&repo, head) else { panic!() };
+        crate::landing::land(&repo, "main", lab.first, commit).unwrap();
+        lab.git(&lab.seed, &["pull", "--quiet", "origin", "main"]);
+        for n in 0..5 {
+            commit_file(&lab.seed, "later.txt", &n.to_string(), "later");
+        }
+        lab.push_seed("main");
+        assert_eq!(merge(&repo, head), Prepared::AlreadyMerged { commit });
+
+        let twin = tree(&lab, &repo, "twin");
+        let same = commit_file(&twin, "b.txt", "b\n", "the same once more");
+        assert!(matches!(merge(&repo, same), Prepared::Empty { .. }), "the change is there already");
+    }
+
+    #[test]
+    fn strangers_are_not_merged() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = tree(&lab, &repo, "nux");
+        lab.git(&path, &["checkout", "--quiet", "--orphan", "stranger"]);
+        let head = commit_file(&path, "b.txt", "b\n", "b");
+        let error = prepare(&repo, "main", head, "m", &someone(), &[]).unwrap_err();
+        assert!(matches!(error, Error::Unrelated { .. }));
+    }
+
+    #[test]
+    fn trailers_are_one_line_each() {
+        let text = full_message("Subject\n\nBody\n\n", &[("Bead", "a\nEvil: yes"), ("X", "y")]);
+        assert_eq!(text, "Subject\n\nBody\n\nBead: a Evil: yes\nX: y\n");
+    }
+}

@@ -83,9 +83,9 @@ fn keep(repo: &Repo, branch: &str, old: Oid) -> Result<Result<String, String>> {
     if let Some(name) = taken.iter().find(|(_, oid)| *oid == old).and_then(|(name, _)| name_of(name)) {
         return Ok(Ok(name));
     }
-    let free = (1_u32..).map(|n| format!("{base}{n}"));
+    let mut free = (1_u32..).map(|n| format!("{base}{n}"));
     let is_taken = |name: &String| taken.iter().any(|(found, _)| name_of(found).as_ref() == Some(name));
-    let Some(name) = free.skip_while(|name| is_taken(name)).next() else {
+    let Some(name) = free.find(|name| !is_taken(name)) else {
         return Ok(Err("no name is free for the old head".to_owned()));
     };
     let push = Push { commit: Some(old), branch: &name, expected: None, moves_checkout: false };
@@ -95,4 +95,66 @@ fn keep(repo: &Repo, branch: &str, old: Oid) -> Result<Result<String, String>> {
         (false, Pushed::Declined(why)) => Err(why),
         (false, Pushed::Taken) => Err(format!("{name} is not at the remote after a push")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        testing::{Lab, commit_file},
+        worktree,
+    };
+
+    #[test]
+    fn a_branch_goes_up_and_up_again_and_a_rewritten_one_leaves_its_old_head_behind() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let bundles = lab.path("bundles");
+        let tree = worktree::ensure(&repo, &lab.path("nux"), "polecat/nux/a-1", lab.first).unwrap().path;
+        let one = commit_file(&tree, "b.txt", "b\n", "b");
+        let up = |oid, saved| Published::Pushed { oid, saved };
+        assert_eq!(publish(&repo, "polecat/nux/a-1", &bundles).unwrap(), up(one, None));
+        assert_eq!(publish(&repo, "polecat/nux/a-1", &bundles).unwrap(), up(one, None));
+        let two = commit_file(&tree, "b.txt", "bb\n", "bb");
+        assert_eq!(publish(&repo, "polecat/nux/a-1", &bundles).unwrap(), up(two, None));
+        assert_eq!(lab.origin_head("polecat/nux/a-1"), two);
+
+        lab.git(&tree, &["reset", "--quiet", "--hard", "HEAD~2"]);
+        let other = commit_file(&tree, "c.txt", "c\n", "c");
+        let saved = Some("rescue/nux/a-1/1".to_owned());
+        assert_eq!(publish(&repo, "polecat/nux/a-1", &bundles).unwrap(), up(other, saved));
+        assert_eq!(lab.origin_head("polecat/nux/a-1"), other);
+        assert_eq!(lab.origin_head("rescue/nux/a-1/1"), two);
+
+        // Somebody else pushes to it: what they did is kept as well.
+        lab.git(&lab.seed, &["fetch", "--quiet", "origin"]);
+        lab.git(&lab.seed, &["checkout", "--quiet", "-b", "theirs", "origin/polecat/nux/a-1"]);
+        let theirs = commit_file(&lab.seed, "d.txt", "d\n", "d");
+        lab.push_seed("polecat/nux/a-1");
+        let last = commit_file(&tree, "e.txt", "e\n", "e");
+        let saved = Some("rescue/nux/a-1/2".to_owned());
+        assert_eq!(publish(&repo, "polecat/nux/a-1", &bundles).unwrap(), up(last, saved));
+        assert_eq!(lab.origin_head("rescue/nux/a-1/2"), theirs);
+    }
+
+    #[test]
+    fn a_branch_that_the_remote_does_not_take_goes_into_a_bundle() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        lab.decline_pushes();
+        let tree = worktree::ensure(&repo, &lab.path("nux"), "polecat/nux/a", lab.first).unwrap().path;
+        let head = commit_file(&tree, "b.txt", "b\n", "b");
+        let again = publish(&repo, "polecat/nux/a", &lab.path("to bundle")).unwrap();
+        let Published::Bundled { path, oid, why } = &again else { panic!("{again:?}") };
+        assert_eq!(*oid, head);
+        assert!(why.contains("pushes are closed today"), "{why}");
+        lab.git(&lab.seed, &["fetch", "--quiet", path.to_str().unwrap(), "polecat/nux/a"]);
+        assert_eq!(lab.git(&lab.seed, &["rev-parse", "FETCH_HEAD"]), head.to_string());
+        assert_eq!(publish(&repo, "polecat/nux/a", &lab.path("to bundle")).unwrap(), again);
+
+        std::fs::rename(&lab.origin, lab.path("away")).unwrap();
+        let away = publish(&repo, "polecat/nux/a", &lab.path("to bundle")).unwrap();
+        assert!(matches!(away, Published::Bundled { .. }), "{away:?}");
+        assert!(matches!(publish(&repo, "polecat/x/y", &lab.path("b")), Err(Error::NoSuchBranch { .. })));
+    }
 }

@@ -232,7 +232,11 @@ fn add(library: &Repository, index: &mut Index, root: &Path, path: &Path, shown:
         (library.blob(target.as_os_str().as_bytes()).map_err(saving())?, 0o120_000)
     } else if found.is_file() {
         let runs = found.permissions().mode() & 0o100 != 0;
-        (library.blob_path(&full).map_err(saving())?, if runs { 0o100_755 } else { 0o100_644 })
+        // `blob_path` would run the filters of a worktree; a writer without a hint writes what it is given.
+        let mut file = fs::File::open(&full).map_err(reading())?;
+        let mut writer = library.blob_writer(None).map_err(saving())?;
+        std::io::copy(&mut file, &mut writer).map_err(reading())?;
+        (writer.commit().map_err(saving())?, if runs { 0o100_755 } else { 0o100_644 })
     } else {
         return Ok(()); // Sockets and pipes hold nothing.
     };
@@ -336,4 +340,217 @@ pub(crate) fn clean_name(text: &str) -> String {
     });
     let name = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     if name.is_empty() { "unnamed".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        testing::{A_TXT, Lab, commit_file},
+        worktree,
+    };
+
+    type Files = BTreeMap<String, (u32, Vec<u8>)>;
+
+    /// All that a worktree is: its files, and what git notes of it.
+    fn everything(path: &Path) -> Files {
+        fn walk(root: &Path, at: &Path, files: &mut Files) {
+            for found in fs::read_dir(at).unwrap() {
+                let path = found.unwrap().path();
+                let meta = fs::symlink_metadata(&path).unwrap();
+                if meta.is_dir() {
+                    walk(root, &path, files);
+                } else {
+                    let bytes = match fs::read_link(&path) {
+                        Ok(target) => target.as_os_str().as_bytes().to_vec(),
+                        Err(_) => fs::read(&path).unwrap(),
+                    };
+                    let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+                    files.insert(name, (meta.permissions().mode(), bytes));
+                }
+            }
+        }
+        let mut files = Files::new();
+        walk(path, path, &mut files);
+        let pointer = String::from_utf8(files[".git"].1.clone()).unwrap();
+        let entry = PathBuf::from(pointer.trim().strip_prefix("gitdir: ").unwrap());
+        let mut notes = Files::new();
+        walk(&entry, &entry, &mut notes);
+        files.extend(notes.into_iter().map(|(name, file)| (format!("entry/{name}"), file)));
+        files
+    }
+
+    /// Returns the files of a commit, as bytes.
+    fn saved_files(repo: &Repo, oid: Oid) -> BTreeMap<String, Vec<u8>> {
+        let library = repo.library().unwrap();
+        let tree = library.find_commit(oid).unwrap().tree().unwrap();
+        let mut files = BTreeMap::new();
+        tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
+            if let Ok(blob) = library.find_blob(entry.id()) {
+                let name = format!("{folder}{}", entry.name().unwrap());
+                files.insert(name, blob.content().to_vec());
+            }
+            git2::TreeWalkResult::Ok
+        })
+        .unwrap();
+        files
+    }
+
+    /// Saves, and sees to it that the worktree is as before and the files are in the commit.
+    fn save_and_compare(lab: &Lab, repo: &Repo, path: &Path) -> Saved {
+        let before = everything(path);
+        let saved = save(repo, path, "web/polecats/nux", "before restart", &lab.path("bundles")).unwrap();
+        assert_eq!(everything(path), before, "the worktree itself is not touched");
+        let saved = saved.expect("there is something to save");
+        let files = before.into_iter().filter(|(name, _)| name != ".git" && !name.starts_with("entry/"));
+        let files: BTreeMap<String, Vec<u8>> = files.map(|(name, (_, bytes))| (name, bytes)).collect();
+        assert_eq!(saved_files(repo, saved.oid), files);
+        saved
+    }
+
+    fn parents(repo: &Repo, oid: Oid) -> Vec<Oid> {
+        repo.first_parent_log(oid, 1).unwrap().remove(0).parents
+    }
+
+    #[test]
+    fn changed_staged_and_new_files_are_saved_byte_for_byte() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = worktree::ensure(&repo, &lab.path("nux one"), "polecat/nux/a", lab.first).unwrap().path;
+        commit_file(&path, ".gitattributes", "* text=auto\n", "attributes");
+        commit_file(&path, "gone.txt", "g", "gone");
+        let head = commit_file(&path, "was file", "f", "was file");
+        fs::remove_file(path.join("gone.txt")).unwrap();
+        fs::write(path.join("a.txt"), "line ends\r\nstay\r\n").unwrap();
+        fs::write(path.join("staged.txt"), "first\n").unwrap();
+        lab.git(&path, &["add", "staged.txt"]);
+        fs::write(path.join("staged.txt"), "second\n").unwrap();
+        fs::remove_file(path.join("was file")).unwrap();
+        fs::create_dir(path.join("was file")).unwrap();
+        fs::write(path.join("was file/is folder \u{e9}\n"), [0, 255, 13, 10]).unwrap();
+        fs::write(path.join("run.sh"), "#!/bin/sh\n").unwrap();
+        fs::set_permissions(path.join("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink("nowhere/at all", path.join("link")).unwrap();
+        fs::write(path.join("announced.txt"), "n").unwrap();
+        lab.git(&path, &["add", "-N", "announced.txt"]);
+
+        let saved = save_and_compare(&lab, &repo, &path);
+        assert_eq!(saved.branch, "rescue/web/polecats/nux/before-restart");
+        assert!(saved.pushed && saved.bundle.is_none());
+        assert_eq!(lab.origin_head(&saved.branch), saved.oid);
+        let modes = lab.git(repo.path(), &["ls-tree", &saved.branch, "run.sh", "link"]);
+        assert!(modes.starts_with("120000") && modes.contains("\n100755"), "{modes}");
+        let from = parents(&repo, saved.oid);
+        assert_eq!((from[0], from.len()), (head, 2));
+        assert_eq!(saved_files(&repo, from[1])["staged.txt"], b"first\n");
+
+        let again = save(&repo, &path, "web/polecats/nux", "before restart", &lab.path("bundles")).unwrap();
+        assert_eq!(again, Some(saved.clone()), "the same state is saved once");
+        fs::write(path.join("more.txt"), "m").unwrap();
+        let next = save_and_compare(&lab, &repo, &path);
+        assert_eq!(next.branch, format!("{}-2", saved.branch));
+    }
+
+    #[test]
+    fn a_merge_in_conflict_is_saved_with_both_its_sides() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.conflicted_worktree(&repo);
+        let saved = save_and_compare(&lab, &repo, &path);
+        let theirs = repo.tracked_head("main").unwrap().unwrap();
+        assert_eq!(parents(&repo, saved.oid)[1], theirs);
+        assert!(String::from_utf8_lossy(&saved_files(&repo, saved.oid)["a.txt"]).contains("<<<<<<<"));
+    }
+
+    #[test]
+    fn a_rebase_in_conflict_is_saved_with_the_branch_it_came_from() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.conflicted_worktree(&repo);
+        lab.git(&path, &["merge", "--abort"]);
+        let tip = repo.branch_head("polecat/nux/c").unwrap().unwrap();
+        let stopped = std::process::Command::new("git")
+            .current_dir(&path)
+            .args(["rebase", "--quiet", "origin/main"])
+            .env("GIT_EDITOR", "true")
+            .output();
+        assert!(!stopped.unwrap().status.success());
+        let saved = save_and_compare(&lab, &repo, &path);
+        assert!(parents(&repo, saved.oid).contains(&tip));
+        assert_eq!(status::status(&path).unwrap().branch.as_deref(), Some("polecat/nux/c"));
+    }
+
+    #[test]
+    fn stashes_and_commits_that_only_we_have_are_saved_too() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let bundles = lab.path("bundles");
+        let path = worktree::ensure(&repo, &lab.path("nux"), "polecat/nux/a", lab.first).unwrap().path;
+        let nothing = || save(&repo, &path, "web/nux", "x", &bundles).unwrap();
+        assert_eq!(nothing(), None, "a fresh worktree holds nothing of its own");
+        let head = commit_file(&path, "b.txt", "b\n", "b");
+        let saved = save_and_compare(&lab, &repo, &path);
+        assert_eq!(parents(&repo, saved.oid), [head]);
+        crate::publish::publish(&repo, "polecat/nux/a", &bundles).unwrap();
+        assert_eq!(nothing(), None, "the remote has it all");
+        fs::write(path.join("b.txt"), "stashed\n").unwrap();
+        lab.git(&path, &["stash"]);
+        let saved = save_and_compare(&lab, &repo, &path);
+        let stash = parents(&repo, saved.oid)[1];
+        assert_eq!(saved_files(&repo, stash)["b.txt"], b"stashed\n");
+    }
+
+    #[test]
+    fn a_repository_inside_the_worktree_is_saved_with_its_history() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = worktree::ensure(&repo, &lab.path("nux"), "polecat/nux/a", lab.first).unwrap().path;
+        for (name, commits) in [("empty", false), ("full", true)] {
+            let inner = path.join("in ner").join(name);
+            fs::create_dir_all(&inner).unwrap();
+            lab.git(&inner, &["init", "--quiet"]);
+            fs::write(inner.join("deep.txt"), "deep\n").unwrap();
+            if commits {
+                commit_file(&inner, "deep.txt", "committed\n", "deep");
+            }
+        }
+        let saved = save(&repo, &path, "web/nux", "x", &lab.path("bundles")).unwrap().unwrap();
+        let files = saved_files(&repo, saved.oid);
+        assert_eq!(files["in ner/empty/deep.txt"], b"deep\n");
+        assert_eq!(files["in ner/full/deep.txt"], b"committed\n");
+        assert!(files.contains_key("in ner/full/.git.rescued/HEAD"));
+        assert!(files.keys().any(|name| name.contains(".git.rescued/objects/")));
+    }
+
+    #[test]
+    fn what_the_remote_declines_goes_into_a_bundle_that_can_be_read() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        lab.decline_pushes();
+        let path = worktree::ensure(&repo, &lab.path("nux"), "polecat/nux/a", lab.first).unwrap().path;
+        fs::write(path.join("a.txt"), A_TXT.to_uppercase()).unwrap();
+        let saved = save_and_compare(&lab, &repo, &path);
+        assert!(!saved.pushed);
+        assert!(saved.why.unwrap().contains("pushes are closed today"));
+        let bundle = saved.bundle.unwrap();
+        lab.git(&lab.seed, &["fetch", "--quiet", bundle.to_str().unwrap(), &saved.branch]);
+        assert_eq!(lab.git(&lab.seed, &["show", "FETCH_HEAD:a.txt"]), A_TXT.to_uppercase().trim_end());
+        assert_eq!(repo.branch_head(&saved.branch).unwrap(), Some(saved.oid));
+    }
+
+    #[test]
+    fn any_name_becomes_one_that_a_branch_may_have() {
+        let check = |from: &str, to: &str| {
+            assert_eq!(clean_name(from), to);
+            assert!(git2::Reference::is_valid_name(&format!("refs/heads/rescue/{to}")));
+        };
+        check("web/polecats/nux", "web/polecats/nux");
+        check("2024-01-01T00:00:00Z", "2024-01-01T00-00-00Z");
+        check("../a..b/.hidden/x.lock", "a-b/hidden/x");
+        check("/", "unnamed");
+        check("", "unnamed");
+        check("a b~c^d@{e}\\f\n", "a-b-c-d--e--f-");
+    }
 }

@@ -51,3 +51,58 @@ fn clean(repo: &Repo, path: &Path, how: &[&str]) -> Result<()> {
     worktree::unlock_folders(path).map_err(Error::io(format!("clean {}", path.display())))?;
     git().run().map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::testing::{Lab, commit_file};
+
+    #[test]
+    fn a_checkout_leaves_the_commit_s_files_and_the_caches() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("refinery/the rig");
+        let ignoring = commit_file(&lab.seed, ".gitignore", "target\n", "ignore");
+        let tracked = {
+            fs::remove_file(lab.seed.join(".gitignore")).unwrap();
+            commit_file(&lab.seed, "target", "now a file\n", "a file where the cache was")
+        };
+        lab.push_seed("main");
+        repo.fetch().unwrap();
+
+        checkout(&repo, &path, ignoring).unwrap();
+        fs::create_dir_all(path.join("target/deep")).unwrap();
+        fs::write(path.join("target/deep/cache"), "c").unwrap();
+        fs::write(path.join("left over"), "x").unwrap();
+        fs::create_dir(path.join("inner")).unwrap();
+        lab.git(&path.join("inner"), &["init", "--quiet"]);
+        fs::write(path.join("a.txt"), "changed by a gate").unwrap();
+        lab.git(&path, &["checkout", "--quiet", "-b", "strange"]);
+        fs::write(repo.path().join("worktrees/the rig/index.lock"), "").unwrap_or_default();
+        checkout(&repo, &path, ignoring).unwrap();
+        assert!(path.join("target/deep/cache").exists());
+        assert!(!path.join("left over").exists());
+        assert!(!path.join("inner").exists());
+        assert!(fs::read_to_string(path.join("a.txt")).unwrap().starts_with("one\n"));
+        assert_eq!(repo.branch_head("strange").unwrap(), Some(ignoring), "no branch is moved");
+
+        checkout(&repo, &path, tracked).unwrap();
+        assert_eq!(fs::read_to_string(path.join("target")).unwrap(), "now a file\n");
+        checkout(&repo, &path, lab.first).unwrap();
+        assert!(!path.join("target").exists());
+        assert!(crate::status::status(&path).unwrap().is_clean());
+    }
+
+    #[test]
+    fn a_conflicted_leftover_is_no_hindrance() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.conflicted_worktree(&repo);
+        checkout(&repo, &path, lab.first).unwrap();
+        let state = crate::status::status(&path).unwrap();
+        assert!(state.is_clean(), "{state:?}");
+        assert_eq!((state.head, state.branch), (Some(lab.first), None));
+    }
+}

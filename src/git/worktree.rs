@@ -223,10 +223,10 @@ fn clear_leavings(path: &Path) {
     let name = format!("{}-", hidden.file_name().unwrap_or_default().to_string_lossy());
     for found in path.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten() {
         let number = found.file_name().to_string_lossy().strip_prefix(&name).map(str::to_owned);
-        if number.is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit())) {
-            if let Err(e) = remove_tree(&found.path()) {
-                tracing::warn!(path = %found.path().display(), "cannot delete a removed worktree: {e}");
-            }
+        if number.is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
+            && let Err(e) = remove_tree(&found.path())
+        {
+            tracing::warn!(path = %found.path().display(), "cannot delete a removed worktree: {e}");
         }
     }
 }
@@ -253,4 +253,217 @@ pub(crate) fn unlock_folders(path: &Path) -> std::io::Result<()> {
         unlock_folders(&inner?.path())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Lab, commit_file};
+
+    const BRANCH: &str = "polecat/nux/a-1";
+
+    fn contents(path: &Path) -> Vec<String> {
+        let names = fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_worktree_is_found_again_with_all_that_is_in_it() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("polecats/nux one");
+        let made = ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        assert_eq!((made.how, made.head), (How::Made, lab.first));
+        let head = commit_file(&path, "b.txt", "b\n", "b");
+        fs::write(path.join("new.txt"), "new").unwrap();
+        let found = ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        assert_eq!((found.how, found.head, found.branch.as_deref()), (How::Found, head, Some(BRANCH)));
+        assert_eq!(fs::read_to_string(path.join("new.txt")).unwrap(), "new");
+        assert_eq!(contents(path.parent().unwrap()), ["nux one"]);
+        lab.git(&path, &["checkout", "--quiet", "-b", "elsewhere"]);
+        let found = ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        assert_eq!((found.how, found.branch.as_deref()), (How::FoundElsewhere, Some("elsewhere")));
+    }
+
+    #[test]
+    fn work_goes_on_where_the_branch_stands() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("nux");
+        ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        let head = commit_file(&path, "b.txt", "b\n", "b");
+        fs::remove_dir_all(&path).unwrap();
+        let again = ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        assert_eq!((again.how, again.head), (How::Made, head));
+        // The same branch at another path: refused while the first is there, taken over when it is gone.
+        let other = lab.path("toast");
+        let error = ensure(&repo, &other, BRANCH, lab.first).unwrap_err();
+        assert!(matches!(error, Error::BranchInUse { at, .. } if at == path));
+        fs::remove_dir_all(&path).unwrap();
+        assert_eq!(ensure(&repo, &other, BRANCH, lab.first).unwrap().head, head);
+    }
+
+    #[test]
+    fn a_worktree_whose_making_was_killed_is_made_afresh_and_its_files_are_kept() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("nux");
+        commit_file(&lab.seed, ".gitattributes", "z.txt filter=die\n", "attributes");
+        let start = commit_file(&lab.seed, "z.txt", "z\n", "z");
+        lab.push_seed("main");
+        repo.fetch().unwrap();
+        // The filter kills git, and the git that had started it, in the middle of the checkout.
+        let die = "read _ _ _ above _ < /proc/$PPID/stat; kill -9 $above $PPID; exit 1";
+        lab.git(repo.path(), &["config", "filter.die.smudge", die]);
+        ensure(&repo, &path, BRANCH, start).unwrap_err();
+        assert!(repo.path().join("worktrees/nux/locked").exists(), "the kill left a half-made entry");
+        fs::write(path.join("from somebody.txt"), "kept").unwrap();
+        lab.git(repo.path(), &["config", "--unset", "filter.die.smudge"]);
+
+        let made = ensure(&repo, &path, BRANCH, start).unwrap();
+        let How::Repaired { rescued: Some(aside) } = made.how else { panic!("{made:?}") };
+        assert_eq!(aside, lab.path("nux.rescued-1"));
+        assert_eq!(fs::read_to_string(aside.join("from somebody.txt")).unwrap(), "kept");
+        assert_eq!(contents(&path), [".git", ".gitattributes", "a.txt", "z.txt"]);
+        assert!(status::status(&path).unwrap().is_clean());
+        assert_eq!(ensure(&repo, &path, BRANCH, start).unwrap().how, How::Found);
+    }
+
+    #[test]
+    fn what_is_no_worktree_is_moved_aside() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("nux");
+        fs::create_dir(&path).unwrap();
+        assert_eq!(
+            ensure(&repo, &path, BRANCH, lab.first).unwrap().how,
+            How::Made,
+            "an empty folder is none"
+        );
+        fs::remove_file(path.join(".git")).unwrap();
+        let again = ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        assert_eq!(again.how, How::Repaired { rescued: Some(lab.path("nux.rescued-1")) });
+        fs::remove_dir_all(repo.path().join("worktrees/nux")).unwrap();
+        let again = ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        assert_eq!(again.how, How::Repaired { rescued: Some(lab.path("nux.rescued-2")) });
+        assert_eq!(contents(&lab.path("nux.rescued-2")), [".git.rescued", "a.txt"]);
+        // A clone of somebody's stays a repository.
+        fs::rename(&path, lab.path("away")).unwrap();
+        fs::rename(&lab.seed, &path).unwrap();
+        let again = ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        assert_eq!(again.how, How::Repaired { rescued: Some(lab.path("nux.rescued-3")) });
+        assert!(lab.path("nux.rescued-3/.git/HEAD").exists());
+    }
+
+    #[test]
+    fn a_town_that_was_moved_or_copied_finds_its_own_worktrees() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("rig/polecats/nux");
+        ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        fs::write(path.join("new.txt"), "new").unwrap();
+        let copied =
+            std::process::Command::new("cp").arg("-r").arg(lab.path("rig")).arg(lab.path("copy")).status();
+        assert!(copied.unwrap().success());
+        let copy = Repo::open(lab.path("copy/repo.git")).unwrap();
+        let in_copy = lab.path("copy/polecats/nux");
+        assert_eq!(ensure(&copy, &in_copy, BRANCH, lab.first).unwrap().how, How::Found);
+        let head = commit_file(&in_copy, "c.txt", "c", "only in the copy");
+        assert_eq!(copy.branch_head(BRANCH).unwrap(), Some(head));
+        assert_eq!(repo.branch_head(BRANCH).unwrap(), Some(lab.first));
+        assert_eq!(ensure(&repo, &path, BRANCH, lab.first).unwrap().how, How::Found);
+
+        fs::rename(lab.path("rig"), lab.path("moved")).unwrap();
+        let moved = Repo::open(lab.path("moved/repo.git")).unwrap();
+        let path = lab.path("moved/polecats/nux");
+        assert_eq!(ensure(&moved, &path, BRANCH, lab.first).unwrap().how, How::Found);
+        assert_eq!(status::status(&path).unwrap().untracked, ["new.txt"]);
+    }
+
+    #[test]
+    fn a_lock_of_a_killed_git_is_removed_when_the_worktree_is_found() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("nux");
+        ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        fs::write(repo.path().join("worktrees/nux/index.lock"), "").unwrap();
+        fs::write(repo.path().join("refs/heads").join(format!("{BRANCH}.lock")), "").unwrap();
+        fs::write(repo.path().join("packed-refs.lock"), "").unwrap();
+        ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        repo.clear_stale_locks();
+        commit_file(&path, "b.txt", "b\n", "b");
+        assert!(!repo.path().join("packed-refs.lock").exists());
+    }
+
+    #[test]
+    fn a_worktree_goes_only_when_nothing_goes_with_it() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("nux one");
+        ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        let refused = |landed| match remove(&repo, &path, landed).unwrap() {
+            Removal::Refused(why) => why,
+            Removal::Removed => panic!("removed"),
+        };
+        fs::write(path.join("new.txt"), "new").unwrap();
+        assert_eq!(refused(lab.first), Refusal::Dirty { files: vec!["new.txt".to_owned()] });
+        lab.git(&path, &["add", "new.txt"]);
+        lab.git(&path, &["stash"]);
+        assert!(matches!(refused(lab.first), Refusal::Stashed { stashes } if stashes.len() == 1));
+        lab.git(&path, &["stash", "pop"]);
+        let head = commit_file(&path, "new.txt", "new", "new");
+        assert_eq!(refused(lab.first), Refusal::Unmerged { head });
+        fs::write(repo.path().join("info/exclude"), "cache\n").unwrap_or_else(|_| {
+            fs::create_dir(repo.path().join("info")).unwrap();
+            fs::write(repo.path().join("info/exclude"), "cache\n").unwrap();
+        });
+        fs::create_dir(path.join("cache")).unwrap();
+        fs::write(path.join("cache/x"), "x").unwrap();
+        assert_eq!(remove(&repo, &path, head).unwrap(), Removal::Removed);
+        assert!(!path.exists());
+        assert!(!contents(lab.root()).iter().any(|name| name.starts_with(".nux")));
+        assert_eq!(remove(&repo, &path, head).unwrap(), Removal::Removed, "once more is no error");
+        assert_eq!(repo.branch_head(BRANCH).unwrap(), Some(head), "the branch stays");
+        assert_eq!(ensure(&repo, &path, BRANCH, head).unwrap().how, How::Made);
+        assert_eq!(remove(&repo, &lab.seed, head).unwrap(), Removal::Refused(Refusal::NotOurs));
+    }
+
+    #[test]
+    fn a_removal_that_was_killed_is_ended_by_the_next() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("nux");
+        ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        fs::rename(&path, lab.path(".nux.removed-1")).unwrap();
+        assert_eq!(remove(&repo, &path, lab.first).unwrap(), Removal::Removed);
+        assert!(!lab.path(".nux.removed-1").exists());
+        assert_eq!(place::checked_out_at(&repo, BRANCH), None);
+    }
+
+    #[test]
+    fn a_reference_follows_and_is_not_written_to() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("mayor/rig");
+        reference(&repo, &path, lab.first).unwrap();
+        let file = path.join("a.txt");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o222, 0);
+        let next = commit_file(&lab.seed, "a.txt", "new\n", "next");
+        lab.push_seed("main");
+        repo.fetch().unwrap();
+        assert_eq!(reference(&repo, &path, next).unwrap().head, next);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new\n");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o222, 0);
+        fs::write(path.join("note.txt"), "a person's").unwrap();
+        let error = reference(&repo, &path, lab.first).unwrap_err();
+        assert!(matches!(error, Error::Dirty { files, .. } if files == ["note.txt"]));
+        // A checkout of ours that was killed half way is no change of anybody's.
+        fs::remove_file(path.join("note.txt")).unwrap();
+        fs::remove_file(&file).unwrap();
+        fs::write(repo.path().join("worktrees/rig/gastown-moving"), "").unwrap();
+        reference(&repo, &path, lab.first).unwrap();
+        assert!(fs::read_to_string(&file).unwrap().starts_with("one\n"));
+    }
 }
