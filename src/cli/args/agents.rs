@@ -1,0 +1,78 @@
+//! agents: who is there, and their sessions.
+
+use clap::Subcommand;
+use model::command::Command;
+use model::ids::RigName;
+
+use super::{Intent, View, ship};
+
+/// The commands of this group.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List, start, stop and restart agents
+    #[command(subcommand)]
+    Agent(Agent),
+    /// Look at the workers of a rig
+    #[command(subcommand)]
+    Polecat(Polecat),
+}
+
+/// List, start, stop and restart agents
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// List everybody and how they are
+    #[command(alias = "ls")]
+    List {
+        /// Of this rig
+        #[arg(long, value_name = "RIG")]
+        rig: Option<RigName>,
+    },
+    /// Start an agent's session
+    Start {
+        /// Whose
+        agent: String,
+    },
+    /// End an agent's session and keep it ended
+    Stop {
+        /// Whose
+        agent: String,
+    },
+    /// End an agent's session and start the next
+    Restart {
+        /// Whose
+        agent: String,
+    },
+}
+
+/// Look at the workers of a rig
+#[derive(Debug, Subcommand)]
+pub(crate) enum Polecat {
+    /// List workers and what they work at
+    #[command(alias = "ls")]
+    List {
+        /// Of this rig
+        #[arg(value_name = "RIG")]
+        rig: Option<RigName>,
+        /// The same as an option
+        #[arg(long = "rig", id = "rig_flag", value_name = "RIG", conflicts_with = "rig", hide = true)]
+        rig_flag: Option<RigName>,
+    },
+    /// Hand in the work on your hook, as `gastown done`
+    Done(ship::Done),
+}
+
+impl Verb {
+    /// What the words of this group want.
+    pub(super) fn intent(self) -> Intent {
+        match self {
+            Verb::Agent(Agent::List { rig }) => Command::AgentList { rig }.into(),
+            Verb::Agent(Agent::Start { agent }) => Command::AgentStart { agent }.into(),
+            Verb::Agent(Agent::Stop { agent }) => Command::AgentStop { agent }.into(),
+            Verb::Agent(Agent::Restart { agent }) => Command::AgentRestart { agent }.into(),
+            Verb::Polecat(Polecat::List { rig, rig_flag }) => {
+                Intent::Ask(Command::AgentList { rig: rig.or(rig_flag) }, View::Polecats)
+            }
+            Verb::Polecat(Polecat::Done(done)) => done.command().into(),
+        }
+    }
+}

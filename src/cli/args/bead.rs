@@ -1,0 +1,389 @@
+//! `bead …`, which is all of `bd`: the ledger of work, with the habits of those who know `bd`.
+
+use std::str::FromStr;
+
+use clap::{Args, Subcommand};
+use model::bead::{DepType, IssueType, Patch, Priority, Status};
+use model::command::{BeadFilter, Command, NewBead};
+use model::ids::{BeadId, RigName};
+use model::refusal::Refusal;
+
+use super::{Intent, Reading, View};
+
+/// Make, find and change beads: pieces of work
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bead {
+    /// Make a bead
+    #[command(alias = "new")]
+    Create(Box<Create>),
+    /// List beads, the closed ones only when asked
+    #[command(alias = "ls")]
+    List(List),
+    /// Show beads with everything known about them
+    #[command(alias = "view")]
+    Show {
+        /// Which
+        #[arg(value_name = "BEAD", required = true)]
+        ids: Vec<BeadId>,
+    },
+    /// List the beads that could be worked at now
+    Ready(Filter),
+    /// Change beads by hand
+    #[command(alias = "edit")]
+    Update(Box<Update>),
+    /// Close beads
+    Close {
+        /// Which
+        #[arg(value_name = "BEAD", required = true)]
+        ids: Vec<BeadId>,
+        /// Why
+        #[arg(long, short, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Even if a safety rule says no
+        #[arg(long, short)]
+        force: bool,
+    },
+    /// Open closed beads again
+    Reopen {
+        /// Which
+        #[arg(value_name = "BEAD", required = true)]
+        ids: Vec<BeadId>,
+        /// Why
+        #[arg(long, short, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Say what depends on what
+    #[command(subcommand)]
+    Dep(Dep),
+    /// Add and remove labels
+    #[command(subcommand)]
+    Label(Label),
+    /// Add a remark to a bead
+    Comment {
+        /// On which
+        #[arg(value_name = "BEAD")]
+        bead: BeadId,
+        /// What
+        #[arg(required = true)]
+        text: Vec<String>,
+    },
+    /// Find beads by words in id, title or description
+    Search {
+        /// The words
+        #[arg(required = true)]
+        words: Vec<String>,
+        #[command(flatten)]
+        filter: Filter,
+        /// Closed ones too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Print beads as JSON lines
+    Export {
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Take beads in from JSON lines
+    Import {
+        /// The file; standard input when not given
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: String,
+        /// The same, as `bd` has it
+        #[arg(long, short, value_name = "FILE", hide = true)]
+        input: Option<String>,
+    },
+}
+
+/// Make a bead
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  gastown bead create \"Fix the login\" --rig web -t bug -p 1\n  \
+                        gastown bead create --title \"Part two\" --parent web-4k2f -f plan.md")]
+pub(crate) struct Create {
+    /// One line: what is to be done
+    #[arg(value_name = "TITLE", required_unless_present = "title_flag", conflicts_with = "title_flag")]
+    title: Option<String>,
+    /// The same as an option
+    #[arg(long = "title", id = "title_flag", value_name = "TITLE")]
+    title_flag: Option<String>,
+    /// task, bug, feature, epic or chore
+    #[arg(long = "type", short = 't', alias = "issue-type", value_name = "TYPE", default_value = "task")]
+    issue_type: IssueType,
+    /// P0 (critical) to P4 (backlog)
+    #[arg(long, short, default_value = "P2")]
+    priority: Priority,
+    /// The whole of it, in Markdown
+    #[arg(long, short, value_name = "TEXT", conflicts_with = "body_file")]
+    description: Option<String>,
+    /// Read the description from a file, standard input for `-`
+    #[arg(long, short = 'f', alias = "file", value_name = "FILE")]
+    body_file: Option<String>,
+    /// How one sees that it is done
+    #[arg(long, alias = "acceptance-criteria", value_name = "TEXT")]
+    acceptance: Option<String>,
+    /// The rig it belongs to, `hq` for the town; the one you are in when not given
+    #[arg(long, value_name = "RIG")]
+    rig: Option<String>,
+    /// The bead that it is a part of
+    #[arg(long, value_name = "BEAD")]
+    parent: Option<BeadId>,
+    /// What it depends on: TYPE:BEAD or BEAD (blocks), separated by commas
+    #[arg(long, alias = "depends-on", value_name = "TYPE:BEAD,…", value_delimiter = ',', value_parser = Arrow::from_str)]
+    deps: Vec<Arrow>,
+    /// Words to sort by, separated by commas
+    #[arg(long, short, alias = "label", value_name = "WORD,…", value_delimiter = ',')]
+    labels: Vec<String>,
+    /// Who is to do it
+    #[arg(long, short, value_name = "WHO")]
+    assignee: Option<String>,
+    /// Print only the id
+    #[arg(long, short, alias = "quiet")]
+    silent: bool,
+}
+
+/// What `--deps` holds: how, and on what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arrow(DepType, BeadId);
+
+impl FromStr for Arrow {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, id) = match text.split_once(':') {
+            Some((kind, id)) => (kind.trim().parse()?, id),
+            None => (DepType::Blocks, text),
+        };
+        Ok(Arrow(kind, id.trim().parse().map_err(|error: model::ids::BadName| error.to_string())?))
+    }
+}
+
+impl Create {
+    fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
+        let rig = match self.rig.as_deref() {
+            Some("hq" | "town") => None,
+            Some(name) => {
+                Some(name.parse().map_err(|error: model::ids::BadName| Refusal::usage(error.to_string()))?)
+            }
+            // A part lies where the whole lies.
+            None if self.parent.is_some() => None,
+            None => reading.rig.clone(),
+        };
+        let new = NewBead {
+            title: self.title.or(self.title_flag).unwrap_or_default(),
+            description: reading.text_or_file(self.description, self.body_file)?.unwrap_or_default(),
+            acceptance_criteria: self.acceptance.unwrap_or_default(),
+            priority: self.priority,
+            issue_type: self.issue_type,
+            rig,
+            parent: self.parent,
+            deps: self.deps.into_iter().map(|Arrow(kind, id)| (kind, id)).collect(),
+            labels: self.labels.into_iter().filter(|label| !label.is_empty()).collect(),
+            assignee: self.assignee,
+        };
+        let view = if self.silent { View::Ids } else { View::Usual };
+        Ok(Intent::Ask(Command::BeadCreate(new), view))
+    }
+}
+
+/// Which beads are meant.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Filter {
+    /// Of this rig
+    #[arg(long, value_name = "RIG")]
+    rig: Option<RigName>,
+    /// Of this type
+    #[arg(long = "type", short = 't', value_name = "TYPE")]
+    issue_type: Option<IssueType>,
+    /// Of this urgency
+    #[arg(long, short)]
+    priority: Option<Priority>,
+    /// Of this assignee
+    #[arg(long, short, value_name = "WHO")]
+    assignee: Option<String>,
+    /// With this label; may be repeated
+    #[arg(long, short, alias = "labels", value_name = "WORD", value_delimiter = ',')]
+    label: Vec<String>,
+    /// Parts of this bead
+    #[arg(long, value_name = "BEAD")]
+    parent: Option<BeadId>,
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl From<Filter> for BeadFilter {
+    fn from(filter: Filter) -> Self {
+        BeadFilter {
+            rig: filter.rig,
+            issue_type: filter.issue_type,
+            priority: filter.priority,
+            assignee: filter.assignee,
+            labels: filter.label,
+            parent: filter.parent,
+            limit: filter.limit,
+            ..BeadFilter::default()
+        }
+    }
+}
+
+/// List beads, the closed ones only when asked
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// With one of these: open, in_progress, hooked, blocked, deferred, pinned, closed
+    #[arg(long, short, value_delimiter = ',')]
+    status: Vec<Status>,
+    /// Closed ones too
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    filter: Filter,
+}
+
+/// Change beads by hand
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Which
+    #[arg(value_name = "BEAD", required = true)]
+    ids: Vec<BeadId>,
+    /// New title
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
+    /// New status
+    #[arg(long, short)]
+    status: Option<Status>,
+    /// New type
+    #[arg(long = "type", short = 't', value_name = "TYPE")]
+    issue_type: Option<IssueType>,
+    /// New urgency
+    #[arg(long, short)]
+    priority: Option<Priority>,
+    /// New description
+    #[arg(long, short, value_name = "TEXT", conflicts_with = "body_file")]
+    description: Option<String>,
+    /// Read the new description from a file, standard input for `-`
+    #[arg(long, short = 'f', value_name = "FILE")]
+    body_file: Option<String>,
+    /// New acceptance criteria
+    #[arg(long, alias = "acceptance-criteria", value_name = "TEXT")]
+    acceptance: Option<String>,
+    /// New assignee; an empty one takes it away
+    #[arg(long, short, value_name = "WHO")]
+    assignee: Option<String>,
+    /// Become the assignee, if nobody is
+    #[arg(long, conflicts_with = "assignee")]
+    claim: bool,
+    /// Labels to add
+    #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
+    add_label: Vec<String>,
+    /// Labels to take away
+    #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
+    remove_label: Vec<String>,
+}
+
+impl Update {
+    fn command(self, reading: &Reading) -> Result<Command, Refusal> {
+        let patch = Patch {
+            title: self.title,
+            description: reading.text_or_file(self.description, self.body_file)?,
+            acceptance_criteria: self.acceptance,
+            priority: self.priority,
+            issue_type: self.issue_type,
+            assignee: self.assignee,
+            add_labels: self.add_label,
+            remove_labels: self.remove_label,
+        };
+        if patch.is_empty() && self.status.is_none() && !self.claim {
+            return Err(Refusal::usage("nothing to change was given").hint("see `gastown help bead update`"));
+        }
+        Ok(Command::BeadUpdate { ids: self.ids, patch, status: self.status, claim: self.claim })
+    }
+}
+
+/// Say what depends on what
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dep {
+    /// Make a bead depend on another
+    Add {
+        /// What depends
+        #[arg(value_name = "BEAD")]
+        bead: BeadId,
+        /// On what
+        #[arg(value_name = "DEPENDS-ON")]
+        on: BeadId,
+        /// blocks, parent-child, relates-to or discovered-from
+        #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "blocks")]
+        kind: DepType,
+    },
+    /// Take such an arrow away
+    #[command(alias = "rm")]
+    Remove {
+        /// What depended
+        #[arg(value_name = "BEAD")]
+        bead: BeadId,
+        /// On what
+        #[arg(value_name = "DEPENDS-ON")]
+        on: BeadId,
+    },
+}
+
+/// Add and remove labels
+#[derive(Debug, Subcommand)]
+pub(crate) enum Label {
+    /// Add a label to beads
+    Add(Labelled),
+    /// Take a label away from beads
+    #[command(alias = "rm")]
+    Remove(Labelled),
+}
+
+/// Beads, then one label.
+#[derive(Debug, Args)]
+pub(crate) struct Labelled {
+    /// Beads, then the label
+    #[arg(value_name = "BEAD… LABEL", num_args = 2.., required = true)]
+    words: Vec<String>,
+}
+
+impl Label {
+    fn command(self) -> Result<Command, Refusal> {
+        let (add, Labelled { mut words }) = match self {
+            Label::Add(labelled) => (true, labelled),
+            Label::Remove(labelled) => (false, labelled),
+        };
+        let labels: Vec<String> = words.pop().into_iter().collect();
+        let ids: Result<Vec<BeadId>, _> = words.iter().map(|word| word.parse()).collect();
+        let ids = ids.map_err(|error| Refusal::usage(error.to_string()).hint("the label comes last"))?;
+        let patch = if add {
+            Patch { add_labels: labels, ..Patch::default() }
+        } else {
+            Patch { remove_labels: labels, ..Patch::default() }
+        };
+        Ok(Command::BeadUpdate { ids, patch, status: None, claim: false })
+    }
+}
+
+impl Bead {
+    /// What the words of `bead` want.
+    pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
+        Ok(match self {
+            Bead::Create(create) => return create.intent(reading),
+            Bead::List(List { status, all, filter }) => {
+                Command::BeadList(BeadFilter { status, all, ..filter.into() }).into()
+            }
+            Bead::Show { ids } => Command::BeadShow(ids).into(),
+            Bead::Ready(filter) => Command::BeadReady(filter.into()).into(),
+            Bead::Update(update) => update.command(reading)?.into(),
+            Bead::Close { ids, reason, force } => Command::BeadClose { ids, reason, force }.into(),
+            Bead::Reopen { ids, reason } => Command::BeadReopen { ids, reason }.into(),
+            Bead::Dep(Dep::Add { bead, on, kind }) => Command::DepAdd { bead, on, kind }.into(),
+            Bead::Dep(Dep::Remove { bead, on }) => Command::DepRemove { bead, on }.into(),
+            Bead::Label(label) => label.command()?.into(),
+            Bead::Comment { bead, text } => Command::CommentAdd { bead, text: text.join(" ") }.into(),
+            Bead::Search { words, filter, all } => {
+                Command::BeadList(BeadFilter { text: Some(words.join(" ")), all, ..filter.into() }).into()
+            }
+            Bead::Export { filter } => Command::BeadExport(BeadFilter { all: true, ..filter.into() }).into(),
+            Bead::Import { file, input } => {
+                Command::BeadImport { jsonl: reading.file(&input.unwrap_or(file))? }.into()
+            }
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! observe: how everything is, and what has happened.
+
+use clap::{Args, Subcommand};
+use model::command::{Command, EventFilter};
+use model::ids::{BeadId, Seq};
+use model::refusal::Refusal;
+use model::time::Timestamp;
+
+use super::{Intent, Reading, View};
+
+/// The commands of this group.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Show how everything is
+    Status,
+    /// Draw the living tree of actors and sessions
+    Tree,
+    /// Tell what has happened to an agent or a bead
+    Why {
+        /// Which
+        #[arg(value_name = "AGENT|BEAD")]
+        about: String,
+    },
+    /// Watch what happens, in plain words
+    Feed {
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// List what has happened
+    Events {
+        /// `list`, as `bd events` has it
+        #[arg(hide = true, value_parser = ["list"])]
+        list: Option<String>,
+        #[command(flatten)]
+        filter: Filter,
+        /// Go on as things happen
+        #[arg(long, short)]
+        follow: bool,
+    },
+}
+
+/// Which events are meant.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Filter {
+    /// Since an event's number, for a time such as 30m, or since a time such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "SINCE")]
+    since: Option<String>,
+    // The same name as the global one, which it takes the place of.
+    /// Only of this actor
+    #[arg(long, value_name = "ADDRESS")]
+    actor: Option<String>,
+    /// Only of this type, or of those that begin so: `mail.`
+    #[arg(long = "type", short = 't', value_name = "TYPE")]
+    kind: Option<String>,
+    /// Only about this bead
+    #[arg(long, value_name = "BEAD")]
+    bead: Option<BeadId>,
+    /// At most so many, the newest
+    #[arg(long, short = 'n', value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl Filter {
+    fn filter(self, reading: &Reading) -> Result<EventFilter, Refusal> {
+        let (after, since) = match self.since.as_deref() {
+            None => (Seq::default(), None),
+            Some(text) => since(text, reading.now)?,
+        };
+        Ok(EventFilter {
+            after,
+            since,
+            actor: self.actor,
+            kind: self.kind,
+            bead: self.bead,
+            limit: self.limit,
+        })
+    }
+}
+
+/// Reads `--since`: a number, a duration or a point in time.
+fn since(text: &str, now: Timestamp) -> Result<(Seq, Option<Timestamp>), Refusal> {
+    if let Ok(seq) = text.parse::<u64>() {
+        return Ok((Seq(seq), None));
+    }
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok((Seq::default(), Some(now.minus(ago))));
+    }
+    match text.parse::<Timestamp>() {
+        Ok(at) => Ok((Seq::default(), Some(at))),
+        Err(_) => Err(Refusal::usage(format!("{text:?} is no event number, no duration and no time"))
+            .hint("for instance --since 120, --since 30m or --since 2026-01-31T12:00:00Z")),
+    }
+}
+
+/// How many past events a feed begins with, so that one sees where one is.
+const FEED_BEGINS_WITH: usize = 20;
+
+impl Verb {
+    /// Whether `--actor` here says whose events are meant, and not who speaks.
+    pub(super) fn filters_by_actor(&self) -> bool {
+        matches!(self, Verb::Feed { .. } | Verb::Events { .. })
+    }
+
+    /// What the words of this group want.
+    pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
+        Ok(match self {
+            Verb::Status => Command::Status.into(),
+            Verb::Tree => Command::Tree.into(),
+            Verb::Why { about } => Command::Why { about }.into(),
+            Verb::Feed { filter } => {
+                let mut filter = filter.filter(reading)?;
+                if filter.limit.is_none() && filter.since.is_none() && filter.after == Seq::default() {
+                    filter.limit = Some(FEED_BEGINS_WITH);
+                }
+                Intent::Follow(filter, View::Feed)
+            }
+            Verb::Events { list: _, filter, follow: true } => {
+                Intent::Follow(filter.filter(reading)?, View::Usual)
+            }
+            Verb::Events { list: _, filter, follow: false } => {
+                Command::Events(filter.filter(reading)?).into()
+            }
+        })
+    }
+}

@@ -1,0 +1,193 @@
+//! talk: letters, keystrokes and looks.
+
+use clap::{Args, Subcommand};
+use model::bead::Priority;
+use model::command::Command;
+use model::ids::{BeadId, MailId};
+use model::refusal::Refusal;
+
+use super::{Intent, Reading};
+
+/// The commands of this group.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Write and read letters
+    #[command(subcommand)]
+    Mail(Mail),
+    /// Type a line into an agent's terminal when it is safe
+    #[command(alias = "inject")]
+    Nudge {
+        /// Whose
+        agent: String,
+        /// What
+        #[arg(value_name = "TEXT", required_unless_present = "message")]
+        text: Vec<String>,
+        /// The same as an option
+        #[arg(long, short, value_name = "TEXT", conflicts_with = "text", hide = true)]
+        message: Option<String>,
+    },
+    /// Print the screen of an agent
+    Peek {
+        /// Whose
+        agent: String,
+        /// So many lines, with what has scrolled away; the screen when not given
+        #[arg(long, short = 'n', value_name = "N")]
+        lines: Option<usize>,
+    },
+    /// Take over the terminal of an agent; Ctrl-b d leaves it
+    Attach(Attach),
+    /// Say that a person has to know
+    Escalate(Escalate),
+}
+
+/// Write and read letters
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mail {
+    /// Write to an address or a group
+    Send {
+        /// To whom: mayor/, RIG/NAME, overseer, @all, @rig/RIG, …
+        #[arg(value_name = "TO")]
+        to: String,
+        /// One line
+        #[arg(long, short, value_name = "TEXT")]
+        subject: String,
+        /// The text below it
+        #[arg(long, short, alias = "body", value_name = "TEXT", conflicts_with = "body_file")]
+        message: Option<String>,
+        /// Read the text from a file, standard input for `-`
+        #[arg(long, short = 'f', value_name = "FILE")]
+        body_file: Option<String>,
+        /// note or help
+        #[arg(long, alias = "type", value_name = "KIND")]
+        kind: Option<String>,
+    },
+    /// List a mailbox
+    #[command(alias = "list", alias = "ls")]
+    Inbox {
+        /// Whose; your own when not given
+        agent: Option<String>,
+        /// Only what is not acknowledged
+        #[arg(long, short)]
+        unread: bool,
+    },
+    /// Show a letter
+    #[command(alias = "show")]
+    Read {
+        /// Which
+        #[arg(value_name = "LETTER")]
+        id: MailId,
+    },
+    /// Acknowledge letters: they are dealt with
+    Ack {
+        /// Which
+        #[arg(value_name = "LETTER", required = true)]
+        ids: Vec<MailId>,
+    },
+    /// Answer a letter
+    Reply {
+        /// Which
+        #[arg(value_name = "LETTER")]
+        id: MailId,
+        /// With what
+        #[arg(long, short, alias = "body", value_name = "TEXT", required_unless_present = "text")]
+        message: Option<String>,
+        /// The same, without an option
+        #[arg(conflicts_with = "message", hide = true)]
+        text: Vec<String>,
+    },
+    /// Show a whole conversation
+    Thread {
+        /// One of its letters
+        #[arg(value_name = "LETTER")]
+        id: MailId,
+    },
+    /// Find letters by words
+    Search {
+        /// The words
+        #[arg(required = true)]
+        words: Vec<String>,
+    },
+}
+
+impl Mail {
+    fn command(self, reading: &Reading) -> Result<Command, Refusal> {
+        Ok(match self {
+            Mail::Send { to, subject, message, body_file, kind } => {
+                let body = reading.text_or_file(message, body_file)?.unwrap_or_default();
+                Command::MailSend { to, subject, body, kind }
+            }
+            Mail::Inbox { agent, unread } => Command::MailInbox { agent, unread },
+            Mail::Read { id } => Command::MailRead(id),
+            Mail::Ack { ids } => Command::MailAck(ids),
+            Mail::Reply { id, message, text } => {
+                Command::MailReply { id, body: message.unwrap_or_else(|| text.join(" ")) }
+            }
+            Mail::Thread { id } => Command::MailThread(id),
+            Mail::Search { words } => Command::MailSearch { text: words.join(" ") },
+        })
+    }
+}
+
+/// Take over the terminal of an agent; Ctrl-b d leaves it
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct Attach {
+    /// Whose; without one, those that have a session are listed
+    pub(crate) agent: Option<String>,
+    /// Watch only
+    #[arg(long, short)]
+    pub(crate) read_only: bool,
+    /// Become the one who types, if another is
+    #[arg(long, conflicts_with = "read_only")]
+    pub(crate) take: bool,
+}
+
+/// Say that a person has to know
+#[derive(Debug, Args)]
+pub(crate) struct Escalate {
+    /// One line
+    #[arg(value_name = "SUBJECT", required = true)]
+    subject: Vec<String>,
+    /// critical, high, medium or low (or P0 to P3)
+    #[arg(long, short, default_value = "medium", value_parser = severity)]
+    severity: String,
+    /// The whole of it
+    #[arg(long, short, alias = "body", value_name = "TEXT")]
+    message: Option<String>,
+    /// About which bead
+    #[arg(long, value_name = "BEAD")]
+    bead: Option<BeadId>,
+}
+
+/// Reads a severity as a word or as a priority, and returns the word.
+fn severity(text: &str) -> Result<String, String> {
+    let wrong = || format!("{text:?} is not a severity; it is one of critical, high, medium, low");
+    let word = match u8::from(text.parse::<Priority>().map_err(|_| wrong())?) {
+        0 => "critical",
+        1 => "high",
+        2 => "medium",
+        3 => "low",
+        _ => return Err(wrong()),
+    };
+    Ok(word.to_owned())
+}
+
+impl Verb {
+    /// What the words of this group want.
+    pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
+        Ok(match self {
+            Verb::Mail(mail) => mail.command(reading)?.into(),
+            Verb::Nudge { agent, text, message } => {
+                Command::Nudge { agent, text: message.unwrap_or_else(|| text.join(" ")) }.into()
+            }
+            Verb::Peek { agent, lines } => Command::Peek { agent, lines }.into(),
+            Verb::Attach(attach) => Intent::Attach(attach),
+            Verb::Escalate(Escalate { subject, severity, message, bead }) => Command::Escalate {
+                severity,
+                subject: subject.join(" "),
+                body: message.unwrap_or_default(),
+                bead,
+            }
+            .into(),
+        })
+    }
+}

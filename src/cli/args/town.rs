@@ -1,0 +1,160 @@
+//! town: the place itself, its rigs, and the runtime.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use model::command::{Command, NewGate, NewRig};
+use model::ids::{Prefix, RigName};
+use model::refusal::Refusal;
+
+use super::{Intent, Reading, work};
+
+/// The commands of this group.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a town in a folder
+    Install(Install),
+    /// Run the town: all its agents, in one process tree
+    #[command(alias = "start", alias = "up")]
+    Run(Run),
+    /// End the running town in order
+    #[command(alias = "down")]
+    Stop {
+        /// Everything, which is what it does anyway
+        #[arg(long, hide = true)]
+        all: bool,
+    },
+    /// Take in projects and list them
+    #[command(subcommand)]
+    Rig(Rig),
+    /// Break something on purpose
+    #[command(subcommand, hide = true)]
+    Fault(Fault),
+}
+
+/// Make a town in a folder
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct Install {
+    /// The folder: new or empty; the current one when not given
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) path: String,
+    /// The town's name; the folder's when not given
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The preset of its agents
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) agent: Option<String>,
+}
+
+/// Run the town: all its agents, in one process tree
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(
+    after_help = "Stays in the foreground; Ctrl-C ends it in order. Whatever was under way goes on at \
+                        the next run."
+)]
+pub(crate) struct Run {
+    /// End when no work is left; print a summary
+    #[arg(long)]
+    pub(crate) until_idle: bool,
+    /// Make a sample town in a fresh folder and run it until idle
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Go to the background
+    #[arg(long, short, conflicts_with_all = ["until_idle", "demo"])]
+    pub(crate) detach: bool,
+}
+
+/// Take in projects and list them
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rig {
+    /// Take a project in
+    Add(Add),
+    /// List the rigs
+    #[command(alias = "ls")]
+    List,
+}
+
+/// Take a project in
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  gastown rig add web https://example.org/web.git --gate 'test=make test'")]
+pub(crate) struct Add {
+    /// Its name and folder
+    #[arg(value_name = "NAME")]
+    name: RigName,
+    /// Its repository: a URL or a path
+    #[arg(value_name = "URL")]
+    url: String,
+    /// The prefix of its beads; made from the name when not given
+    #[arg(long)]
+    prefix: Option<Prefix>,
+    /// The branch that work lands on; the remote's default when not given
+    #[arg(long)]
+    branch: Option<String>,
+    /// A command that must succeed before anything lands; may be repeated
+    #[arg(long = "gate", value_name = "NAME=CMD", value_parser = gate)]
+    gates: Vec<NewGate>,
+    /// How many workers at once
+    #[arg(long, value_name = "N")]
+    max_workers: Option<usize>,
+    /// The preset of its agents
+    #[arg(long, value_name = "PRESET")]
+    agent: Option<String>,
+}
+
+fn gate(text: &str) -> Result<NewGate, String> {
+    let (name, cmd) = work::pair(text).map_err(|_| "give it as NAME=COMMAND".to_owned())?;
+    if cmd.trim().is_empty() {
+        return Err("the command is empty".to_owned());
+    }
+    Ok(NewGate { name, cmd })
+}
+
+/// Returns `url` as it can be understood from any folder: a local path is made absolute, where the
+/// speaker's folder is known.
+fn located(url: String, reading: &Reading) -> String {
+    let Some(cwd) = &reading.cwd else { return url };
+    let here = cwd.join(&url);
+    let is_path = url.starts_with('.') || (!url.contains("://") && here.exists());
+    if !is_path || Path::new(&url).is_absolute() {
+        return url;
+    }
+    std::fs::canonicalize(&here).unwrap_or(here).to_string_lossy().into_owned()
+}
+
+/// Break something on purpose
+#[derive(Debug, Subcommand)]
+pub(crate) enum Fault {
+    /// Make an actor die
+    KillActor {
+        /// Its name in the tree
+        name: String,
+    },
+}
+
+impl Verb {
+    /// What the words of this group want.
+    pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
+        Ok(match self {
+            Verb::Install(install) => Intent::Install(install),
+            Verb::Run(run) => Intent::Run(run),
+            Verb::Stop { all: _ } => Command::Stop.into(),
+            Verb::Rig(Rig::Add(add)) => {
+                if add.max_workers == Some(0) {
+                    return Err(Refusal::usage("a rig needs at least one worker").hint("--max-workers 1"));
+                }
+                Command::RigAdd(NewRig {
+                    name: add.name,
+                    url: located(add.url, reading),
+                    prefix: add.prefix,
+                    branch: add.branch,
+                    gates: add.gates,
+                    max_workers: add.max_workers,
+                    preset: add.agent,
+                })
+                .into()
+            }
+            Verb::Rig(Rig::List) => Command::RigList.into(),
+            Verb::Fault(Fault::KillActor { name }) => Command::FaultKillActor { name }.into(),
+        })
+    }
+}

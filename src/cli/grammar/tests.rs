@@ -1,0 +1,329 @@
+use std::collections::BTreeMap;
+
+use model::agent::Exit;
+use model::bead::{DepType, IssueType, Patch};
+use model::command::{BeadFilter, EventFilter, NewBead, NewGate, NewRig, Sling};
+use model::ids::Seq;
+
+use super::*;
+
+fn words(line: &str) -> Vec<String> {
+    shlex::split(line).expect("a test line is quoted right")
+}
+
+fn polecat() -> Origin {
+    Origin::Session { agent: "web/polecats/docs".parse().unwrap(), session: "s-1".parse().unwrap() }
+}
+
+fn read(line: &str) -> Result<Command, Refusal> {
+    grammar(&words(line), &Origin::operator())
+}
+
+fn check(line: &str, expected: Command) {
+    assert_eq!(read(line), Ok(expected), "{line}");
+}
+
+fn refused(line: &str, code: &str) -> Refusal {
+    let refusal = read(line).expect_err(line);
+    assert_eq!(refusal.code, code, "{line}: {refusal:?}");
+    assert!(refusal.hint.is_some(), "{line} is refused without a hint: {refusal:?}");
+    refusal
+}
+
+#[test]
+fn work_is_read() {
+    let bug = NewBead {
+        title: "Fix login timeout".into(),
+        issue_type: IssueType::Bug,
+        priority: "1".parse().unwrap(),
+        ..NewBead::default()
+    };
+    check("bd create --title='Fix login timeout' --type=bug --priority=1", Command::BeadCreate(bug.clone()));
+    check("bead create 'Fix login timeout' -t bug -p P1 --json", Command::BeadCreate(bug));
+    check(
+        "bead create x -d 'long text' -l a,b --label c --deps blocks:web-1,discovered-from:web-2,web-3 \
+         --parent web-9 --acceptance ok --assignee web/docs --rig web --silent",
+        Command::BeadCreate(NewBead {
+            title: "x".into(),
+            description: "long text".into(),
+            acceptance_criteria: "ok".into(),
+            rig: Some("web".parse().unwrap()),
+            parent: Some("web-9".parse().unwrap()),
+            deps: vec![
+                (DepType::Blocks, "web-1".parse().unwrap()),
+                (DepType::DiscoveredFrom, "web-2".parse().unwrap()),
+                (DepType::Blocks, "web-3".parse().unwrap()),
+            ],
+            labels: vec!["a".into(), "b".into(), "c".into()],
+            assignee: Some("web/docs".into()),
+            ..NewBead::default()
+        }),
+    );
+    check("bd show web-1 web-2", Command::BeadShow(vec!["web-1".parse().unwrap(), "web-2".parse().unwrap()]));
+    check(
+        "bd list --status=open",
+        Command::BeadList(BeadFilter { status: vec!["open".parse().unwrap()], ..BeadFilter::default() }),
+    );
+    check("bd ready", Command::BeadReady(BeadFilter::default()));
+    check(
+        "ready --parent web-1 -n 3",
+        Command::BeadReady(BeadFilter {
+            parent: Some("web-1".parse().unwrap()),
+            limit: Some(3),
+            ..BeadFilter::default()
+        }),
+    );
+    check(
+        "bead update web-1 --status in_progress --assignee '' --add-label x",
+        Command::BeadUpdate {
+            ids: vec!["web-1".parse().unwrap()],
+            patch: Patch { assignee: Some(String::new()), add_labels: vec!["x".into()], ..Patch::default() },
+            status: Some("in_progress".parse().unwrap()),
+            claim: false,
+        },
+    );
+    check(
+        "bd close gt-abc123 -r done",
+        Command::BeadClose {
+            ids: vec!["gt-abc123".parse().unwrap()],
+            reason: Some("done".into()),
+            force: false,
+        },
+    );
+    check(
+        "bd dep add gt-task001 gt-epic001",
+        Command::DepAdd {
+            bead: "gt-task001".parse().unwrap(),
+            on: "gt-epic001".parse().unwrap(),
+            kind: DepType::Blocks,
+        },
+    );
+    check(
+        "bd comment web-1 two words",
+        Command::CommentAdd { bead: "web-1".parse().unwrap(), text: "two words".into() },
+    );
+    check("gt hook", Command::Hook { agent: None });
+    check("bd hook", Command::Hook { agent: None });
+    check("mol step done tests", Command::StepDone { step: "tests".into() });
+    check("mol current", Command::MolShow { agent: None });
+    check(
+        "gt convoy create name web-1",
+        Command::ConvoyCreate { name: "name".into(), beads: vec!["web-1".parse().unwrap()] },
+    );
+    check("convoy status", Command::ConvoyList { all: false });
+}
+
+#[test]
+fn a_sling_takes_its_target_last() {
+    let sling = Sling { beads: vec!["web-1".parse().unwrap()], target: "web".into(), ..Sling::default() };
+    check("gt sling web-1 web", Command::Sling(sling.clone()));
+    check("gt spawn --issue web-1 web", Command::Sling(sling.clone()));
+    check("gt spawn web --issue web-1", Command::Sling(sling));
+    check(
+        "sling a-1 b-2 c-3 web/docs --var k=v=w --args 'be nice' --formula f --agent claude --force -n",
+        Command::Sling(Sling {
+            beads: vec!["a-1".parse().unwrap(), "b-2".parse().unwrap(), "c-3".parse().unwrap()],
+            target: "web/docs".into(),
+            formula: Some("f".into()),
+            vars: BTreeMap::from([("k".into(), "v=w".into())]),
+            args: Some("be nice".into()),
+            preset: Some("claude".into()),
+            force: true,
+            dry_run: true,
+        }),
+    );
+    refused("sling web-1", "usage");
+    refused("sling nodash web", "usage");
+    refused("sling --issue web-1", "usage");
+}
+
+#[test]
+fn shipping_talking_and_watching_are_read() {
+    check("done", Command::Done { exit: Exit::Completed, reason: None });
+    check("gt polecat done", Command::Done { exit: Exit::Completed, reason: None });
+    check("gt merge-queue add", Command::Done { exit: Exit::Completed, reason: None });
+    check(
+        "done --exit BLOCKED --reason 'no key'",
+        Command::Done { exit: Exit::Blocked, reason: Some("no key".into()) },
+    );
+    check("gt merge-queue list", Command::MergeList { rig: None, all: false });
+    check("mq list web -a", Command::MergeList { rig: Some("web".parse().unwrap()), all: true });
+    check("mq status mr-1", Command::MergeShow("mr-1".parse().unwrap()));
+    check("mq retry mr-1", Command::MergeRetry("mr-1".parse().unwrap()));
+    let letter = Command::MailSend {
+        to: "mayor/".into(),
+        subject: "Schema".into(),
+        body: "two tables or one?".into(),
+        kind: None,
+    };
+    check("mail send mayor/ -s Schema -m 'two tables or one?'", letter.clone());
+    check("gt send mayor/ -s Schema -m 'two tables or one?'", letter);
+    check("gt inbox", Command::MailInbox { agent: None, unread: false });
+    check(
+        "mail inbox web/docs --unread",
+        Command::MailInbox { agent: Some("web/docs".into()), unread: true },
+    );
+    check("gt mail read msg-xyz", Command::MailRead("msg-xyz".parse().unwrap()));
+    check("mail reply m-1 -m yes", Command::MailReply { id: "m-1".parse().unwrap(), body: "yes".into() });
+    check("mail reply m-1 oh yes", Command::MailReply { id: "m-1".parse().unwrap(), body: "oh yes".into() });
+    check("inject web/docs go on", Command::Nudge { agent: "web/docs".into(), text: "go on".into() });
+    check("peek web/docs -n 50", Command::Peek { agent: "web/docs".into(), lines: Some(50) });
+    check(
+        "escalate -s P0 main is red --bead web-1",
+        Command::Escalate {
+            severity: "critical".into(),
+            subject: "main is red".into(),
+            body: String::new(),
+            bead: Some("web-1".parse().unwrap()),
+        },
+    );
+    check("kill web/docs", Command::AgentStop { agent: "web/docs".into() });
+    check("wake web/docs", Command::AgentStart { agent: "web/docs".into() });
+    check("gt polecat list myproject", Command::AgentList { rig: Some("myproject".parse().unwrap()) });
+    check("gt polecats", Command::AgentList { rig: None });
+    check("stop --all", Command::Stop);
+    check("gt down", Command::Stop);
+    check("gt rigs", Command::RigList);
+    check("gt status", Command::Status);
+    check("why web-1", Command::Why { about: "web-1".into() });
+    check("gt prime", Command::Prime { agent: None });
+    check("fault kill-actor web/refinery", Command::FaultKillActor { name: "web/refinery".into() });
+}
+
+#[test]
+fn a_rig_is_read_with_its_gates() {
+    check(
+        "rig add web /p/web --prefix w --branch trunk --gate 'test=make test' --gate lint=a=b --max-workers 3 \
+         --agent shell",
+        Command::RigAdd(NewRig {
+            name: "web".parse().unwrap(),
+            url: "/p/web".into(),
+            prefix: Some("w".parse().unwrap()),
+            branch: Some("trunk".into()),
+            gates: vec![
+                NewGate { name: "test".into(), cmd: "make test".into() },
+                NewGate { name: "lint".into(), cmd: "a=b".into() },
+            ],
+            max_workers: Some(3),
+            preset: Some("shell".into()),
+        }),
+    );
+    refused("rig add web /p --gate test", "usage");
+    refused("rig add web /p --gate test=", "usage");
+    refused("rig add web /p --max-workers 0", "usage");
+    refused("rig add config /p", "usage");
+}
+
+#[test]
+fn since_is_a_number_a_duration_or_a_time() {
+    check("events --since 120", Command::Events(EventFilter { after: Seq(120), ..EventFilter::default() }));
+    check(
+        "events --since 2026-01-31T12:00:00Z --type mail. --bead web-1 --limit 5",
+        Command::Events(EventFilter {
+            since: Some("2026-01-31T12:00:00Z".parse().unwrap()),
+            kind: Some("mail.".into()),
+            bead: Some("web-1".parse().unwrap()),
+            limit: Some(5),
+            ..EventFilter::default()
+        }),
+    );
+    let read = read("bd events list --actor=myproject/polecats/slot0 --since=30m").unwrap();
+    let Command::Events(filter) = read else { panic!("{read:?}") };
+    assert_eq!(filter.actor.as_deref(), Some("myproject/polecats/slot0"));
+    assert!(filter.since.is_some());
+    refused("events --since yesterday", "usage");
+}
+
+#[test]
+fn a_bead_belongs_where_its_maker_is() {
+    let rig = |line: &str| match grammar(&words(line), &polecat()) {
+        Ok(Command::BeadCreate(new)) => new.rig.map(|rig| rig.to_string()),
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(rig("bd create x").as_deref(), Some("web"));
+    assert_eq!(rig("bd create x --rig api").as_deref(), Some("api"));
+    assert_eq!(rig("bd create x --rig hq"), None);
+    assert_eq!(rig("bd create x --parent api-1"), None);
+}
+
+#[test]
+fn what_is_no_single_command_is_not_for_a_terminal_line() {
+    for line in [
+        "attach web/docs",
+        "run",
+        "gt up",
+        "run --demo",
+        "install /t",
+        "events --follow",
+        "feed",
+        "help",
+        "--help",
+        "bead create --help",
+        "version",
+        "suggest x",
+        "bead create x --body-file plan.md",
+        "mail send mayor/ -s x -f -",
+        "bead import",
+    ] {
+        refused(line, "not_on_this_carrier");
+    }
+}
+
+#[test]
+fn nobody_on_a_terminal_speaks_for_another() {
+    let refusal = grammar(&words("done --actor mayor/"), &polecat()).unwrap_err();
+    assert_eq!((refusal.code.as_str(), refusal.class.exit_code()), ("actor_is_for_people", 5));
+}
+
+#[test]
+fn a_wrong_line_says_what_would_be_right() {
+    let hint = |line: &str, code: &str| refused(line, code).hint.unwrap();
+    assert_eq!(hint("stauts", "unknown_command"), "did you mean \"status\"?");
+    assert_eq!(hint("ps", "unknown_command"), "did you mean \"status\"?");
+    assert_eq!(hint("bead craete x", "unknown_command"), "did you mean \"bead create\"?");
+    assert_eq!(hint("bd craete x", "unknown_command"), "did you mean \"bead create\"?");
+    assert_eq!(hint("town sell", "unknown_command"), "town is a group of commands: see `gastown help town`");
+    assert!(hint("bead", "usage").starts_with("one of create, list, show"));
+    assert!(hint("bead create x --titel y", "usage").contains("--title"));
+    assert!(hint("bead create", "usage").contains("usage: gastown bead create"));
+    assert_eq!(refused("bead create", "usage").class.exit_code(), 2);
+    let message = refused("bead create x -t featur", "usage").message;
+    assert!(message.contains("did you mean \"feature\"?"), "{message}");
+    refused("bead create x -p 9", "usage");
+    refused("bead show nodash", "usage");
+    refused("done --exit finished", "usage");
+    refused("escalate -s awful x", "usage");
+    refused("bead update web-1", "usage");
+    refused("", "not_on_this_carrier");
+}
+
+/// Lines of the old documents, as they are printed there: each is understood, or refused with a hint.
+#[test]
+fn every_line_of_the_old_documents_is_understood_or_answered() {
+    let understood = "\
+        gt prime\ngt hook\ngt mail inbox\ngt status\ngt convoy list\ngt convoy create \"name\" gt-1 gt-2\n\
+        bd create --title=\"Feature X\" --type=feature --priority=2\nbd dep add gt-1 gt-2\nbd ready\n\
+        bd show gt-abc123\nbd close gt-1\nbd list\nbd list --json\nbd list --status=open\n\
+        bd update gt-1 --status in_progress\nbd create --title=\"Test event\" --type=task\n\
+        bd create --title=\"Implement auth system\" --type=epic --priority=1\n\
+        gt sling gt-abc123 myproject\ngt sling a-1 b-1 c-1 rig\ngt polecat done\ngt polecat list myproject\n\
+        gt mail send witness -s \"Test\" -m \"Hello\"\ngt mail read msg-xyz\n\
+        gt mail send mayor/ -s \"HANDOFF: brief\" -m \"context\"\ngt rig add myproject https://x/y.git\n\
+        bd events list --actor=myproject/polecats/slot0 --since=30m\ngt rigs\ngt polecats\ngt inbox\n\
+        gt send wyvern/plugins/merge-oracle -s \"Analyze\" -m \"...\"\ngt stop --all\ngt merge-queue list\n\
+        gt spawn --issue gt-1 rig/name\ngt kill rig/name\ngt wake rig/name\ngt merge-queue add\n\
+        gt peek rig/name\ngt escalate help\nbd ready --parent gt-1";
+    for line in understood.lines().map(str::trim) {
+        assert!(read(line).is_ok(), "{line}: {:?}", read(line));
+    }
+    let answered = "\
+        bd sync\ngt doctor --fix\ngt crew add max --rig web\nbd mol cook f\nbd mol pour p gt-1\nbd init --prefix x\n\
+        gt land --direct web/docs\ngt refinery process\ngt plugin list\ngt memory\ngt capture web/docs ls\n\
+        gt sleep web/docs\ngt ask \"fix it\"\ngt costs report\ngt install /tmp/x\ngt inject Message\ngt stop --rig web\n\
+        gt handoff\ngt dashboard\ngt work\ngt talk\ngt sling --issue gt-1\ngt quickstart";
+    for line in answered.lines().map(str::trim) {
+        let refusal = read(line).expect_err(line);
+        assert!(refusal.hint.is_some(), "{line}: {refusal:?}");
+        assert_eq!(refusal.class.exit_code(), 2, "{line}: {refusal:?}");
+    }
+}

@@ -1,0 +1,85 @@
+//! What the command line needs and may not do itself: the ledger and the runtime lie above or beside
+//! this room, and the front door hands them in.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use model::command::Origin;
+use model::refusal::Refusal;
+use protocol::wire::Carrier;
+use serde::Serialize;
+
+/// How `gastown run` was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// The town to run, as an absolute path. None only with `demo`, which makes one in a fresh folder.
+    pub town: Option<PathBuf>,
+    /// End when no work is left.
+    pub until_idle: bool,
+    /// Make a town with a sample project and six beads, and run that until idle.
+    pub demo: bool,
+    /// Go to the background and leave the terminal to the person.
+    pub detach: bool,
+    /// Print the summary as one JSON object, and nothing else on standard output.
+    pub json: bool,
+    /// Standard output is a terminal: a live view may be drawn.
+    pub live: bool,
+    /// Colours are welcome on standard output.
+    pub color: bool,
+}
+
+/// How `gastown install` was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstallOptions {
+    /// The folder that is to become a town, as an absolute path; it may not exist yet.
+    pub path: PathBuf,
+    /// The town's name; the folder's when not given.
+    pub name: Option<String>,
+    /// The preset of its agents; chosen by what is on PATH when not given.
+    pub agent: Option<String>,
+}
+
+/// What `gastown install` made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Installed {
+    /// The town's folder.
+    pub town: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// The preset that its agents use.
+    pub agent: String,
+    /// What the person should know, one line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What the front door lends to the command line.
+pub trait Host {
+    /// A carrier that asks the ledger of `town` directly, under the lock, in the name of `origin`.
+    ///
+    /// # Errors
+    /// When the lock is held or the ledger cannot be opened.
+    fn offline(&self, town: &Path, origin: Origin) -> Result<Box<dyn Carrier>, Refusal>;
+
+    /// Runs a town; returns the exit code. Prints for itself, refusals too.
+    fn run(&self, options: RunOptions) -> u8;
+
+    /// Makes a town.
+    ///
+    /// # Errors
+    /// When the folder holds anything else or cannot be written.
+    fn install(&self, options: InstallOptions) -> Result<Installed, Refusal>;
+
+    /// Becomes the program of an agent's terminal (hidden `__exec`).
+    fn exec_shim(&self, args: Vec<OsString>) -> !;
+
+    /// Is the agent of the `shell` preset (hidden `__shell-agent`); returns the exit code.
+    fn shell_agent(&self, args: Vec<OsString>) -> u8;
+}
+
+impl fmt::Debug for dyn Host + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
+    }
+}
