@@ -1,1 +1,35 @@
-//! What a town is told before it wakes
+//! What a town is told before it wakes.
+//!
+//! People and agents edit JSON files under `config/` and in each rig's folder; this room finds them,
+//! reads them strictly, and watches them for changes.
+//!
+//! - [`paths`] where everything lies; the only file that knows directory names
+//! - [`document`] one JSON file: read with file and line in its errors, written so that a crash leaves
+//!   the old or the new text
+//! - [`town`] `config/town.json`, `config/rigs.json`, `config/escalation.json`
+//! - [`rig`] `RIG/config.json`
+//! - [`preset`] one kind of agent: how it is started, recognised and ended; [`presets`] all of them,
+//!   `config/agents.json` over those that ship with the program, and which one an agent gets
+//! - [`live`] all of it together, taken up again when a file changes
+//! - [`install`] a new town, and the programs in its `bin`
+//! - [`run_dir`] the private folder of the socket
+//!
+//! It holds no state of a running town: what has happened is in the ledger.
+
+pub mod document;
+pub mod install;
+pub mod live;
+pub mod paths;
+pub mod preset;
+pub mod presets;
+pub mod rig;
+pub mod run_dir;
+pub mod town;
+
+pub use document::ConfigError;
+pub use live::{Complaint, LiveConfig, TownConfig};
+pub use paths::{RigPaths, TownPaths, find_town};
+pub use preset::Preset;
+pub use presets::Presets;
+pub use rig::RigConfig;
+pub use town::Town;

@@ -1,0 +1,210 @@
+//! What `config/town.json`, `config/rigs.json` and `config/escalation.json` say.
+
+use std::collections::BTreeMap;
+
+use model::ids::RigName;
+use model::role::Role;
+use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::document::{self, ConfigError, Version};
+use crate::paths::TownPaths;
+use crate::rig::RigConfig;
+
+/// `config/town.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Town {
+    #[serde(rename = "type")]
+    kind: Kind,
+    version: Version,
+    /// What the town is called.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The preset of every agent for whom no other is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_agent: Option<String>,
+    /// The preset of every agent of a role.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub role_agents: BTreeMap<Role, String>,
+    /// How many workers there may be in all rigs together; without it, only the rigs' limits count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_workers: Option<u32>,
+    /// Whether `gastown fault` may break things on purpose. For tests.
+    #[serde(default)]
+    pub allow_faults: bool,
+    /// Rules for the whole town.
+    #[serde(default)]
+    pub policies: Policies,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    #[default]
+    Town,
+}
+
+impl Town {
+    /// A town called `name` with everything else as it is by default.
+    pub fn new(name: impl Into<String>, created_at: Timestamp) -> Self {
+        Self {
+            kind: Kind::Town,
+            version: Version,
+            name: name.into(),
+            created_at,
+            default_agent: None,
+            role_agents: BTreeMap::new(),
+            max_workers: None,
+            allow_faults: false,
+            policies: Policies::default(),
+        }
+    }
+
+    /// Reads the town's file.
+    pub fn read(paths: &TownPaths) -> Result<Self, ConfigError> {
+        document::read(&paths.town_json())
+    }
+
+    /// Writes the town's file.
+    pub fn write(&self, paths: &TownPaths) -> Result<(), ConfigError> {
+        document::write(&paths.town_json(), self)
+    }
+}
+
+/// Rules for the whole town.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policies {
+    /// How many sessions may fail at one bead before it is left for a person.
+    #[serde(deserialize_with = "document::at_least_one")]
+    pub max_failures: u32,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self { max_failures: 3 }
+    }
+}
+
+/// `config/rigs.json`: which rigs there are and where they came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    version: Version,
+    /// By name.
+    #[serde(default)]
+    pub rigs: BTreeMap<RigName, Entry>,
+}
+
+/// What the registry says of one rig.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Where the rig was cloned from.
+    pub git_url: String,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
+impl Registry {
+    /// Reads the registry; a missing file is an empty one.
+    pub fn read(paths: &TownPaths) -> Result<Self, ConfigError> {
+        document::read_or_default(&paths.rigs_json())
+    }
+
+    /// Writes the registry.
+    pub fn write(&self, paths: &TownPaths) -> Result<(), ConfigError> {
+        document::write(&paths.rigs_json(), self)
+    }
+}
+
+/// Writes the rig's own file and enters it into the registry, in this order: a rig that is registered
+/// is complete. The rig's folder must exist.
+pub fn register_rig(paths: &TownPaths, rig: &RigConfig, added_at: Timestamp) -> Result<(), ConfigError> {
+    rig.write(paths)?;
+    let mut registry = Registry::read(paths)?;
+    registry.rigs.insert(rig.name.clone(), Entry { git_url: rig.git_url.clone(), added_at });
+    registry.write(paths)
+}
+
+/// `config/escalation.json`. Nothing can be set in it yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Escalation {
+    version: Version,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use model::refusal::Refusal;
+
+    use super::*;
+
+    fn town(text: &str) -> Result<Town, ConfigError> {
+        document::parse(Path::new("config/town.json"), text)
+    }
+
+    const OLD: &str = r#"{
+  "type": "town",
+  "version": 1,
+  "name": "harbour",
+  "created_at": "2025-03-01T08:00:00Z"
+}"#;
+
+    #[test]
+    fn a_town_of_the_first_days_loads_with_every_default() {
+        let read = town(OLD).unwrap();
+        assert_eq!(read, Town::new("harbour", "2025-03-01T08:00:00Z".parse().unwrap()));
+        assert_eq!((read.max_workers, read.allow_faults, read.policies.max_failures), (None, false, 3));
+    }
+
+    #[test]
+    fn what_a_town_says_reads_back_as_written() {
+        let mut told = town(OLD).unwrap();
+        told.default_agent = Some("shell".into());
+        told.role_agents.insert(Role::Mayor, "claude".into());
+        told.max_workers = Some(4);
+        told.allow_faults = true;
+        let text = serde_json::to_string_pretty(&told).unwrap();
+        assert_eq!(town(&text).unwrap(), told);
+        let first: Vec<&str> = text.lines().skip(1).take(3).map(str::trim).collect();
+        assert_eq!(first, ["\"type\": \"town\",", "\"version\": 1,", "\"name\": \"harbour\","]);
+    }
+
+    #[test]
+    fn a_slip_anywhere_is_named_with_its_line() {
+        for (instead, message, hint) in [
+            ("\"typ\": \"town\"", "2: unknown key \"typ\"", "did you mean \"type\"?"),
+            ("\"type\": \"rig\"", "2: unknown word \"rig\"", "known here: town"),
+            (
+                "\"type\": \"town\",\n\"policies\": {\"max_failure\": 2}",
+                "3: unknown key \"max_failure\"",
+                "did you mean \"max_failures\"?",
+            ),
+            (
+                "\"type\": \"town\",\n\n\"role_agents\": {\"polcat\": \"shell\"}",
+                "4: unknown word \"polcat\"",
+                "did you mean \"polecat\"?",
+            ),
+        ] {
+            let refusal = Refusal::from(town(&OLD.replace("\"type\": \"town\"", instead)).unwrap_err());
+            assert_eq!(refusal.message, format!("config/town.json:{message}"));
+            assert_eq!(refusal.hint.as_deref(), Some(hint));
+        }
+    }
+
+    #[test]
+    fn the_registry_of_the_first_days_loads() {
+        let text = r#"{"version": 1, "rigs": {
+            "ferry": {"git_url": "https://example.org/ferry", "added_at": "2025-03-01T08:00:00Z"}
+        }}"#;
+        let registry: Registry = document::parse(Path::new("rigs.json"), text).unwrap();
+        assert_eq!(registry.rigs[&"ferry".parse().unwrap()].git_url, "https://example.org/ferry");
+        let reserved = text.replace("ferry\":", "config\":");
+        assert!(document::parse::<Registry>(Path::new("rigs.json"), &reserved).is_err());
+    }
+}
