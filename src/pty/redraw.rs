@@ -60,7 +60,7 @@ pub(crate) fn redraw(term: &mut Term<Ear>, title: &str, watched: Watched) -> Vec
         out.push_str("\x1b[?1049h\x1b[H\x1b[2J");
     }
     paint(&mut out, term.grid());
-    save_cursor(&mut out, &term.grid().saved_cursor);
+    save_cursor(&mut out, term.grid());
     set_modes(&mut out, term, title, watched);
     out.into_bytes()
 }
@@ -164,10 +164,28 @@ fn go_to(out: &mut String, row: i32, column: usize) {
 }
 
 /// Makes the terminal remember the cursor that the program has saved.
-fn save_cursor(out: &mut String, saved: &Cursor<Cell>) {
-    go_to(out, saved.point.line.0, saved.point.column.0);
-    write_style(out, &saved.template);
-    out.push_str("\x1b7\x1b[0m");
+fn save_cursor(out: &mut String, grid: &Grid<Cell>) {
+    place_cursor(out, grid, &grid.saved_cursor, grid.saved_cursor.point.line.0);
+    out.push_str("\x1b7\x1b(B\x1b)B\x1b[0m");
+}
+
+/// Brings the terminal's cursor to what `cursor` is, at `row` as rows are counted now.
+fn place_cursor(out: &mut String, grid: &Grid<Cell>, cursor: &Cursor<Cell>, row: i32) {
+    let last = places(&grid[cursor.point.line][..]).last();
+    match last {
+        // The cursor hangs behind the last column; only printing there brings it to that.
+        Some(last) if cursor.input_needs_wrap => {
+            go_to(out, row, last.column);
+            write_style(out, last.cell);
+            last.write(out);
+        }
+        _ => go_to(out, row, cursor.point.column.0),
+    }
+    write_style(out, &cursor.template);
+    for (index, designate) in [(CharsetIndex::G0, '('), (CharsetIndex::G1, ')')] {
+        let drawing = cursor.charsets[index] == StandardCharset::SpecialCharacterAndLineDrawing;
+        let _ = write!(out, "\x1b{designate}{}", if drawing { '0' } else { 'B' });
+    }
 }
 
 /// Sets everything that is not a cell. Last of all the cursor is where and what it was.
@@ -205,28 +223,13 @@ fn set_modes(out: &mut String, term: &Term<Ear>, title: &str, watched: Watched) 
         let _ = write!(out, "\x1b[{first};{last}r");
         (top, bottom) = (i32::from(first).min(rows) - 1, i32::from(last).min(rows));
     }
-    let point = grid.cursor.point;
-    let mut row = point.line.0;
+    let mut row = grid.cursor.point.line.0;
     if mode.contains(TermMode::ORIGIN) {
         out.push_str("\x1b[?6h");
         // Rows are counted from the margin now, and none outside can be reached.
         row = row.clamp(top, bottom - 1) - top;
     }
-    if grid.cursor.input_needs_wrap {
-        // The cursor hangs behind the last column; only printing there brings it to that.
-        if let Some(last) = places(&grid[point.line][..]).last() {
-            go_to(out, row, last.column);
-            write_style(out, last.cell);
-            last.write(out);
-        }
-    } else {
-        go_to(out, row, point.column.0);
-    }
-    write_style(out, &grid.cursor.template);
-    for (index, designate) in [(CharsetIndex::G0, '('), (CharsetIndex::G1, ')')] {
-        let drawing = grid.cursor.charsets[index] == StandardCharset::SpecialCharacterAndLineDrawing;
-        let _ = write!(out, "\x1b{designate}{}", if drawing { '0' } else { 'B' });
-    }
+    place_cursor(out, grid, &grid.cursor, row);
     out.push(if watched.shifted { '\x0e' } else { '\x0f' });
     if mode.contains(TermMode::INSERT) {
         out.push_str("\x1b[4h");

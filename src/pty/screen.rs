@@ -2,7 +2,7 @@
 //!
 //! alacritty's terminal without history (scrollback is read back from the recording, see
 //! [`crate::replay`]), behind a type of ours, because any such model needs guarding: it is fed whole
-//! pieces only ([`crate::scan`]), a synchronized update is ended before anyone looks, and a panic
+//! pieces only (`scan.rs`), a synchronized update is ended before anyone looks, and a panic
 //! inside costs the picture, never the session.
 //!
 //! The screen also answers what a program asks its terminal. People's terminals never get the
@@ -332,14 +332,21 @@ impl Screen {
         }
     }
 
-    /// Forgets the combining characters of a place that was given far too many.
+    /// Forgets most combining characters of a place that was given far too many.
     fn limit_stacks(&mut self) {
         let Point { line, column } = self.term.grid().cursor.point;
         for back in 0..=2 {
             let cell = &mut self.term.grid_mut()[line][Column(column.0.saturating_sub(back))];
-            if cell.zerowidth().is_some_and(|stack| stack.len() > 4 * STACK_LIMIT) {
-                cell.extra = None;
-            }
+            let Some(stack) = cell.zerowidth().filter(|stack| stack.len() > 4 * STACK_LIMIT) else {
+                continue;
+            };
+            // Those that are shown stay, so that it does not matter when this is done.
+            let shown = stack[..STACK_LIMIT].to_vec();
+            let (underline, link) = (cell.underline_color(), cell.hyperlink());
+            cell.extra = None;
+            shown.into_iter().for_each(|mark| cell.push_zerowidth(mark));
+            cell.set_underline_color(underline);
+            cell.set_hyperlink(link);
         }
     }
 }
@@ -403,10 +410,10 @@ pub(crate) fn places(row: &[Cell]) -> impl Iterator<Item = Place<'_>> {
             return None;
         }
         let wide = cell.flags.contains(Flags::WIDE_CHAR);
-        let fits = column + 1 < row.len();
-        skip = wide && fits;
-        // A tab is kept in its cell as such, and means a blank.
-        let blank = cell.c.is_control() || (wide && !fits);
+        let whole = row.get(column + 1).is_some_and(|next| next.flags.contains(Flags::WIDE_CHAR_SPACER));
+        skip = wide && whole;
+        // A tab is kept in its cell as such, and means a blank; so does half a character.
+        let blank = cell.c.is_control() || (wide && !whole);
         Some(Place { cell, column, glyph: if blank { ' ' } else { cell.c } })
     })
 }

@@ -3,7 +3,7 @@
 //! A signal to the process group misses whatever made a session of its own (`setsid`, daemons, the
 //! shells of build tools). But the environment is inherited, and every program of ours carries a
 //! marker in it. A process that cleared its environment is found by its session, as long as it
-//! stayed in it: see [`by_session`].
+//! stayed in it: that is done when its leader ends.
 //!
 //! Every victim is held by a pidfd before its environment is read, so a number that is used again
 //! cannot bring the wrong one down. The own process and its ancestors are always spared.

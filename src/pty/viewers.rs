@@ -1,7 +1,7 @@
 //! People who look on: each gets the same bytes, at its own pace.
 //!
-//! A viewer that does not keep up costs the program nothing and the runtime at most
-//! [`LIMIT`] bytes: what waits for it is thrown away, and when it next asks it gets the whole screen
+//! A viewer that does not keep up costs the program nothing and the runtime at most a mebibyte: what
+//! waits for it is thrown away, and when it next asks it gets the whole screen
 //! as it is then.
 
 use std::sync::Arc;
