@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::document::{self, ConfigError, write_hint};
 use crate::paths::TownPaths;
 use crate::presets::{AgentsFile, Presets};
-use crate::run_dir::{self, replace_link};
+use crate::run_dir::replace_link;
 use crate::town::{Escalation, Registry, Town};
 
 /// The names under which agents find this program.
@@ -62,13 +62,24 @@ pub fn create_town(
     }
 
     let paths = TownPaths::new(path);
-    for (folder, private) in paths.folders() {
-        let mode = if private { 0o700 } else { 0o755 };
-        DirBuilder::new().mode(mode).create(&folder).map_err(|error| cannot(&inside, &error))?;
+    let mut made = Vec::new();
+    let done = paths
+        .folders()
+        .into_iter()
+        .try_for_each(|(folder, private)| {
+            let mode = if private { 0o700 } else { 0o755 };
+            DirBuilder::new().mode(mode).create(&folder).map_err(|error| cannot(&inside, &error))?;
+            made.push(folder);
+            Ok(())
+        })
+        .and_then(|()| write_files(&paths, name, default_agent, now).map_err(Refusal::from));
+    if done.is_err() {
+        // The folder was empty, so all of this is ours; a second try must not find it "not empty".
+        for folder in made {
+            let _ = fs::remove_dir_all(folder);
+        }
     }
-    run_dir::private(&paths.run_dir()).map_err(Refusal::from)?;
-    write_files(&paths, name, default_agent, now).map_err(Refusal::from)?;
-    Ok(paths)
+    done.map(|()| paths)
 }
 
 fn write_files(

@@ -25,6 +25,7 @@ pub mod presets;
 pub mod rig;
 pub mod run_dir;
 pub mod town;
+mod watched;
 
 pub use document::ConfigError;
 pub use live::{Complaint, LiveConfig, TownConfig};

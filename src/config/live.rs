@@ -9,8 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::ids::{Prefix, RigName};
@@ -23,6 +22,7 @@ use crate::preset::Preset;
 use crate::presets::Presets;
 use crate::rig::{RigConfig, RigFile};
 use crate::town::{Escalation, Registry, Town};
+use crate::watched::{Stamp, Watched};
 
 /// Everything that a town is told, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,10 +157,10 @@ impl State {
         self.find_rigs(paths);
 
         let mut problems = BTreeSet::new();
-        problems.extend(self.town.problem(KEPT));
-        problems.extend(self.registry.problem(KEPT));
-        problems.extend(self.presets.problem(KEPT));
-        problems.extend(self.escalation.problem(KEPT));
+        problems.extend(problem(&self.town, KEPT));
+        problems.extend(problem(&self.registry, KEPT));
+        problems.extend(problem(&self.presets, KEPT));
+        problems.extend(problem(&self.escalation, KEPT));
         let rigs = self.agree_on_rigs(&mut problems);
         let next = TownConfig { town: self.town.good.clone(), rigs, presets: self.presets.good.clone() };
 
@@ -195,12 +195,12 @@ impl State {
 
         let mut candidates = Vec::new();
         for (name, watched) in &self.rigs {
-            problems.extend(watched.problem(meanwhile(name)));
+            problems.extend(problem(watched, meanwhile(name)));
             let Some(file) = &watched.good else { continue };
             match file.complete(&watched.file, name, self.registry.good.rigs.get(name)) {
                 Ok(rig) => candidates.push((watched, rig)),
                 Err(error) => {
-                    problems.insert(watched.complain(error.to_string(), meanwhile(name)));
+                    problems.insert(complaint(watched, error.to_string(), meanwhile(name)));
                     candidates.extend(before(name).map(|rig| (watched, rig.clone())));
                 }
             }
@@ -220,7 +220,7 @@ impl State {
                         watched.file.display(),
                         rig.prefix().as_str()
                     );
-                    problems.insert(watched.complain(text, meanwhile(&name)));
+                    problems.insert(complaint(watched, text, meanwhile(&name)));
                     before(&name).filter(|old| !owners.contains_key(old.prefix())).cloned()
                 }
             };
@@ -236,6 +236,15 @@ impl State {
 const KEPT: &str = "what it said before stays in force";
 const LEFT_OUT: &str = "the rig is left out until it is mended";
 
+fn problem<T>(watched: &Watched<T>, meanwhile: &str) -> Option<(Stamp, Complaint)> {
+    watched.wrong.clone().map(|text| complaint(watched, text, meanwhile))
+}
+
+/// A complaint, and the state of the file that gave rise to it: in another state it is another one.
+fn complaint<T>(watched: &Watched<T>, text: String, meanwhile: &str) -> (Stamp, Complaint) {
+    (watched.stamp(), Complaint { file: watched.file.clone(), text: format!("{text}; {meanwhile}") })
+}
+
 /// Returns the folders among those `wanted` that hold a rig's file. Other programs have files of that
 /// name too, so one that does not even mention a rig is not complained about.
 fn folders_of_rigs(paths: &TownPaths, wanted: impl Fn(&RigName) -> bool) -> Vec<RigName> {
@@ -248,90 +257,6 @@ fn folders_of_rigs(paths: &TownPaths, wanted: impl Fn(&RigName) -> bool) -> Vec<
             document::read_text(&paths.rig(name).config()).is_ok_and(|text| text.contains("\"rig\""))
         })
         .collect()
-}
-
-/// One file, what it said when it was last right, and what is wrong with it now.
-#[derive(Debug)]
-struct Watched<T> {
-    file: PathBuf,
-    read: fn(&Path) -> Result<T, ConfigError>,
-    stamp: Option<Stamp>,
-    good: T,
-    wrong: Option<String>,
-}
-
-impl<T> Watched<T> {
-    fn new(file: PathBuf, read: fn(&Path) -> Result<T, ConfigError>, good: T) -> Self {
-        Self { file, read, stamp: None, good, wrong: None }
-    }
-
-    /// Reads a file that must be right.
-    fn open(file: PathBuf, read: fn(&Path) -> Result<T, ConfigError>) -> Result<Self, ConfigError> {
-        let stamp = Some(Stamp::of(&file));
-        let good = read(&file)?;
-        Ok(Self { file, read, stamp, good, wrong: None })
-    }
-
-    /// Reads the file again if it has changed.
-    fn look(&mut self) {
-        // Stamped before it is read: a change in between is seen by the next look.
-        let stamp = Stamp::of(&self.file);
-        if self.stamp == Some(stamp) {
-            return;
-        }
-        self.stamp = Some(stamp);
-        match (self.read)(&self.file) {
-            Ok(good) => {
-                self.good = good;
-                self.wrong = None;
-            }
-            Err(error) => self.wrong = Some(whole(error)),
-        }
-    }
-
-    fn problem(&self, meanwhile: &str) -> Option<(Stamp, Complaint)> {
-        self.wrong.clone().map(|text| self.complain(text, meanwhile))
-    }
-
-    fn complain(&self, text: String, meanwhile: &str) -> (Stamp, Complaint) {
-        let text = format!("{text}; {meanwhile}");
-        (self.stamp.unwrap_or_default(), Complaint { file: self.file.clone(), text })
-    }
-}
-
-/// Returns the error and what may have been meant, in one line.
-fn whole(error: ConfigError) -> String {
-    let refusal = Refusal::from(error);
-    match refusal.hint {
-        Some(hint) => format!("{} ({hint})", refusal.message),
-        None => refusal.message,
-    }
-}
-
-/// What tells two states of a file apart without reading it; all zero for a missing file.
-///
-/// The inode and the time of its last change are among it because an editor may put a file of the same
-/// length in place within one tick of the clock.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(file: &Path) -> Self {
-        fs::metadata(file).map_or_else(
-            |_| Self::default(),
-            |meta| Self {
-                inode: meta.ino(),
-                length: meta.len(),
-                modified: (meta.mtime(), meta.mtime_nsec()),
-                changed: (meta.ctime(), meta.ctime_nsec()),
-            },
-        )
-    }
 }
 
 #[cfg(test)]

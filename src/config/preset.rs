@@ -71,12 +71,11 @@ impl Default for Stop {
 
 /// What shows on a terminal in one state of an agent. Any one of the signs is enough.
 ///
-/// Written as a list of `screen:GLOB` (a whole row of the screen without its trailing blanks; `*` stands for
-/// anything, `?` for one character), `title:PREFIX` and `mode:bracketed_paste` or
-/// `mode:alternate_screen`.
+/// Written as a list of `screen:GLOB` (a piece of one row of the screen, in which `*` stands for
+/// anything), `title:PREFIX` and `mode:bracketed_paste` or `mode:alternate_screen`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Signs {
-    /// Globs for a row of the screen.
+    /// Pieces of a row of the screen; `*` stands for anything.
     pub screen: Vec<String>,
     /// Beginnings of the window's title.
     pub title: Vec<String>,

@@ -57,6 +57,9 @@ pub fn prepare(paths: &TownPaths) -> Result<PathBuf, RunDirError> {
         let folder = folder_of(&socket);
         private(folder)?;
         replace_link(&socket, &link).map_err(|source| RunDirError::Io { folder: run, source })?;
+    } else if link.is_symlink() {
+        // Left from before the town was moved here from a longer path.
+        fs::remove_file(&link).map_err(|source| RunDirError::Io { folder: run, source })?;
     }
     Ok(socket)
 }
@@ -69,6 +72,8 @@ pub fn trusted_socket(paths: &TownPaths) -> Result<PathBuf, RunDirError> {
     match check(folder_of(&socket)) {
         Err(RunDirError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(socket),
         Err(error) => Err(error),
+        // A link leads out of the folder that was looked at.
+        Ok(()) if socket.is_symlink() => Err(RunDirError::NotPrivate { folder: socket }),
         Ok(()) => Ok(socket),
     }
 }
@@ -78,7 +83,7 @@ fn folder_of(socket: &Path) -> &Path {
 }
 
 /// Makes `folder` with mode 0700 if it is not there, and takes rights of others away if it is ours.
-pub(crate) fn private(folder: &Path) -> Result<(), RunDirError> {
+fn private(folder: &Path) -> Result<(), RunDirError> {
     let fail = |source| RunDirError::Io { folder: folder.to_owned(), source };
     match DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => {}
@@ -136,6 +141,11 @@ mod tests {
         assert_eq!(prepare(&town).unwrap(), town.socket());
         assert_eq!(fs::metadata(town.run_dir()).unwrap().mode() & 0o777, 0o700);
         assert_eq!(trusted_socket(&town).unwrap(), town.socket());
+
+        symlink("/tmp/elsewhere.sock", town.socket()).unwrap();
+        assert!(trusted_socket(&town).is_err());
+        prepare(&town).unwrap();
+        assert!(trusted_socket(&town).is_ok());
 
         fs::rename(town.run_dir(), base.path().join("moved")).unwrap();
         symlink(base.path().join("moved"), town.run_dir()).unwrap();
