@@ -155,11 +155,37 @@ impl Scanner {
             return run;
         }
         if rest[0] == ESC {
+            let whole = self.whole_csi(rest, out);
+            if whole > 0 {
+                return whole;
+            }
             self.state = State::Escape(Inside::Nothing);
         } else {
             self.control(rest[0], out);
         }
         1
+    }
+
+    /// Takes a control sequence that is there from end to end, and returns its length; 0 if there is none.
+    ///
+    /// Colours and cursor moves are most of what a full-screen program prints. Taken in one piece they cost a
+    /// quarter of what they cost byte by byte; the result is the same.
+    fn whole_csi(&mut self, rest: &[u8], out: &mut Scanned) -> usize {
+        let Some(body) = rest.strip_prefix(b"\x1b[") else { return 0 };
+        let end = body.iter().position(|byte| !matches!(byte, b' '..=b'?'));
+        let Some((end, last)) =
+            end.map(|end| (end, body[end])).filter(|(_, last)| matches!(last, b'@'..=b'~'))
+        else {
+            return 0;
+        };
+        if matches!(last, b'h' | b'l') {
+            self.parameters.clear();
+            self.parameters.extend_from_slice(&body[..end.min(PARAMETERS + 1)]);
+            self.switch_screen(last);
+        }
+        let length = end + 3;
+        self.show(&rest[..length], out);
+        length
     }
 
     /// Obeys and shows a control character. Terminals do so even in the middle of a sequence.
