@@ -1,0 +1,73 @@
+//! What happens, to whoever listens: from any number on, without gaps.
+//!
+//! Nothing is pushed. A channel announces the newest durable number, and each listener pulls from
+//! the log what it has not seen, in bounded chunks. So a slow one loses nothing, holds nobody up,
+//! and costs no memory.
+
+use std::sync::Arc;
+
+use model::event::Record;
+use model::ids::Seq;
+use tokio::sync::watch;
+
+use crate::{LedgerError, Log};
+
+/// The most records that are handed over at once.
+pub const CHUNK: usize = 256;
+
+/// One listener's place in the log.
+///
+/// Its errors leave it where it was: asking again goes on from there.
+#[derive(Debug)]
+pub struct Subscription {
+    log: Arc<dyn Log>,
+    newest: watch::Receiver<Seq>,
+    next: Seq,
+}
+
+impl Subscription {
+    pub(crate) fn new(log: Arc<dyn Log>, newest: watch::Receiver<Seq>, from: Seq) -> Self {
+        Self { log, newest, next: Seq(from.0.max(1)) }
+    }
+
+    /// The number of the record that comes next.
+    pub fn position(&self) -> Seq {
+        self.next
+    }
+
+    /// Waits for records and returns up to [`CHUNK`] of them; none once the store is gone and
+    /// everything was handed over.
+    ///
+    /// Reads on tokio's blocking threads. Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Result<Option<Vec<Record>>, LedgerError> {
+        let next = self.next;
+        // An error means that the store is gone; what it wrote before can still be read.
+        let gone = self.newest.wait_for(|newest| *newest >= next).await.is_err();
+        if gone && self.log.head() < next {
+            return Ok(None);
+        }
+        let log = Arc::clone(&self.log);
+        let records =
+            tokio::task::spawn_blocking(move || log.read(next, CHUNK)).await.map_err(|error| {
+                LedgerError::Io { doing: "read records for a listener".into(), why: error.to_string() }
+            })??;
+        self.advance(&records);
+        Ok(Some(records))
+    }
+
+    /// Returns up to [`CHUNK`] records that are there already; blocks on the disk, never on writers.
+    pub fn ready(&mut self) -> Result<Vec<Record>, LedgerError> {
+        if *self.newest.borrow() < self.next {
+            return Ok(Vec::new());
+        }
+        let records = self.log.read(self.next, CHUNK)?;
+        self.advance(&records);
+        Ok(records)
+    }
+
+    fn advance(&mut self, records: &[Record]) {
+        if let Some(last) = records.last() {
+            self.next = last.seq.next();
+        }
+    }
+}
