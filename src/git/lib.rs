@@ -16,6 +16,7 @@
 //! The rule above all others: a working tree with work in it is neither reset nor removed. What must go
 //! is saved first (`rescue`), what is in the way is moved aside (`worktree::ensure`).
 
+mod clone;
 pub mod gate;
 pub mod landing;
 pub mod merge;
@@ -23,10 +24,12 @@ mod place;
 mod process;
 mod program;
 pub mod publish;
+mod record;
 mod remote;
 mod repo;
 pub mod rescue;
 pub mod scratch;
+mod snapshot;
 pub mod status;
 mod sweep;
 #[cfg(test)]
@@ -37,6 +40,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 pub use git2::Oid;
 pub use process::CancelToken;
+pub use program::version;
 pub use repo::{DiffStat, LogEntry, Repo};
 
 /// What broke between us and git. Answers with a reason (a dirty worktree, a target that has moved on) are

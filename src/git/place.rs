@@ -4,13 +4,25 @@
 //! names `<path>/.git`. Between any two steps of git a kill can leave one without the other; a town that
 //! was moved or copied has both, and both wrong. Here they are read, mended where nothing can be lost by
 //! it, and otherwise moved aside.
+//!
+//! Entries are also made here, not by `git worktree add`: that writes them file by file in the shared
+//! repository, and a fetch that comes by meanwhile fails on the half of one ("bad object"). Ours appear and
+//! disappear by one rename.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    io,
+    os::unix::{ffi::OsStringExt, fs::PermissionsExt},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
+use git2::Oid;
+
 use crate::{Error, Repo, Result, program::path_from, sweep};
+
+/// Where entries are made, and go to be deleted.
+const ASIDE: &str = "worktrees.aside";
 
 /// What stands at a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +41,7 @@ pub(crate) enum Place {
 pub(crate) fn look(repo: &Repo, path: &Path) -> Result<Place> {
     let reading = || Error::io(format!("look at {}", path.display()));
     match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Place::Vacant),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Place::Vacant),
         Err(e) => return Err(reading()(e)),
         Ok(found) if !found.is_dir() => return Ok(Place::Foreign),
         Ok(_) => {}
@@ -68,11 +80,8 @@ pub(crate) fn look(repo: &Repo, path: &Path) -> Result<Place> {
 /// path, and entries that hold the branch for a folder that is gone.
 pub(crate) fn retire_entries(repo: &Repo, path: &Path, branch: Option<&str>) -> Result<()> {
     for entry in entries(repo) {
-        let Some(place) = place_named_by(&entry) else {
-            // An entry without `gitdir` was interrupted before it meant anything; git cannot read it.
-            retire(repo, &entry)?;
-            continue;
-        };
+        // An entry without `gitdir` may just be in the making, for another worktree; git passes it over.
+        let Some(place) = place_named_by(&entry) else { continue };
         let gone = fs::symlink_metadata(&place).is_err();
         let holds = branch.is_some_and(|branch| branch_of(&entry).as_deref() == Some(branch));
         let kept = fs::read(entry.join("locked")).is_ok_and(|why| why.trim_ascii() != b"initializing");
@@ -83,8 +92,83 @@ pub(crate) fn retire_entries(repo: &Repo, path: &Path, branch: Option<&str>) -> 
     Ok(())
 }
 
+/// What a new worktree is on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum On<'a> {
+    Branch(&'a str),
+    Commit(Oid),
+}
+
+/// Makes a worktree at `path`, which must be vacant, and checks its files out.
+pub(crate) fn make(repo: &Repo, path: &Path, on: On<'_>) -> Result<()> {
+    let doing = || format!("make the worktree {}", path.display());
+    fs::create_dir_all(path).map_err(Error::io(doing()))?;
+    let entry = new_entry(repo, path, on).map_err(Error::io(doing()))?;
+    let checked_out = link(&entry, path).and_then(|()| {
+        repo.git_in(path, doing()).args(["reset", "--quiet", "--hard", "--no-recurse-submodules"]).run()
+    });
+    if let Err(e) = checked_out {
+        // Nobody has worked here yet: all that is in the folder came from git.
+        let _ = remove_tree(path);
+        let _ = drop_entry(repo, &entry);
+        return Err(e);
+    }
+    fs::remove_file(entry.join("locked")).map_err(Error::io(doing()))
+}
+
+/// Makes git's entry of a worktree, whole before it can be seen, and locked until the files are there.
+fn new_entry(repo: &Repo, path: &Path, on: On<'_>) -> io::Result<PathBuf> {
+    let new = aside(repo, "new")?;
+    fs::create_dir_all(&new)?;
+    let head = match on {
+        On::Branch(name) => format!("ref: refs/heads/{name}\n"),
+        On::Commit(oid) => format!("{oid}\n"),
+    };
+    let mut pointer = real(path).join(".git").into_os_string().into_vec();
+    pointer.push(b'\n');
+    fs::write(new.join("HEAD"), head)?;
+    fs::write(new.join("commondir"), "../..\n")?;
+    fs::write(new.join("gitdir"), pointer)?;
+    fs::write(new.join("locked"), "initializing\n")?;
+    let all = repo.path().join("worktrees");
+    fs::create_dir_all(&all)?;
+    let id = path.file_name().unwrap_or_default();
+    let mut entry = all.join(id);
+    for n in 1.. {
+        match fs::rename(&new, &entry) {
+            Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+                let mut name = id.to_owned();
+                name.push(n.to_string());
+                entry = all.join(name);
+            }
+            other => return other.map(|()| entry),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Deletes an entry; git sees it whole or not at all.
+pub(crate) fn drop_entry(repo: &Repo, entry: &Path) -> io::Result<()> {
+    let gone = aside(repo, "gone")?;
+    fs::rename(entry, &gone)?;
+    fs::remove_dir_all(gone)
+}
+
+/// Returns a free name in a folder of the repository that git does not know. What a kill leaves there goes
+/// with the next `clear_stale_locks`.
+fn aside(repo: &Repo, what: &str) -> io::Result<PathBuf> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let folder = repo.path().join(ASIDE);
+    fs::create_dir_all(&folder)?;
+    let unique = format!("{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    Ok(free_sibling(&folder.join(unique), ""))
+}
+
 /// Moves an entry out of git's sight; its index and its log of HEAD stay readable.
 pub(crate) fn retire(repo: &Repo, entry: &Path) -> Result<()> {
+    if !entry.join("index").exists() {
+        return drop_entry(repo, entry).map_err(Error::io(format!("clear {}", entry.display())));
+    }
     let attic = repo.path().join("worktrees.rescued");
     fs::create_dir_all(&attic).map_err(Error::io(format!("make the folder {}", attic.display())))?;
     let aside = free_sibling(&attic.join(entry.file_name().unwrap_or_default()), "");
@@ -96,7 +180,7 @@ pub(crate) fn retire(repo: &Repo, entry: &Path) -> Result<()> {
 pub(crate) fn move_aside(path: &Path) -> Result<Option<PathBuf>> {
     let moving = || Error::io(format!("move {} aside", path.display()));
     let found = match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(moving())?,
     };
     let pointer = path.join(".git");
@@ -173,6 +257,7 @@ impl Repo {
             }
         }
         remove_locks(locks);
+        let _ = fs::remove_dir_all(self.path().join(ASIDE));
     }
 }
 
@@ -240,4 +325,28 @@ fn real(path: &Path) -> PathBuf {
         }
         _ => path.to_owned(),
     })
+}
+
+/// Deletes a folder, also one whose own folders are read-only (module caches are).
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            unlock_folders(path)?;
+            fs::remove_dir_all(path)
+        }
+        other => other,
+    }
+}
+
+/// Gives the right to write to all folders below `path`.
+pub(crate) fn unlock_folders(path: &Path) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if !found.is_dir() {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(found.permissions().mode() | 0o700))?;
+    for inner in fs::read_dir(path)? {
+        unlock_folders(&inner?.path())?;
+    }
+    Ok(())
 }

@@ -73,6 +73,7 @@ pub(crate) struct Group {
     child: Child,
     id: Pid,
     ended: bool,
+    leaves_nothing: bool,
 }
 
 impl Group {
@@ -80,7 +81,7 @@ impl Group {
     pub(crate) fn start(command: &mut Command) -> io::Result<Group> {
         let child = command.process_group(0).spawn()?;
         let id = Pid::from_child(&child);
-        Ok(Group { child, id, ended: false })
+        Ok(Group { child, id, ended: false, leaves_nothing: false })
     }
 
     /// Waits for the leader's exit, feeding the outlets; kills the whole group at the limit or on cancel.
@@ -131,6 +132,10 @@ impl Group {
                 !fds[0].revents().is_empty()
             };
             if exited {
+                if self.leaves_nothing {
+                    // Before the leader is waited for: until then nobody else can have its number.
+                    let _ = kill_process_group(self.id, Signal::KILL);
+                }
                 let status = self.child.wait()?;
                 self.ended = true;
                 drain(outlets, &mut open);
@@ -142,11 +147,9 @@ impl Group {
         }
     }
 
-    /// Kills what is left of the group, also after the leader's end.
-    ///
-    /// Only right after `watch`: the number of a group that has emptied can be given to another.
-    pub(crate) fn kill_rest(&self) {
-        let _ = kill_process_group(self.id, Signal::KILL);
+    /// Has the rest of the group killed when its leader ends by itself, too.
+    pub(crate) fn leave_nothing(&mut self) {
+        self.leaves_nothing = true;
     }
 
     fn kill(&mut self) -> io::Result<()> {

@@ -47,7 +47,8 @@ const KEPT: &[&str] = &[
 ];
 
 /// Likewise, by their beginnings.
-const KEPT_FAMILIES: &[&str] = &["GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_"];
+const KEPT_FAMILIES: &[&str] =
+    &["GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_", "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"];
 
 /// One call of git: where, what, how long.
 pub(crate) struct Git<'a> {
@@ -275,6 +276,16 @@ pub(crate) fn hide_secrets(text: &str) -> String {
     }
     clean.push_str(rest);
     clean
+}
+
+/// Returns the version of the git program, as `2.39.5`.
+///
+/// # Errors
+/// `NoGit` when there is none on PATH.
+pub fn version() -> Result<String> {
+    let answer = Git::new(Path::new("/"), "tell its version").arg("version").run()?;
+    let text = answer.text();
+    Ok(text.trim().strip_prefix("git version ").unwrap_or(text.trim()).to_owned())
 }
 
 /// Returns a path as git wrote it, byte for byte.

@@ -1,19 +1,18 @@
-//! The remote: cloned, fetched, asked, pushed to. The truth about what has landed is here.
+//! The remote: fetched, asked, pushed to. The truth about what has landed is here.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use git2::Oid;
 
 use crate::{
     Error, Repo, Result,
-    program::{Answer, Git, NETWORK, hide_secrets},
+    program::{Answer, NETWORK, hide_secrets},
 };
 
-/// The local branches stay ours alone; what the remote has goes here.
-const REFSPEC: &str = "+refs/heads/*:refs/remotes/origin/*";
+/// How everything is fetched. A remote may itself be a clone of limited depth; without the last word, git
+/// would silently pass over its branches.
+pub(crate) const FETCH: [&str; 5] =
+    ["fetch", "--progress", "--no-write-fetch-head", "--no-recurse-submodules", "--update-shallow"];
 
 /// One reference of a push.
 pub(crate) struct Push<'a> {
@@ -35,53 +34,6 @@ pub(crate) enum Pushed {
 }
 
 impl Repo {
-    /// Clones `url` (or a path on this machine) into a new bare repository at `path` and tells git's
-    /// progress line by line. Local branches: none; `refs/remotes/origin/*`: all that the remote has.
-    ///
-    /// The clone appears at `path` whole or not at all; what an earlier, killed call left beside it is
-    /// replaced.
-    ///
-    /// # Errors
-    /// `NotARepository`, `Unreachable`, `EmptyRepository`.
-    pub fn clone_bare(url: &str, path: impl AsRef<Path>, progress: &mut dyn FnMut(&str)) -> Result<Repo> {
-        Self::clone_bare_until(url, path, progress, None)
-    }
-
-    /// As `clone_bare`, and gives up when the token is cancelled.
-    pub fn clone_bare_until(
-        url: &str,
-        path: impl AsRef<Path>,
-        progress: &mut dyn FnMut(&str),
-        cancel: Option<crate::CancelToken>,
-    ) -> Result<Repo> {
-        let path = path.as_ref();
-        let url = absolute_url(url)?;
-        let parent = path.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(parent).map_err(Error::io(format!("make the folder {}", parent.display())))?;
-        if path.exists() {
-            return Err(Error::Git {
-                doing: format!("clone to {}", path.display()),
-                detail: "there is something already".to_owned(),
-            });
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let partial = parent.join(format!(".{name}.partial"));
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(Error::io(format!("clear {}", partial.display())))?;
-        }
-        let attempt = fill(&url, &partial, progress, cancel.clone());
-        if attempt.is_err() {
-            let _ = fs::remove_dir_all(&partial);
-        }
-        attempt?;
-        fs::rename(&partial, path).map_err(Error::io(format!("move the clone to {}", path.display())))?;
-        let repo = Repo::open(path)?;
-        Ok(match cancel {
-            Some(token) => repo.with_cancel(token),
-            None => repo,
-        })
-    }
-
     /// Returns the branch that the remote's HEAD named at the time of the clone; asks when that is unknown.
     ///
     /// # Errors
@@ -100,7 +52,7 @@ impl Repo {
         Ok(branch)
     }
 
-    /// Returns the address of the remote.
+    /// Returns the address of the remote, as git has it: a password in it is not masked.
     pub fn remote_url(&self) -> Result<String> {
         let library = self.library()?;
         let remote = library
@@ -206,7 +158,7 @@ impl Repo {
             attempts += 1;
             let answer = self
                 .git(format!("fetch from {}", hide_secrets(&url)))
-                .args(["fetch", "--progress", "--no-write-fetch-head", "--no-recurse-submodules"])
+                .args(FETCH)
                 .args(args)
                 .limit(NETWORK)
                 .ask()?;
@@ -234,52 +186,8 @@ impl Repo {
     }
 }
 
-/// Makes the bare repository at `partial` and fetches everything into it.
-fn fill(
-    url: &str,
-    partial: &Path,
-    progress: &mut dyn FnMut(&str),
-    cancel: Option<crate::CancelToken>,
-) -> Result<()> {
-    let parent = partial.parent().unwrap_or(Path::new("/"));
-    let shown = hide_secrets(url);
-    Git::new(parent, "make a repository")
-        .args(["init", "--quiet", "--bare", "--template=", "--initial-branch=main"])
-        .arg(partial)
-        .run()?;
-    let mut repo = Repo::open(partial)?;
-    if let Some(token) = cancel {
-        repo = repo.with_cancel(token);
-    }
-    let set = |name: &str, value: &str| {
-        repo.git(format!("set {name}")).args(["config", name, value]).run().map(drop)
-    };
-    set("remote.origin.url", url)?;
-    set("remote.origin.fetch", REFSPEC)?;
-    // Who moved which branch, and from where, can be looked up: rescue of last resort.
-    set("core.logAllRefUpdates", "always")?;
-    let answer = repo
-        .git(format!("clone {shown}"))
-        .args(["fetch", "--progress", "--no-write-fetch-head", "--no-recurse-submodules", "origin"])
-        .limit(NETWORK)
-        .progress(progress)
-        .ask()?;
-    if !answer.success() {
-        return Err(cannot_read(url, &answer));
-    }
-    if repo.references("refs/remotes/origin/", "")?.is_empty() {
-        return Err(Error::EmptyRepository { url: shown });
-    }
-    match ask_default_branch(&repo, url) {
-        Ok(branch) => record_default_branch(&repo, &branch),
-        // Not an error of the clone: the person may name a branch.
-        Err(Error::NoDefaultBranch { .. }) => Ok(()),
-        Err(e) => Err(e),
-    }
-}
-
 /// Asks where the remote's HEAD points, falling back to the only or the usual branch.
-fn ask_default_branch(repo: &Repo, url: &str) -> Result<String> {
+pub(crate) fn ask_default_branch(repo: &Repo, url: &str) -> Result<String> {
     let answer = repo
         .git(format!("ask {} for its default branch", hide_secrets(url)))
         .args(["ls-remote", "--symref", "origin"])
@@ -317,7 +225,7 @@ fn ask_default_branch(repo: &Repo, url: &str) -> Result<String> {
     }
 }
 
-fn record_default_branch(repo: &Repo, branch: &str) -> Result<()> {
+pub(crate) fn record_default_branch(repo: &Repo, branch: &str) -> Result<()> {
     let doing = || format!("note {branch} as the default branch");
     let library = repo.library()?;
     let target = format!("refs/remotes/origin/{branch}");
@@ -328,7 +236,7 @@ fn record_default_branch(repo: &Repo, branch: &str) -> Result<()> {
 }
 
 /// Turns git's refusal to read from a remote into what it means.
-fn cannot_read(url: &str, answer: &Answer) -> Error {
+pub(crate) fn cannot_read(url: &str, answer: &Answer) -> Error {
     let said = answer.stderr.to_lowercase();
     let place = hide_secrets(url);
     let no_repository = [
@@ -355,24 +263,6 @@ pub(crate) fn local_path(url: &str) -> Option<PathBuf> {
         return Some(PathBuf::from(path));
     }
     url.starts_with('/').then(|| PathBuf::from(url))
-}
-
-/// Makes a path on this machine absolute: the clone is used from many working directories.
-fn absolute_url(url: &str) -> Result<String> {
-    if url.contains("://") {
-        return Ok(url.to_owned());
-    }
-    let path = Path::new(url);
-    if path.exists() {
-        let path = path.canonicalize().map_err(Error::io(format!("find {url}")))?;
-        return Ok(path.to_string_lossy().into_owned());
-    }
-    // `host:path` is ssh's short form, as git decides it: a colon before any slash.
-    let colon = url.find(':');
-    if colon.is_some_and(|at| !url[..at].contains('/')) {
-        return Ok(url.to_owned());
-    }
-    Err(Error::NotARepository { place: url.to_owned() })
 }
 
 #[cfg(test)]
@@ -406,27 +296,6 @@ mod tests {
         fn of(entry: &crate::LogEntry) -> &str {
             entry.summary()
         }
-    }
-
-    #[test]
-    fn places_without_a_repository_or_a_commit_are_told_apart() {
-        let lab = Lab::new();
-        let to = lab.path("clone.git");
-        let clone = |url: &Path| Repo::clone_bare(url.to_str().unwrap(), &to, &mut |_| {}).unwrap_err();
-        let plain = lab.path("plain folder");
-        fs::create_dir(&plain).unwrap();
-        assert!(matches!(clone(&plain), Error::NotARepository { .. }));
-        assert!(matches!(clone(&lab.path("missing")), Error::NotARepository { .. }));
-        let empty = lab.path("empty.git");
-        lab.git(lab.root(), &["init", "--bare", "empty.git"]);
-        let error = clone(&empty);
-        assert!(matches!(error, Error::EmptyRepository { .. }));
-        assert!(error.hint().is_some());
-        let error = Repo::clone_bare("http://127.0.0.1:1/x.git", &to, &mut |_| {}).unwrap_err();
-        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
-        assert!(!to.exists());
-        assert!(!lab.path(".clone.git.partial").exists());
-        assert!(matches!(Repo::open(&plain).unwrap_err(), Error::NotARepository { .. }));
     }
 
     #[test]

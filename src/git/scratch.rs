@@ -7,7 +7,7 @@ use std::path::Path;
 
 use git2::Oid;
 
-use crate::{Error, Repo, Result, worktree};
+use crate::{Error, Repo, Result, place, worktree};
 
 /// Puts the files of `commit` into the scratch worktree at `path`, on no branch; makes it when missing.
 ///
@@ -48,7 +48,7 @@ fn clean(repo: &Repo, path: &Path, how: &[&str]) -> Result<()> {
         return Ok(());
     }
     // Some tools leave folders that even their owner cannot change.
-    worktree::unlock_folders(path).map_err(Error::io(format!("clean {}", path.display())))?;
+    place::unlock_folders(path).map_err(Error::io(format!("clean {}", path.display())))?;
     git().run().map(drop)
 }
 

@@ -13,7 +13,7 @@ use git2::Oid;
 
 use crate::{
     Error, Repo, Result,
-    place::{self, Place},
+    place::{self, On, Place, remove_tree},
     status::{self, Stash},
 };
 
@@ -86,12 +86,13 @@ pub fn ensure(repo: &Repo, path: &Path, branch: &str, start: Oid) -> Result<Work
     if let Some(at) = place::checked_out_at(repo, branch) {
         return Err(Error::BranchInUse { branch: branch.to_owned(), at });
     }
-    let git = repo.git(format!("make the worktree {}", path.display())).args(["worktree", "add", "--quiet"]);
-    match repo.branch_head(branch)? {
-        Some(_) => git.arg(path).arg(branch),
-        None => git.args(["--no-track", "-b", branch]).arg(path).arg(start.to_string()),
+    if repo.branch_head(branch)?.is_none() {
+        let library = repo.library()?;
+        let making = || Error::library(format!("make branch {branch} at {start}"));
+        let start = library.find_commit(start).map_err(making())?;
+        library.branch(branch, &start, false).map_err(making())?;
     }
-    .run()?;
+    place::make(repo, path, On::Branch(branch))?;
     let how = rescued.map_or(How::Made, |rescued| How::Repaired { rescued });
     describe(path, Some(branch.to_owned()), how)
 }
@@ -156,7 +157,7 @@ pub fn remove(repo: &Repo, path: &Path, landed_in: Oid) -> Result<Removal> {
     // The rename decides: a kill in the middle of deleting must not leave a worktree that looks dirty.
     let doing = || Error::io(format!("remove {}", path.display()));
     fs::rename(path, place::free_sibling(&hidden(path), "")).map_err(doing())?;
-    fs::remove_dir_all(&entry).map_err(doing())?;
+    place::drop_entry(repo, &entry).map_err(doing())?;
     clear_leavings(path);
     Ok(Removal::Removed)
 }
@@ -177,11 +178,7 @@ pub(crate) fn detached(repo: &Repo, path: &Path, commit: Oid) -> Result<Worktree
         Place::Foreign => Some(place::move_aside(path)?),
     };
     place::retire_entries(repo, path, None)?;
-    repo.git(format!("make the worktree {}", path.display()))
-        .args(["worktree", "add", "--quiet", "--detach"])
-        .arg(path)
-        .arg(commit.to_string())
-        .run()?;
+    place::make(repo, path, On::Commit(commit))?;
     describe(path, None, rescued.map_or(How::Made, |rescued| How::Repaired { rescued }))
 }
 
@@ -229,30 +226,6 @@ fn clear_leavings(path: &Path) {
             tracing::warn!(path = %found.path().display(), "cannot delete a removed worktree: {e}");
         }
     }
-}
-
-/// Deletes a folder, also one whose own folders are read-only (module caches are).
-pub(crate) fn remove_tree(path: &Path) -> std::io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-            unlock_folders(path)?;
-            fs::remove_dir_all(path)
-        }
-        other => other,
-    }
-}
-
-/// Gives the right to write to all folders below `path`.
-pub(crate) fn unlock_folders(path: &Path) -> std::io::Result<()> {
-    let found = fs::symlink_metadata(path)?;
-    if !found.is_dir() {
-        return Ok(());
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(found.permissions().mode() | 0o700))?;
-    for inner in fs::read_dir(path)? {
-        unlock_folders(&inner?.path())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -310,25 +283,47 @@ mod tests {
         let lab = Lab::new();
         let repo = lab.clone();
         let path = lab.path("nux");
-        commit_file(&lab.seed, ".gitattributes", "z.txt filter=die\n", "attributes");
-        let start = commit_file(&lab.seed, "z.txt", "z\n", "z");
-        lab.push_seed("main");
-        repo.fetch().unwrap();
-        // The filter kills git, and the git that had started it, in the middle of the checkout.
-        let die = "read _ _ _ above _ < /proc/$PPID/stat; kill -9 $above $PPID; exit 1";
-        lab.git(repo.path(), &["config", "filter.die.smudge", die]);
-        ensure(&repo, &path, BRANCH, start).unwrap_err();
-        assert!(repo.path().join("worktrees/nux/locked").exists(), "the kill left a half-made entry");
+        ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        let entry = repo.path().join("worktrees/nux");
+        fs::write(entry.join("locked"), "initializing\n").unwrap();
+        fs::write(entry.join("index.lock"), "").unwrap();
+        fs::remove_file(entry.join("index")).unwrap();
+        fs::remove_file(path.join("a.txt")).unwrap();
         fs::write(path.join("from somebody.txt"), "kept").unwrap();
-        lab.git(repo.path(), &["config", "--unset", "filter.die.smudge"]);
 
-        let made = ensure(&repo, &path, BRANCH, start).unwrap();
+        let made = ensure(&repo, &path, BRANCH, lab.first).unwrap();
         let How::Repaired { rescued: Some(aside) } = made.how else { panic!("{made:?}") };
         assert_eq!(aside, lab.path("nux.rescued-1"));
         assert_eq!(fs::read_to_string(aside.join("from somebody.txt")).unwrap(), "kept");
-        assert_eq!(contents(&path), [".git", ".gitattributes", "a.txt", "z.txt"]);
+        assert_eq!(contents(&path), [".git", "a.txt"]);
         assert!(status::status(&path).unwrap().is_clean());
-        assert_eq!(ensure(&repo, &path, BRANCH, start).unwrap().how, How::Found);
+        assert_eq!(ensure(&repo, &path, BRANCH, lab.first).unwrap().how, How::Found);
+
+        // Killed before it had any file: nothing to keep, nothing to report.
+        fs::remove_file(path.join("a.txt")).unwrap();
+        fs::remove_file(entry.join("index")).unwrap();
+        assert_eq!(ensure(&repo, &path, BRANCH, lab.first).unwrap().how, How::Repaired { rescued: None });
+        fs::remove_dir_all(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(ensure(&repo, &path, BRANCH, lab.first).unwrap().how, How::Made);
+        assert_eq!(lab.git(&path, &["worktree", "list"]).lines().count(), 2, "the repository and this one");
+    }
+
+    #[test]
+    fn a_checkout_that_fails_leaves_nothing() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("nux");
+        commit_file(&lab.seed, ".gitattributes", "z.txt filter=broken\n", "attributes");
+        let start = commit_file(&lab.seed, "z.txt", "z\n", "z");
+        lab.push_seed("main");
+        repo.fetch().unwrap();
+        lab.git(repo.path(), &["config", "filter.broken.smudge", "false"]);
+        lab.git(repo.path(), &["config", "filter.broken.required", "true"]);
+        ensure(&repo, &path, BRANCH, start).unwrap_err();
+        assert!(!path.exists());
+        lab.git(repo.path(), &["config", "filter.broken.smudge", "cat"]);
+        assert_eq!(ensure(&repo, &path, BRANCH, start).unwrap().how, How::Made);
     }
 
     #[test]
@@ -428,6 +423,28 @@ mod tests {
         assert_eq!(repo.branch_head(BRANCH).unwrap(), Some(head), "the branch stays");
         assert_eq!(ensure(&repo, &path, BRANCH, head).unwrap().how, How::Made);
         assert_eq!(remove(&repo, &lab.seed, head).unwrap(), Removal::Refused(Refusal::NotOurs));
+    }
+
+    #[test]
+    fn many_worktrees_are_made_and_fetched_into_at_once() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        commit_file(&lab.seed, "b.txt", "b\n", "b");
+        lab.push_seed("main");
+        std::thread::scope(|scope| {
+            for n in 0..6 {
+                let (repo, path) = (&repo, lab.path(&format!("polecats/{n}")));
+                let first = lab.first;
+                scope.spawn(move || {
+                    repo.fetch().unwrap();
+                    let made = ensure(repo, &path, &format!("polecat/{n}/a"), first).unwrap();
+                    assert_eq!(made.how, How::Made);
+                    commit_file(&path, "c.txt", &n.to_string(), "c");
+                    assert!(matches!(remove(repo, &path, first).unwrap(), Removal::Refused(_)));
+                });
+            }
+        });
+        assert_eq!(repo.branches("polecat/").unwrap().len(), 6);
     }
 
     #[test]
