@@ -107,6 +107,9 @@ impl Error {
     /// Returns what the person can do about it, where we know.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            Error::NotARepository { place } if !place.starts_with('/') => {
+                "check the address, and that you may read it; a path on this machine works as well".to_owned()
+            }
             Error::NotARepository { place } => {
                 format!("give the path or URL of a git repository, or run `git init` in {place} and commit")
             }

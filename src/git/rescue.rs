@@ -252,7 +252,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        testing::{A_TXT, Lab, commit_file},
+        testing::{A_TXT, Lab, command, commit_file},
         worktree,
     };
 
@@ -375,11 +375,8 @@ mod tests {
         let path = lab.conflicted_worktree(&repo);
         lab.git(&path, &["merge", "--abort"]);
         let tip = repo.branch_head("polecat/nux/c").unwrap().unwrap();
-        let stopped = std::process::Command::new("git")
-            .current_dir(&path)
-            .args(["rebase", "--quiet", "origin/main"])
-            .env("GIT_EDITOR", "true")
-            .output();
+        let stopped =
+            command(&path, &["rebase", "--quiet", "origin/main"]).env("GIT_EDITOR", "true").output();
         assert!(!stopped.unwrap().status.success());
         let saved = save_and_compare(&lab, &repo, &path);
         assert!(parents(&repo, saved.oid).contains(&tip));

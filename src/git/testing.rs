@@ -106,8 +106,13 @@ pub(crate) fn git(cwd: &Path, args: &[&str]) -> String {
 }
 
 /// A git that knows no configuration but its own repository's.
-fn command(cwd: &Path, args: &[&str]) -> Command {
+pub(crate) fn command(cwd: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("git");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GIT_") {
+            command.env_remove(name);
+        }
+    }
     command.current_dir(cwd).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
     for who in ["AUTHOR", "COMMITTER"] {
         command.env(format!("GIT_{who}_NAME"), "A Tester").env(format!("GIT_{who}_EMAIL"), "t@example.com");
