@@ -28,9 +28,6 @@ use tokio::time::timeout;
 use crate::policy::Shutdown;
 use crate::spec::{BoxError, DynChild, Started};
 
-/// How long a killed child is waited for. Only code that blocks its thread needs any of it.
-pub const KILL_WAIT: Duration = Duration::from_secs(5);
-
 /// Held by everything that belongs to a supervisor's subtree; nothing is ever sent.
 pub(crate) type Lease = mpsc::Sender<Infallible>;
 
@@ -67,11 +64,13 @@ impl Running {
 
 /// Starts a child and watches it.
 ///
+/// * `kill_wait` - how long it is waited for after a kill.
 /// * `gone` - called once, when nothing is left of the child.
 pub(crate) async fn start(
     child: &DynChild,
     supervisor: ActorCell,
     lease: Lease,
+    kill_wait: Duration,
     gone: impl FnOnce() + Send + 'static,
 ) -> Result<Running, BoxError> {
     let (cell, handle) = match child.start_within {
@@ -82,7 +81,7 @@ pub(crate) async fn start(
     };
     let (end, asked) = oneshot::channel();
     let (ended_tx, ended) = oneshot::channel();
-    let watcher = Watcher { cell: cell.clone(), handle, shutdown: child.shutdown, lease };
+    let watcher = Watcher { cell: cell.clone(), handle, shutdown: child.shutdown, kill_wait, lease };
     tokio::spawn(watcher.run(asked, ended_tx, gone));
     Ok(Running { cell, end, ended })
 }
@@ -109,6 +108,7 @@ struct Watcher {
     cell: ActorCell,
     handle: JoinHandle<()>,
     shutdown: Shutdown,
+    kill_wait: Duration,
     lease: Lease,
 }
 
@@ -151,7 +151,7 @@ impl Watcher {
             }
         }
         self.cell.kill();
-        match timeout(KILL_WAIT, &mut self.handle).await {
+        match timeout(self.kill_wait, &mut self.handle).await {
             Ok(_) => Ending::Killed,
             Err(_) => Ending::Stuck,
         }

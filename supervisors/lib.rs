@@ -24,6 +24,6 @@ pub mod report;
 pub mod spec;
 pub mod supervisor;
 pub mod town;
+pub mod window;
 
-pub use child::KILL_WAIT;
 pub use town::{Town, TownEnd, start_town};

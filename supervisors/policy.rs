@@ -7,6 +7,9 @@
 
 use std::time::Duration;
 
+/// How long a killed child is waited for where nothing else is said.
+pub const KILL_WAIT: Duration = Duration::from_secs(5);
+
 /// Whether a child that has ended is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
@@ -182,6 +185,8 @@ pub struct Rules {
     pub auto_shutdown: AutoShutdown,
     /// In which order it ends its children.
     pub stop_order: StopOrder,
+    /// How long a killed child is waited for. Only code that blocks its thread needs any of it.
+    pub kill_wait: Duration,
 }
 
 impl Rules {
@@ -194,6 +199,7 @@ impl Rules {
             excess: Excess::Escalate,
             auto_shutdown: AutoShutdown::Never,
             stop_order: StopOrder::Reverse,
+            kill_wait: KILL_WAIT,
         }
     }
 
@@ -207,6 +213,7 @@ impl Rules {
             excess: Excess::SetAside,
             auto_shutdown: AutoShutdown::Never,
             stop_order: StopOrder::Parallel,
+            kill_wait: KILL_WAIT,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actors::living_tree::TreeHandle;
-use ractor::{ActorCell, ActorId, ActorStatus};
+use ractor::{ActorCell, ActorStatus};
 
 /// Something that a supervisor has seen or done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,11 +104,8 @@ impl Living {
         living.get(name).filter(|cell| cell.get_status() < ActorStatus::Stopping).cloned()
     }
 
-    /// Returns the name of the actor with this id.
-    #[must_use]
-    pub fn name_of(&self, id: ActorId) -> Option<String> {
-        let living = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        living.iter().find(|(_, cell)| cell.get_id() == id).map(|(name, _)| name.clone())
+    pub(crate) fn everyone(&self) -> Vec<ActorCell> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     pub(crate) fn enter(&self, name: &str, cell: ActorCell) {

@@ -9,8 +9,8 @@ use ractor::{Actor, ActorCell};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::child::KILL_WAIT;
 use crate::desk::Desk;
+use crate::policy::KILL_WAIT;
 use crate::report::{CrashReport, Records, chain};
 use crate::spec::{DynBranch, plain};
 use crate::supervisor::{Arguments, Epitaph, StartError, Supervisor};
@@ -34,6 +34,7 @@ pub enum TownEnd {
 pub struct Town {
     root: ActorCell,
     records: Records,
+    epitaph: Arc<OnceLock<Epitaph>>,
     end: watch::Receiver<Option<TownEnd>>,
 }
 
@@ -60,20 +61,21 @@ pub async fn start_town(branch: DynBranch, records: Records) -> Result<Town, Sta
     records.living.enter(&name, root.clone());
     records.tree.set_state(&name, NodeState::Running);
     let (told, end) = watch::channel(None);
-    let last = records.clone();
+    let (last, words) = (records.clone(), Arc::clone(&epitaph));
     tokio::spawn(async move {
         let _ = handle.await;
         let _ = leases.recv().await;
         last.living.leave(&name);
         last.tree.set_state(&name, NodeState::Stopped);
-        told.send_replace(Some(match epitaph.get() {
+        told.send_replace(Some(match words.get() {
             Some(Epitaph::Stopped) => TownEnd::Stopped,
             Some(Epitaph::GaveUp(report)) => TownEnd::GaveUp { report: report.clone() },
+            Some(Epitaph::Killed) => TownEnd::Killed,
             // The root itself was killed or has panicked.
             None => TownEnd::GaveUp { report: wordless(name) },
         }));
     });
-    Ok(Town { root, records, end })
+    Ok(Town { root, records, epitaph, end })
 }
 
 fn wordless(root: String) -> CrashReport {
@@ -114,13 +116,14 @@ impl Town {
         if let Ok(end) = timeout(grace, self.wait()).await {
             return end;
         }
+        let _ = self.epitaph.set(Epitaph::Killed);
+        // The root first, so that nobody is started again. Then all others: ractor's own kill of a
+        // subtree passes over those who are being ended just now.
         self.root.kill();
-        match timeout(KILL_WAIT, self.wait()).await {
-            // It had given up by itself meanwhile.
-            Ok(end @ TownEnd::GaveUp { .. }) if !is_wordless(&end) => end,
-            Ok(TownEnd::Stopped) => TownEnd::Stopped,
-            _ => TownEnd::Killed,
+        for cell in self.records.living.everyone() {
+            cell.kill();
         }
+        timeout(KILL_WAIT, self.wait()).await.unwrap_or(TownEnd::Killed)
     }
 
     /// Returns how the town ended, once nothing is left of it.
@@ -133,8 +136,4 @@ impl Town {
         // The runtime is being torn down, and the task that would have told us with it.
         .unwrap_or(TownEnd::Killed)
     }
-}
-
-fn is_wordless(end: &TownEnd) -> bool {
-    matches!(end, TownEnd::GaveUp { report } if report.restarts == 0 && report.supervisor == report.child)
 }
