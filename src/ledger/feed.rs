@@ -71,3 +71,56 @@ impl Subscription {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+    use crate::memory::MemoryLog;
+    use crate::testing::entry;
+    use model::time::Timestamp;
+
+    fn say(store: &Store, n: usize) {
+        let said = (0..n).map(|n| (entry(n).actor, entry(n).event)).collect();
+        store.write_one(Timestamp::default(), |_, _| Ok((said, ()))).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_slow_listener_gets_everything_in_bounded_pieces() {
+        let store = Store::in_memory(Arc::new(MemoryLog::new())).unwrap();
+        let mut feed = store.subscribe(Seq(0));
+        let mut late = store.subscribe(Seq(990));
+        assert!(feed.ready().unwrap().is_empty());
+        for _ in 0..10 {
+            say(&store, 100);
+        }
+        let mut seen = Vec::new();
+        while seen.len() < 1000 {
+            let records = feed.next().await.unwrap().unwrap();
+            assert!(records.len() <= CHUNK);
+            seen.extend(records.into_iter().map(|record| record.seq.0));
+        }
+        assert_eq!(seen, (1..=1000).collect::<Vec<u64>>());
+        assert_eq!(late.ready().unwrap().len(), 11);
+        assert_eq!(late.position(), Seq(1001));
+    }
+
+    #[tokio::test]
+    async fn a_waiting_listener_wakes_for_what_comes_and_ends_with_the_store() {
+        let store = Store::in_memory(Arc::new(MemoryLog::new())).unwrap();
+        let mut feed = store.subscribe(Seq(1));
+        let waiting = tokio::spawn(async move {
+            let first = feed.next().await.unwrap().unwrap();
+            (first, feed.next().await.unwrap(), feed.next().await.unwrap())
+        });
+        tokio::task::yield_now().await;
+        say(&store, 1);
+        tokio::task::yield_now().await;
+        let (first, end) = {
+            drop(store);
+            let (first, second, third) = waiting.await.unwrap();
+            (first.len(), (second, third))
+        };
+        assert_eq!((first, end), (1, (None, None)));
+    }
+}

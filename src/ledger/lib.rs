@@ -15,6 +15,7 @@
 
 mod disk;
 pub mod feed;
+pub mod jsonl;
 
 mod log;
 #[cfg(any(test, feature = "fakes"))]
@@ -22,6 +23,7 @@ pub mod memory;
 pub mod record;
 mod snapshot;
 pub mod store;
+pub mod tail;
 
 pub mod views;
 

@@ -392,3 +392,6 @@ impl Inner {
 fn snapshot_path(dir: &Path) -> PathBuf {
     dir.join("board.snap")
 }
+
+#[cfg(test)]
+mod tests;

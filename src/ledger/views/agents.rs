@@ -14,8 +14,6 @@ use serde::{Deserialize, Serialize};
 pub struct OpenSession {
     /// Which.
     pub id: SessionId,
-    /// Its process.
-    pub pid: Option<u32>,
     /// The preset that it runs.
     pub preset: String,
     /// What it is for.
@@ -99,11 +97,10 @@ impl Agents {
     pub(crate) fn apply(&mut self, record: &Record) {
         let at = record.at;
         match &record.event {
-            Event::AgentStarted { agent, session, pid, preset, bead, .. } => self.change(agent, |agent| {
+            Event::AgentStarted { agent, session, preset, bead, .. } => self.change(agent, |agent| {
                 agent.sessions += 1;
                 agent.session = Some(OpenSession {
                     id: session.clone(),
-                    pid: *pid,
                     preset: preset.clone(),
                     bead: bead.clone(),
                     since: at,
