@@ -1,3 +1,134 @@
-//! Answers for people, a file per group, and what the program does by itself.
+//! What comes back, for people and for programs: a file per group, and one arm for each kind of answer.
 
+pub(crate) mod agents;
+pub(crate) mod attach;
+pub(crate) mod bead;
+pub(crate) mod events;
 pub(crate) mod learn;
+pub(crate) mod observe;
+pub(crate) mod ship;
+pub(crate) mod talk;
+pub(crate) mod town;
+pub(crate) mod work;
+
+use model::answer::Answer;
+use model::command::Command;
+use model::role::Role;
+use serde_json::Value;
+
+use crate::args::View;
+use crate::output::{Output, Pen, block};
+
+/// Prints what `command` was answered, as JSON or for people.
+pub(crate) fn show(
+    command: &Command,
+    view: View,
+    answer: Answer,
+    output: &mut Output<'_>,
+) -> std::io::Result<()> {
+    let answer = viewed(view, answer);
+    match (&answer, output.json) {
+        (Answer::Jsonl(lines), _) => output.text(lines),
+        (Answer::Events(records), true) => records
+            .iter()
+            .try_for_each(|record| output.value_line(&serde_json::to_value(record).unwrap_or(Value::Null))),
+        (_, true) => output.value(&value(command, &answer)),
+        (_, false) => {
+            let text = for_people(command, view, &answer, &output.pen);
+            output.text(&text)
+        }
+    }
+}
+
+/// The part of an answer that `view` is about.
+fn viewed(view: View, answer: Answer) -> Answer {
+    match (view, answer) {
+        (View::Polecats, Answer::Agents(mut agents)) => {
+            agents.retain(|agent| agent.role == Role::Polecat);
+            Answer::Agents(agents)
+        }
+        (_, answer) => answer,
+    }
+}
+
+/// The answer as JSON. One bead that was asked for is an object, several are an array.
+fn value(command: &Command, answer: &Answer) -> Value {
+    let value = answer.json();
+    match (command, value) {
+        (Command::BeadShow(ids), Value::Array(mut beads)) if ids.len() == 1 && beads.len() == 1 => {
+            beads.remove(0)
+        }
+        (Command::BeadShow(ids), bead @ Value::Object(_)) if ids.len() > 1 => Value::Array(vec![bead]),
+        (_, value) => value,
+    }
+}
+
+/// The answer as text.
+fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> String {
+    match answer {
+        Answer::Done => done(command),
+        Answer::Bead(bead) => match (command, view) {
+            (Command::BeadCreate(_), View::Ids) => format!("{}\n", bead.id),
+            (Command::BeadCreate(_), _) => format!("Created bead {}\n", bead.id),
+            _ => bead::page(bead, pen),
+        },
+        Answer::Beads(beads) => match command {
+            Command::BeadShow(_) => {
+                beads.iter().map(|bead| bead::page(bead, pen)).collect::<Vec<_>>().join("\n")
+            }
+            _ => bead::list(beads, command, pen),
+        },
+        Answer::Touched(ids) => bead::touched(ids, command),
+        Answer::Jsonl(lines) => lines.clone(),
+        Answer::Hook(row) => work::hook(row.as_ref(), pen),
+        Answer::Slung(report) => work::slung(report, pen),
+        Answer::Convoy(row) => work::convoy(row, command, pen),
+        Answer::Convoys(rows) => work::convoys(rows, pen),
+        Answer::Mol(mol) => work::mol(mol.as_ref(), view, pen),
+        Answer::Formulas(rows) => work::formulas(rows, pen),
+        Answer::Formula(formula) => work::formula(formula, pen),
+        Answer::Submitted(report) => ship::submitted(report),
+        Answer::Merges(rows) => ship::merges(rows, pen),
+        Answer::Merge(row) => ship::merge(row, pen),
+        Answer::Letters(rows) => talk::letters(rows, command, pen),
+        Answer::Letter(row) => talk::letter(row, pen),
+        Answer::Sent(ids) => talk::sent(ids, command),
+        Answer::Screen { lines, .. } => talk::screen(lines),
+        Answer::Agents(rows) => agents::list(rows, pen),
+        Answer::Rig(row) => town::rig(row, command),
+        Answer::Rigs(rows) => town::rigs(rows, pen),
+        Answer::Status(report) => observe::status(report, pen),
+        Answer::Tree(tree) => observe::tree(tree, pen),
+        Answer::Events(records) => events::list(records, view, pen),
+        Answer::Story(lines) => lines.iter().map(|line| block(line).trim_end().to_owned() + "\n").collect(),
+        Answer::Prime(prime) => block(&prime.text),
+    }
+}
+
+/// What was done, where the answer says no more than that.
+fn done(command: &Command) -> String {
+    let text = match command {
+        Command::DepAdd { bead, on, kind } => format!("{bead} now depends on {on} ({kind})"),
+        Command::DepRemove { bead, on } => format!("{bead} no longer depends on {on}"),
+        Command::CommentAdd { bead, .. } => format!("Commented on {bead}"),
+        Command::Unsling { bead, .. } => format!("Took {bead} back"),
+        Command::StepDone { step } => format!("Step {step} is done"),
+        Command::MergeRetry(id) => format!("{id} is back in the queue"),
+        Command::MailAck(ids) => {
+            let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+            format!("Acknowledged {}", ids.join(", "))
+        }
+        Command::Nudge { agent, .. } => format!("Nudged {agent}"),
+        Command::Escalate { severity, subject, .. } => format!("Escalated [{severity}] {subject}"),
+        Command::AgentStart { agent } => format!("Started {agent}"),
+        Command::AgentStop { agent } => format!("Stopped {agent}"),
+        Command::AgentRestart { agent } => format!("Restarted {agent}"),
+        Command::Stop => "The town has been told to stop".to_owned(),
+        Command::FaultKillActor { name } => format!("Killed the actor {name}"),
+        _ => "Done".to_owned(),
+    };
+    block(&text) + "\n"
+}
+
+#[cfg(test)]
+mod tests;

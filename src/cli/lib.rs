@@ -5,17 +5,22 @@
 //! agent's own terminal), and what comes back is printed (`commands`, `output`). Nothing is decided
 //! here; a rule found in this room belongs further down.
 //!
-//! - `main_with` is the program, under each of its names: `gastown`, `gt`, `bd`.
+//! - [`main_with`] is the program, under each of its names: `gastown`, `gt`, `bd`.
 //! - [`grammar`] is the same grammar for the lines that agents say on their terminals.
 //! - [`Host`] is what the program needs and this room may not do: the ledger, the runtime.
 
 mod args;
+mod client;
 mod commands;
 mod env;
 mod grammar;
 mod host;
 mod names;
+mod output;
+mod program;
+mod tty;
 
 pub use env::Env;
 pub use grammar::grammar;
 pub use host::{Host, InstallOptions, Installed, RunOptions};
+pub use program::main_with;

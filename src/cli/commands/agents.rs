@@ -1,0 +1,58 @@
+//! Agents as people see them.
+
+use model::agent::AgentState;
+use model::answer::AgentRow;
+
+use crate::output::{Column, Pen, Table, Tint, ago, cell};
+
+fn tint(state: AgentState) -> Tint {
+    match state {
+        AgentState::Working | AgentState::Idle => Tint::Green,
+        AgentState::Starting | AgentState::Stopping => Tint::Cyan,
+        AgentState::Waiting | AgentState::Limited => Tint::Yellow,
+        AgentState::Stuck | AgentState::Failed => Tint::Red,
+        AgentState::Parked | AgentState::Done => Tint::Dim,
+    }
+}
+
+/// Agents as a table, or what to do when there are none.
+pub(super) fn list(rows: &[AgentRow], pen: &Pen) -> String {
+    if rows.is_empty() {
+        return "nobody is here yet: gastown rig add NAME URL, then gastown sling BEAD NAME\n".to_owned();
+    }
+    table(rows, pen).render(pen)
+}
+
+/// The table of `agent list`, and of the agents in `status`.
+pub(super) fn table(rows: &[AgentRow], pen: &Pen) -> Table {
+    let mut table = Table::new([
+        Column::new("AGENT"),
+        Column::new("STATE"),
+        Column::new("HOOK"),
+        Column::right("PID"),
+        Column::right("RESTARTS"),
+        Column::new("LAST HEARD"),
+        Column::flexible("NOTE"),
+    ]);
+    for row in rows {
+        let restarts = if row.restarts > 0 { row.restarts.to_string() } else { String::new() };
+        table.row([
+            cell(&row.address).tint(Tint::Cyan),
+            cell(row.state).tint(tint(row.state)),
+            cell(row.hook.as_ref().map(ToString::to_string).unwrap_or_default()),
+            cell(row.pid.map(|pid| pid.to_string()).unwrap_or_default()),
+            cell(restarts).tint(Tint::Yellow),
+            cell(row.last_activity.map(|at| ago(pen.now, at)).unwrap_or_default()).tint(Tint::Dim),
+            cell(row.note.as_deref().unwrap_or_default()),
+        ]);
+    }
+    table
+}
+
+/// Those whose terminal one can attach to.
+pub(super) fn with_session(rows: &[AgentRow], pen: &Pen) -> String {
+    if rows.is_empty() {
+        return "no agent has a session now; `gastown agent start AGENT` starts one\n".to_owned();
+    }
+    format!("{}\ngastown attach AGENT, and Ctrl-b d to leave\n", table(rows, pen).render(pen))
+}

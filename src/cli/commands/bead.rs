@@ -1,0 +1,130 @@
+//! Beads as people see them.
+
+use model::bead::{Bead, Priority, Status};
+use model::command::Command;
+use model::ids::BeadId;
+
+use crate::output::{Column, Pen, Table, Tint, ago, block, cell, line};
+
+fn status_tint(status: Status) -> Tint {
+    match status {
+        Status::Open => Tint::Plain,
+        Status::InProgress | Status::Hooked => Tint::Cyan,
+        Status::Blocked => Tint::Red,
+        Status::Deferred | Status::Pinned => Tint::Yellow,
+        Status::Closed => Tint::Green,
+    }
+}
+
+fn priority_tint(priority: Priority) -> Tint {
+    match u8::from(priority) {
+        0 => Tint::Red,
+        1 => Tint::Yellow,
+        2 => Tint::Plain,
+        _ => Tint::Dim,
+    }
+}
+
+/// Beads as a table.
+pub(super) fn list(beads: &[Bead], command: &Command, pen: &Pen) -> String {
+    if beads.is_empty() {
+        return match command {
+            Command::BeadReady(_) => {
+                "nothing is ready: `gastown bead list` shows what is held up, and \
+                                      `gastown bead create \"TITLE\"` makes new work\n"
+            }
+            Command::BeadList(filter) if *filter == Default::default() => {
+                "no beads yet: gastown bead create \"TITLE\"\n"
+            }
+            _ => "no beads match; `gastown bead list --all` shows every one\n",
+        }
+        .to_owned();
+    }
+    let mut table = Table::new([
+        Column::new("ID"),
+        Column::new("PRI"),
+        Column::new("TYPE"),
+        Column::new("STATUS"),
+        Column::flexible("TITLE"),
+        Column::flexible("ASSIGNEE"),
+        Column::flexible("LABELS"),
+    ]);
+    for bead in beads {
+        table.row([
+            cell(&bead.id).tint(Tint::Cyan),
+            cell(bead.priority).tint(priority_tint(bead.priority)),
+            cell(bead.issue_type),
+            cell(bead.status).tint(status_tint(bead.status)),
+            cell(&bead.title),
+            cell(bead.assignee.as_deref().unwrap_or_default()),
+            cell(bead.labels.join(",")).tint(Tint::Dim),
+        ]);
+    }
+    table.render(pen)
+}
+
+/// One bead with everything known about it.
+pub(super) fn page(bead: &Bead, pen: &Pen) -> String {
+    let mut page = format!(
+        "{}  {}\n",
+        pen.paint(Tint::Cyan, bead.id.as_str()),
+        pen.paint(Tint::Bold, &line(&bead.title))
+    );
+    let mut facts = vec![
+        format!("status {}", pen.paint(status_tint(bead.status), bead.status.as_str())),
+        format!("priority {}", pen.paint(priority_tint(bead.priority), &bead.priority.to_string())),
+        format!("type {}", bead.issue_type),
+    ];
+    if let Some(rig) = &bead.rig {
+        facts.push(format!("rig {rig}"));
+    }
+    if let Some(assignee) = &bead.assignee {
+        facts.push(format!("assignee {}", line(assignee)));
+    }
+    page.push_str(&format!("  {}\n", facts.join(", ")));
+    if !bead.labels.is_empty() {
+        page.push_str(&format!("  labels {}\n", line(&bead.labels.join(", "))));
+    }
+    let mut times = format!("created {} by {}", ago(pen.now, bead.created_at), line(&bead.created_by));
+    if let Some(closed) = bead.closed_at {
+        times.push_str(&format!(", closed {}", ago(pen.now, closed)));
+    } else if bead.updated_at != bead.created_at {
+        times.push_str(&format!(", changed {}", ago(pen.now, bead.updated_at)));
+    }
+    page.push_str(&format!("  {times}\n"));
+    if let Some(reason) = &bead.close_reason {
+        page.push_str(&format!("  because {}\n", line(reason)));
+    }
+    let mut section = |head: &str, text: &str| {
+        if !text.trim().is_empty() {
+            page.push_str(&format!("\n{}\n{}\n", pen.paint(Tint::Bold, head), text.trim_end()));
+        }
+    };
+    section("Description", &block(&bead.description));
+    section("Done when", &block(&bead.acceptance_criteria));
+    let deps: String =
+        bead.dependencies.iter().map(|dep| format!("  {} ({})\n", dep.depends_on_id, dep.kind)).collect();
+    section("Depends on", &deps);
+    let comments: String = bead
+        .comments
+        .iter()
+        .map(|c| format!("  {}, {}: {}\n", line(&c.author), ago(pen.now, c.created_at), block(&c.text)))
+        .collect();
+    section("Comments", &comments);
+    page
+}
+
+/// What was done to which beads.
+pub(super) fn touched(ids: &[BeadId], command: &Command) -> String {
+    let verb = match command {
+        Command::BeadClose { .. } => "Closed",
+        Command::BeadReopen { .. } => "Reopened",
+        Command::BeadImport { .. } => "Imported",
+        Command::Unsling { .. } => "Took back",
+        _ => "Updated",
+    };
+    if ids.is_empty() {
+        return "Nothing to do\n".to_owned();
+    }
+    ids.iter().map(|id| format!("{verb} bead {id}\n")).collect()
+}

@@ -1,0 +1,107 @@
+//! How everything is, as people see it.
+
+use std::time::Duration;
+
+use model::answer::StatusReport;
+use serde_json::Value;
+
+use super::{agents, ship, town};
+use crate::output::{Pen, Tint, count, line, span};
+
+/// The whole town on a page. What needs a person stands first.
+pub(super) fn status(report: &StatusReport, pen: &Pen) -> String {
+    let town = &report.town;
+    let tint = match town.state.as_str() {
+        "running" => Tint::Green,
+        "read_only" => Tint::Red,
+        _ => Tint::Yellow,
+    };
+    let mut page = format!(
+        "{}  {}  {}\n",
+        pen.paint(Tint::Bold, &line(&town.name)),
+        pen.paint(tint, &line(&town.state)),
+        pen.paint(Tint::Dim, &line(&town.path))
+    );
+    let mut facts = Vec::new();
+    if let Some(pid) = town.pid {
+        facts.push(format!("pid {pid}"));
+    }
+    if let Some(seconds) = town.uptime_s {
+        facts.push(format!("up {}", span(Duration::from_secs(seconds))));
+    }
+    let open: usize = report.beads.iter().filter(|(status, _)| *status != "closed").map(|(_, n)| n).sum();
+    facts.push(format!("{} open", count(open, "bead")));
+    facts.push(format!("event {}", town.seq));
+    page.push_str(&format!("  {}\n", facts.join(", ")));
+    if let Some(note) = &town.note {
+        page.push_str(&format!("  {}\n", pen.paint(Tint::Red, &line(note))));
+    }
+
+    if !report.attention.is_empty() {
+        page.push_str(&format!("\n{}\n", pen.paint(Tint::Red, "Needs you")));
+        for need in &report.attention {
+            page.push_str(&format!("  ! {}\n", line(need)));
+        }
+    }
+    let mut section = |head: &str, text: String| {
+        page.push_str(&format!("\n{}\n{text}", pen.paint(Tint::Bold, head)));
+    };
+    if report.rigs.is_empty() {
+        section("Rigs", "  none yet: gastown rig add NAME URL --gate 'test=make test'\n".to_owned());
+    } else {
+        section("Rigs", town::table(&report.rigs).indented(2).render(pen));
+    }
+    if !report.agents.is_empty() {
+        section("Agents", agents::table(&report.agents, pen).indented(2).render(pen));
+    }
+    if !report.queue.is_empty() {
+        section("Merge queue", ship::table(&report.queue, pen).indented(2).render(pen));
+    }
+    let mail = &report.mail;
+    if mail.unacked > 0 || mail.dead > 0 {
+        let mut text = format!(
+            "  {} not acknowledged, the oldest {} old\n",
+            count(mail.unacked, "letter"),
+            span(Duration::from_secs(mail.oldest_s))
+        );
+        if mail.dead > 0 {
+            let dead = format!("{} could not be handled", count(mail.dead, "letter"));
+            text.push_str(&format!("  {}\n", pen.paint(Tint::Red, &dead)));
+        }
+        section("Mail", text);
+    }
+    page
+}
+
+/// The living tree, drawn.
+pub(super) fn tree(root: &Value, pen: &Pen) -> String {
+    let mut text = node(root, pen) + "\n";
+    branches(root, "", pen, &mut text);
+    text
+}
+
+fn branches(of: &Value, before: &str, pen: &Pen, text: &mut String) {
+    let children = of["children"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (nth, child) in children.iter().enumerate() {
+        let last = nth + 1 == children.len();
+        let (branch, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let drawn = pen.paint(Tint::Dim, &format!("{before}{branch}"));
+        text.push_str(&format!("{drawn}{}\n", node(child, pen)));
+        branches(child, &format!("{before}{below}"), pen, text);
+    }
+}
+
+fn node(of: &Value, pen: &Pen) -> String {
+    let said = |key: &str| of[key].as_str().map(line).unwrap_or_default();
+    let name = match said("kind").as_str() {
+        "supervisor" => pen.paint(Tint::Bold, &said("name")),
+        "session" => pen.paint(Tint::Cyan, &said("name")),
+        _ => said("name"),
+    };
+    let mut facts: Vec<String> =
+        [said("strategy"), said("state")].into_iter().filter(|s| !s.is_empty()).collect();
+    if let Some(n @ 1..) = of["restarts"].as_u64() {
+        facts.push(count(usize::try_from(n).unwrap_or(usize::MAX), "restart"));
+    }
+    if facts.is_empty() { name } else { format!("{name}  {}", pen.paint(Tint::Dim, &facts.join(", "))) }
+}

@@ -1,0 +1,82 @@
+//! Letters and screens as people see them.
+
+use model::answer::MailRow;
+use model::command::Command;
+use model::ids::MailId;
+
+use crate::output::{Column, Pen, Table, Tint, ago, block, cell, line, when};
+
+/// Letters as a table; a whole conversation as its letters.
+pub(super) fn letters(rows: &[MailRow], command: &Command, pen: &Pen) -> String {
+    if rows.is_empty() {
+        return match command {
+            Command::MailSearch { .. } => "no letter has these words\n",
+            Command::MailInbox { unread: true, .. } => "no unread letters\n",
+            _ => "no letters\n",
+        }
+        .to_owned();
+    }
+    if matches!(command, Command::MailThread(_)) {
+        return rows.iter().map(|row| letter(row, pen)).collect::<Vec<_>>().join("\n");
+    }
+    let mut table = Table::new([
+        Column::new(" "),
+        Column::new("ID"),
+        Column::new("FROM"),
+        Column::new("TO"),
+        Column::flexible("SUBJECT"),
+        Column::new("SENT"),
+    ]);
+    let mine = matches!(command, Command::MailInbox { .. });
+    for row in rows {
+        let open = row.acked_at.is_none();
+        table.row([
+            cell(if open { "●" } else { " " }).tint(Tint::Yellow),
+            cell(&row.id).tint(Tint::Cyan),
+            cell(&row.from),
+            // In a mailbox all letters have come to the same address.
+            cell(if mine { String::new() } else { row.to.to_string() }),
+            cell(&row.subject).tint(if open { Tint::Bold } else { Tint::Plain }),
+            cell(ago(pen.now, row.sent_at)).tint(Tint::Dim),
+        ]);
+    }
+    table.render(pen)
+}
+
+/// One letter.
+pub(super) fn letter(row: &MailRow, pen: &Pen) -> String {
+    let state = match (row.acked_at, row.delivered_at) {
+        (Some(at), _) => format!("acknowledged {}", when(at)),
+        (None, Some(at)) => format!("delivered {}", when(at)),
+        (None, None) => "not delivered yet".to_owned(),
+    };
+    let mut text = format!(
+        "{}  {}\n  from {} to {}, {}\n  {state}\n",
+        pen.paint(Tint::Cyan, row.id.as_str()),
+        pen.paint(Tint::Bold, &line(&row.subject)),
+        row.from,
+        row.to,
+        when(row.sent_at),
+    );
+    if !row.body.trim().is_empty() {
+        text.push_str(&format!("\n{}\n", block(&row.body).trim_end()));
+    }
+    text
+}
+
+/// Which letters were written.
+pub(super) fn sent(ids: &[MailId], command: &Command) -> String {
+    let to = match command {
+        Command::MailSend { to, .. } => format!(" to {}", line(to)),
+        _ => String::new(),
+    };
+    match ids {
+        [] => "Nobody is there to be written to\n".to_owned(),
+        ids => ids.iter().map(|id| format!("Sent {id}{to}\n")).collect(),
+    }
+}
+
+/// A screen, as it stands.
+pub(super) fn screen(lines: &[String]) -> String {
+    lines.iter().map(|text| line(text).trim_end().to_owned() + "\n").collect()
+}
