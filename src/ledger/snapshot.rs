@@ -117,18 +117,20 @@ pub(crate) fn load(path: &Path, log: &dyn Log) -> Result<Found, LedgerError> {
     Ok(Found::Usable(Box::new(Folded { board, hash })))
 }
 
-/// Applies what `log` holds after `folded`, up to and including `until`, and checks the chain.
-pub(crate) fn fold(log: &dyn Log, mut folded: Folded, until: Seq) -> Result<Folded, LedgerError> {
+/// Applies what `log` holds after `folded`, up to and including `until`, and checks the chain; `dir` is
+/// for the error's text.
+pub(crate) fn fold(dir: &Path, log: &dyn Log, mut folded: Folded, until: Seq) -> Result<Folded, LedgerError> {
+    let damaged = |what: String| LedgerError::Corrupt { dir: dir.to_owned(), what };
     while folded.board.head < until {
         let from = folded.board.head.next();
         let left = usize::try_from(until.0 - folded.board.head.0).unwrap_or(usize::MAX);
         let chunk = log.read_sealed(from, left.min(CHUNK))?;
         if chunk.is_empty() {
-            return Err(broken_chain(format!("record {from} is missing")));
+            return Err(damaged(format!("record {from} is missing")));
         }
         for sealed in chunk {
             if sealed.prev != folded.hash {
-                return Err(broken_chain(format!(
+                return Err(damaged(format!(
                     "record {} does not continue its predecessor",
                     sealed.record.seq
                 )));
@@ -138,8 +140,4 @@ pub(crate) fn fold(log: &dyn Log, mut folded: Folded, until: Seq) -> Result<Fold
         }
     }
     Ok(folded)
-}
-
-fn broken_chain(what: String) -> LedgerError {
-    LedgerError::Corrupt { dir: "ledger".into(), what }
 }

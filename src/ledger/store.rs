@@ -141,7 +141,7 @@ impl Store {
             Some(Found::Nothing) | None => Folded::default(),
         };
         let from = start.board.head;
-        let live = snapshot::fold(&*log, start, log.head())?;
+        let live = snapshot::fold(dir.as_deref().unwrap_or(Path::new("memory")), &*log, start, log.head())?;
         let writer =
             Writer { draft: live.board.clone(), astray: false, since_snapshot: live.board.head.0 - from.0 };
         let newest = watch::Sender::new(live.board.head);
@@ -241,6 +241,7 @@ impl Store {
             Err(error) => {
                 tracing::error!(%error, "the ledger takes no writes");
                 self.inner.stop(error.clone());
+                self.inner.keep_readable(&error);
                 return answers.iter().map(|_| Err(error.refusal())).collect();
             }
         };
@@ -280,9 +281,9 @@ impl Store {
     pub fn verify(&self) -> Result<Verified, LedgerError> {
         let live = self.inner.live().clone();
         let head = live.board.head;
-        let anew = snapshot::fold(&*self.inner.log, Folded::default(), head)?;
+        let dir = self.inner.dir.clone().unwrap_or_else(|| "memory".into());
+        let anew = snapshot::fold(&dir, &*self.inner.log, Folded::default(), head)?;
         if anew.hash != live.hash || snapshot::bytes_of(&anew.board)? != snapshot::bytes_of(&live.board)? {
-            let dir = self.inner.dir.clone().unwrap_or_default();
             return Err(LedgerError::Corrupt {
                 dir,
                 what: "the board is not what its records add up to".into(),
@@ -365,6 +366,19 @@ impl Inner {
         }
         self.make_room()?;
         self.log.recover()
+    }
+
+    /// Sled moves pages about even to read, so one that has met a full disk may not be read either.
+    /// What the reserve gives is enough to open it once more; the store stays read-only until the
+    /// reserve is whole again.
+    fn keep_readable(&self, why: &LedgerError) {
+        let (Some(dir), LedgerError::Full { .. }) = (&self.dir, why) else { return };
+        if let Err(error) = disk::give_up(&dir.join("reserve")) {
+            tracing::warn!(%error, "the reserved space cannot be given up");
+        }
+        if let Err(error) = self.log.recover() {
+            tracing::warn!(%error, "the log of a full disk cannot be opened again; the board can be read");
+        }
     }
 
     fn make_room(&self) -> Result<(), LedgerError> {

@@ -254,7 +254,7 @@ proptest! {
         let Found::Usable(start) = snapshot::load(&path, &*log).unwrap() else { panic!("it fits") };
         prop_assert_eq!(start.board.head, Seq(cut as u64));
         prop_assert!(cut > 0 || start.hash == GENESIS);
-        let folded = snapshot::fold(&*log, *start, log.head()).unwrap();
+        let folded = snapshot::fold(&path, &*log, *start, log.head()).unwrap();
         let live = store.inner.live().clone();
         prop_assert_eq!(snapshot::bytes_of(&folded.board).unwrap(), snapshot::bytes_of(&live.board).unwrap());
         prop_assert_eq!(folded.hash, live.hash);
