@@ -18,7 +18,7 @@ use crate::names::{self, Program};
 #[derive(Debug)]
 pub(crate) enum Parsed {
     /// Something to do.
-    Intent(Intent, Globals),
+    Intent(Box<(Intent, Globals)>),
     /// A text to print: help or the version.
     Text(String),
 }
@@ -42,7 +42,7 @@ pub fn grammar(words: &[String], speaker: &Origin) -> Result<Command, Refusal> {
     };
     let words = names::canonical(program, words.to_vec());
     let (intent, globals) = match parse(&words, &reading)? {
-        Parsed::Intent(intent, globals) => (intent, globals),
+        Parsed::Intent(wanted) => *wanted,
         Parsed::Text(_) => {
             return Err(elsewhere("help is not given here").hint("run `gastown help` in a shell"));
         }
@@ -81,10 +81,7 @@ pub(crate) fn parse(words: &[String], reading: &Reading) -> Result<Parsed, Refus
     let line =
         names::tree().clone().try_get_matches_from(argv).and_then(|matches| Line::from_arg_matches(&matches));
     match line {
-        Ok(line) => {
-            let (intent, globals) = line.intent(reading)?;
-            Ok(Parsed::Intent(intent, globals))
-        }
+        Ok(line) => Ok(Parsed::Intent(Box::new(line.intent(reading)?))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Parsed::Text(error.render().to_string()))

@@ -75,7 +75,7 @@ fn carry_out(
     let words = names::canonical(program, words);
     let reading = Reading { now: env.now, rig: rig(&words, env), cwd: Some(env.cwd.clone()) };
     let (intent, globals) = match parse(&words, &reading)? {
-        Parsed::Intent(intent, globals) => (intent, globals),
+        Parsed::Intent(wanted) => *wanted,
         Parsed::Text(text) => return Ok(output.text(&text).map(|()| 0)?),
     };
     match intent {

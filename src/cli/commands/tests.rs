@@ -1,1 +1,372 @@
+use model::answer::{
+    AgentRow, ConvoyRow, DoneReport, HookRow, MailGauge, MailRow, MergeRow, MolRow, RigRow, SlungReport,
+    SlungRow, StatusReport, StepRow, TownRow,
+};
+use model::bead::{Bead, Comment, DepType, Dependency, Status};
+use model::command::{BeadFilter, NewBead};
+use model::convoy::Convoy;
+use model::event::{Event, Record};
+use model::ids::Seq;
+use model::mail::{Kind, Letter};
+use model::merge::{GateResult, MergeRequest, MergeState, Rejection};
+use model::time::Timestamp;
+use serde_json::json;
+
 use super::*;
+
+const NOW: i64 = 1_767_225_600_000;
+
+fn at(minutes_ago: i64) -> Timestamp {
+    Timestamp::from_millis(NOW - minutes_ago * 60_000)
+}
+
+fn pen(width: Option<usize>) -> Pen {
+    Pen { color: false, width, now: at(0) }
+}
+
+fn text(command: Command, answer: Answer) -> String {
+    for_people(&command, View::Usual, &answer, &pen(Some(80)))
+}
+
+fn bead(id: &str, title: &str) -> Bead {
+    Bead {
+        id: id.parse().unwrap(),
+        title: title.into(),
+        description: "It times out after **5 s**.\n\nSee `login.rs`.".into(),
+        acceptance_criteria: "the test passes".into(),
+        status: Status::Open,
+        priority: "P1".parse().unwrap(),
+        issue_type: "bug".parse().unwrap(),
+        assignee: Some("web/polecats/backend".into()),
+        rig: Some("web".parse().unwrap()),
+        created_at: at(90),
+        updated_at: at(5),
+        created_by: "overseer".into(),
+        closed_at: None,
+        close_reason: None,
+        dependencies: vec![Dependency {
+            issue_id: id.parse().unwrap(),
+            depends_on_id: "web-0".parse().unwrap(),
+            kind: DepType::Blocks,
+            created_at: at(90),
+            created_by: "overseer".into(),
+        }],
+        labels: vec!["login".into()],
+        comments: vec![Comment { id: 1, author: "mayor/".into(), text: "soon".into(), created_at: at(3) }],
+        extra: Default::default(),
+    }
+}
+
+fn merge(state: MergeState) -> MergeRow {
+    let request = MergeRequest {
+        id: "mr-1".parse().unwrap(),
+        rig: "web".parse().unwrap(),
+        bead: "web-1".parse().unwrap(),
+        worker: "web/polecats/backend".parse().unwrap(),
+        branch: "polecat/backend/web-1".into(),
+        head: "0123456789abcdef".into(),
+        priority: "P1".parse().unwrap(),
+        submitted_at: at(10),
+        queued_at: Seq(9),
+        attempts: 2,
+        state,
+        gates: vec![GateResult {
+            gate: "test".into(),
+            command: "make test".into(),
+            commit: "fedcba9876543210".into(),
+            tree: "t".into(),
+            passed: false,
+            verdict: "exit code 2".into(),
+            duration_ms: 1234,
+            log: "logs/gates/web/1.log".into(),
+        }],
+        landed_at: None,
+    };
+    MergeRow::new(&request, Some(1))
+}
+
+fn rig() -> RigRow {
+    RigRow {
+        name: "web".parse().unwrap(),
+        git_url: "/srv/git/web.git".into(),
+        prefix: "web".into(),
+        default_branch: "main".into(),
+        max_workers: 8,
+        parked: false,
+        open: 3,
+        waiting: 1,
+        gates: vec!["test".into()],
+    }
+}
+
+fn agent(address: &str, state: &str) -> AgentRow {
+    let address: model::role::Address = address.parse().unwrap();
+    AgentRow {
+        role: address.role(),
+        rig: address.rig().cloned(),
+        address,
+        state: serde_json::from_value(json!(state)).unwrap(),
+        note: None,
+        pid: Some(4242),
+        session: Some("s-1".parse().unwrap()),
+        hook: Some("web-1".parse().unwrap()),
+        restarts: 1,
+        last_activity: Some(at(1)),
+        preset: Some("shell".into()),
+        sessions: 2,
+    }
+}
+
+fn letter() -> MailRow {
+    let letter = Letter {
+        id: "m-1".parse().unwrap(),
+        from: "web/polecats/backend".parse().unwrap(),
+        to: "mayor/".parse().unwrap(),
+        kind: Kind::Note { subject: "Schema".into(), body: "two tables\nor one?".into() },
+        sent_at: at(4),
+        reply_to: None,
+        thread: "m-1".parse().unwrap(),
+    };
+    MailRow::new(&letter, Seq(4), None, None)
+}
+
+#[test]
+fn beads_are_a_table_and_a_page() {
+    let list = Command::BeadList(BeadFilter::default());
+    let beads = vec![
+        bead("web-1", "Fix the login that times out when the network is slow"),
+        bead("web-22", "日本語"),
+    ];
+    insta::assert_snapshot!("bead_list", text(list, Answer::Beads(beads)));
+    let show = Command::BeadShow(vec!["web-1".parse().unwrap()]);
+    insta::assert_snapshot!("bead_show", text(show, Answer::Bead(Box::new(bead("web-1", "Fix the login")))));
+}
+
+#[test]
+fn the_town_is_a_page() {
+    let report = StatusReport {
+        town: TownRow {
+            name: "demo".into(),
+            path: "/tmp/demo".into(),
+            state: "running".into(),
+            note: None,
+            pid: Some(77),
+            uptime_s: Some(125),
+            seq: Seq(321),
+        },
+        agents: vec![agent("web/polecats/backend", "working"), agent("web/polecats/docs", "stuck")],
+        rigs: vec![rig()],
+        queue: vec![merge(MergeState::Testing)],
+        mail: MailGauge { unacked: 2, oldest_s: 240, dead: 1 },
+        attention: vec!["web-3 was given back three times".into()],
+        beads: [("open".to_owned(), 3), ("closed".to_owned(), 4)].into(),
+    };
+    insta::assert_snapshot!("status", text(Command::Status, Answer::Status(Box::new(report))));
+}
+
+#[test]
+fn a_young_town_says_what_to_do() {
+    let report = StatusReport {
+        town: TownRow {
+            name: "new".into(),
+            path: "/t".into(),
+            state: "stopped".into(),
+            note: None,
+            pid: None,
+            uptime_s: None,
+            seq: Seq(0),
+        },
+        agents: Vec::new(),
+        rigs: Vec::new(),
+        queue: Vec::new(),
+        mail: MailGauge::default(),
+        attention: Vec::new(),
+        beads: Default::default(),
+    };
+    let page = text(Command::Status, Answer::Status(Box::new(report)));
+    assert!(page.contains("none yet: gastown rig add"), "{page}");
+    for (command, answer) in [
+        (Command::RigList, Answer::Rigs(Vec::new())),
+        (Command::AgentList { rig: None }, Answer::Agents(Vec::new())),
+        (Command::BeadReady(BeadFilter::default()), Answer::Beads(Vec::new())),
+        (Command::ConvoyList { all: false }, Answer::Convoys(Vec::new())),
+        (Command::MergeList { rig: None, all: false }, Answer::Merges(Vec::new())),
+    ] {
+        let text = text(command.clone(), answer);
+        assert!(text.contains("gastown"), "{command:?}: {text}");
+    }
+}
+
+#[test]
+fn the_tree_is_drawn() {
+    let tree = json!({"name": "town", "kind": "supervisor", "strategy": "rest_for_one", "state": "up", "restarts": 0,
+        "children": [
+            {"name": "scribe", "kind": "actor", "state": "up", "restarts": 2, "children": []},
+            {"name": "web", "kind": "supervisor", "strategy": "one_for_one", "state": "up", "children": [
+                {"name": "web/refinery", "kind": "actor", "state": "up"},
+                {"name": "web/polecats/docs", "kind": "actor", "state": "up", "children": [
+                    {"name": "s-1", "kind": "session", "state": "working"}]}]}]});
+    insta::assert_snapshot!("tree", text(Command::Tree, Answer::Tree(tree)));
+}
+
+#[test]
+fn the_queue_is_a_table_and_a_page() {
+    let list = Command::MergeList { rig: None, all: true };
+    let rejection = Rejection::Gate {
+        gate: "test".into(),
+        verdict: "exit code 2".into(),
+        excerpt: String::new(),
+        log: String::new(),
+        base: "b".into(),
+        attempt: 2,
+    };
+    let rows = vec![merge(MergeState::Testing), merge(MergeState::Rejected { rejection })];
+    insta::assert_snapshot!("mq_list", text(list, Answer::Merges(rows)));
+    let show = Command::MergeShow("mr-1".parse().unwrap());
+    insta::assert_snapshot!("mq_show", text(show, Answer::Merge(Box::new(merge(MergeState::Queued)))));
+}
+
+#[test]
+fn letters_are_a_table_and_a_page() {
+    let inbox = Command::MailInbox { agent: None, unread: false };
+    insta::assert_snapshot!("mail_inbox", text(inbox, Answer::Letters(vec![letter()])));
+    let read = Command::MailRead("m-1".parse().unwrap());
+    insta::assert_snapshot!("mail_read", text(read, Answer::Letter(Box::new(letter()))));
+}
+
+#[test]
+fn hook_mol_sling_and_done_say_what_comes_next() {
+    let hook = HookRow {
+        agent: "web/polecats/backend".parse().unwrap(),
+        bead: "web-1".parse().unwrap(),
+        title: "Fix the login".into(),
+        mol: Some("mol-1".parse().unwrap()),
+        step: Some("tests".into()),
+        stage: "rework".into(),
+        since: at(8),
+        attempt: 1,
+    };
+    let mol = MolRow {
+        id: "mol-1".parse().unwrap(),
+        formula: "polecat-work".into(),
+        bead: "web-1".parse().unwrap(),
+        steps: [
+            ("read", "Read the bead", "done"),
+            ("tests", "Write a test", "ready"),
+            ("fix", "Fix it", "pending"),
+        ]
+        .map(|(id, title, state)| StepRow {
+            id: id.into(),
+            title: title.into(),
+            description: format!("How to: {title}"),
+            needs: Vec::new(),
+            state: state.into(),
+        })
+        .into(),
+    };
+    let slung = SlungReport {
+        beads: vec![SlungRow {
+            bead: "web-1".parse().unwrap(),
+            target: "web".into(),
+            outcome: "slung".into(),
+        }],
+        convoy: Some("cv-1".parse().unwrap()),
+        dry_run: false,
+    };
+    let done = DoneReport {
+        bead: "web-1".parse().unwrap(),
+        exit: "completed".into(),
+        branch: Some("polecat/backend/web-1".into()),
+        head: Some("0123456789abcdef".into()),
+        saved: "remote".into(),
+    };
+    let convoy = ConvoyRow {
+        convoy: Convoy {
+            id: "cv-1".parse().unwrap(),
+            name: "login".into(),
+            beads: vec!["web-1".parse().unwrap(), "web-2".parse().unwrap()],
+            owner: "overseer".into(),
+            created_at: at(30),
+            closed_at: None,
+        },
+        closed: 1,
+        total: 2,
+    };
+    let show = Command::MolShow { agent: None };
+    let pages = [
+        text(Command::Hook { agent: None }, Answer::Hook(Some(hook))),
+        text(show.clone(), Answer::Mol(Some(mol.clone()))),
+        for_people(&show, View::Current, &Answer::Mol(Some(mol)), &pen(None)),
+        text(Command::Sling(Default::default()), Answer::Slung(slung)),
+        text(Command::Done { exit: Default::default(), reason: None }, Answer::Submitted(done)),
+        text(Command::ConvoyShow("cv-1".parse().unwrap()), Answer::Convoy(convoy.clone())),
+        text(Command::ConvoyList { all: false }, Answer::Convoys(vec![convoy])),
+        text(Command::RigList, Answer::Rigs(vec![rig()])),
+    ];
+    insta::assert_snapshot!("work", pages.join("---\n"));
+}
+
+#[test]
+fn events_are_told_in_words() {
+    let record =
+        |seq, actor: &str, event| Record { seq: Seq(seq), at: at(1), actor: actor.parse().unwrap(), event };
+    let records = vec![
+        record(1, "overseer", Event::BeadCreated { bead: Box::new(bead("web-1", "Fix the login")) }),
+        record(
+            2,
+            "web/refinery",
+            Event::BeadClosed {
+                bead: "web-1".parse().unwrap(),
+                from: Status::Hooked,
+                reason: "landed".into(),
+            },
+        ),
+        record(3, "gastown", Event::MolCompleted { mol: "mol-1".parse().unwrap() }),
+    ];
+    let command = Command::Events(Default::default());
+    let answer = Answer::Events(records);
+    let feed = for_people(&command, View::Feed, &answer, &pen(None));
+    insta::assert_snapshot!("events", text(command, answer) + &feed);
+}
+
+#[test]
+fn what_agents_write_cannot_command_the_terminal() {
+    let evil = "\x1b]0;x\x07\x1b[2J";
+    let mut letter = letter();
+    letter.subject = evil.into();
+    letter.body = evil.into();
+    for (command, answer) in [
+        (Command::BeadList(BeadFilter::default()), Answer::Beads(vec![bead("web-1", evil)])),
+        (Command::BeadShow(Vec::new()), Answer::Bead(Box::new(bead("web-1", evil)))),
+        (Command::MailInbox { agent: None, unread: false }, Answer::Letters(vec![letter.clone()])),
+        (Command::MailRead("m-1".parse().unwrap()), Answer::Letter(Box::new(letter))),
+        (Command::Why { about: "x".into() }, Answer::Story(vec![evil.into()])),
+        (
+            Command::Peek { agent: "mayor/".into(), lines: None },
+            Answer::Screen { agent: model::role::Address::Mayor, lines: vec![evil.into()], title: None },
+        ),
+    ] {
+        let text = text(command, answer);
+        assert!(!text.contains('\x1b') && !text.contains('\x07'), "{text:?}");
+    }
+}
+
+#[test]
+fn what_was_done_is_said() {
+    let said = |command| text(command, Answer::Done);
+    assert_eq!(said(Command::StepDone { step: "tests".into() }), "Step tests is done\n");
+    assert_eq!(said(Command::Stop), "The town has been told to stop\n");
+    let ids = vec!["web-1".parse().unwrap()];
+    let close = Command::BeadClose { ids: ids.clone(), reason: None, force: false };
+    assert_eq!(text(close, Answer::Touched(ids)), "Closed bead web-1\n");
+    let create = Command::BeadCreate(NewBead::default());
+    assert_eq!(text(create, Answer::Bead(Box::new(bead("web-1", "x")))), "Created bead web-1\n");
+}
+
+#[test]
+fn only_polecats_are_polecats() {
+    let mut mayor = agent("mayor/", "idle");
+    mayor.rig = None;
+    let answer = viewed(View::Polecats, Answer::Agents(vec![mayor, agent("web/polecats/docs", "idle")]));
+    assert!(matches!(answer, Answer::Agents(agents) if agents.len() == 1));
+}
