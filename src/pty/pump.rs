@@ -222,6 +222,8 @@ fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
 async fn read(fd: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> Read {
     loop {
         let Ok(mut ready) = fd.readable().await else { return Read::Closed };
+        // Asked now, since finding nothing there clears it.
+        let closed = ready.ready().is_read_closed();
         let mut filled = 0;
         while filled < buffer.len() {
             match ready.try_io(|fd| Ok(rustix::io::read(fd, &mut buffer[filled..])?)) {
@@ -231,6 +233,11 @@ async fn read(fd: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> Read {
                 Ok(_) if filled > 0 => return Read::Bytes(filled),
                 // EIO is how a terminal says that its other side is closed.
                 Ok(_) => return Read::Closed,
+                // Once nobody had the other side open, tokio calls this side ready for ever: waiting
+                // for more would spin. It is looked at again after a while, as someone may open it.
+                Err(_would_block) if filled == 0 && closed => {
+                    return Read::Closed;
+                }
                 Err(_would_block) => break,
             }
         }
@@ -244,9 +251,14 @@ async fn read(fd: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> Read {
 async fn write(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> io::Result<usize> {
     loop {
         let mut ready = fd.writable().await?;
+        let closed = ready.ready().is_write_closed();
         match ready.try_io(|fd| Ok(rustix::io::write(fd, bytes)?)) {
             Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Ok(done) => return done,
+            // As above, and the terminal is full: nobody will read these bytes.
+            Err(_would_block) if closed => {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
             Err(_would_block) => {}
         }
     }

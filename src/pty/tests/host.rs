@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gastown_pty::{
@@ -139,6 +141,27 @@ async fn a_program_that_never_reads_holds_nobody_up() {
     assert!(town.terminal.text().contains("up"));
     let report = soon(stop(&town.terminal, StopPlan::terminate(support::PATIENCE))).await;
     assert_eq!((report.status, report.stage), (ExitStatus::Signal(15), StopStage::Terminated));
+}
+
+#[tokio::test]
+async fn a_program_that_closes_its_terminal_holds_nobody_up() {
+    let town = start(shell("stty raw -echo; echo up; exec sleep 1000 </dev/null >/dev/null 2>&1")).await;
+    until(&town.terminal, |text| text.contains("up")).await;
+    // What cannot be read by anyone is taken and thrown away, and the task goes on.
+    for _ in 0..100 {
+        soon(town.terminal.write(&[b'x'; 4096])).await.unwrap();
+    }
+    let report = soon(stop(&town.terminal, StopPlan::terminate(support::PATIENCE))).await;
+    assert_eq!(report.stage, StopStage::Terminated);
+}
+
+#[tokio::test]
+async fn a_terminal_that_is_opened_again_is_heard_again() {
+    let script = "exec </dev/null >/dev/null 2>&1; for i in 1 2 3 4 5; do \
+        echo round $i >$GASTOWN_TTY; sleep 0.05; done; exec sleep 1000";
+    let town = start(shell(script)).await;
+    until(&town.terminal, |text| text.contains("round 5")).await;
+    assert!(town.terminal.text().starts_with("round 1\nround 2\n"), "{}", town.terminal.text());
 }
 
 #[tokio::test]
@@ -292,14 +315,18 @@ async fn the_tap_hears_everything_and_people_see_what_it_lets_through() {
 
 #[tokio::test]
 async fn a_tap_that_panics_hides_its_bytes_and_the_session_goes_on() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let breaks = Arc::clone(&broken);
     let wiring = Wiring {
-        tap: Some(Box::new(|raw: &[u8]| {
+        tap: Some(Box::new(move |raw: &[u8]| {
+            breaks.store(true, Ordering::Relaxed);
             assert!(!raw.starts_with(b"bad"), "planted");
             Filtered::Same
         })),
         recording: None,
     };
     let town = start_with(shell("echo bad; read x; echo good"), wiring).await;
+    support::eventually(|| broken.load(Ordering::Relaxed)).await;
     town.terminal.write(b"\n").await.unwrap();
     soon(town.terminal.exited()).await;
     assert!(town.terminal.text().ends_with("good\n"), "{}", town.terminal.text());
