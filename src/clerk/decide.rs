@@ -167,17 +167,12 @@ pub fn decide(
 }
 
 fn import(draft: &mut Draft<'_>, jsonl: &str) -> Result<Answer, Refusal> {
-    let mut beads = Vec::new();
-    for (number, line) in ledger::jsonl::import(jsonl).into_iter().enumerate() {
-        match line {
-            Ok(bead) => beads.push(bead),
-            Err(error) => {
-                return Err(Refusal::usage(format!("line {}: {error}", number + 1))
-                    .hint("nothing was imported; correct the line and import again"));
-            }
-        }
+    let import = ledger::jsonl::import(jsonl);
+    if let Some(error) = import.errors.first() {
+        return Err(Refusal::usage(error.to_string())
+            .hint("nothing was imported; correct the line and import again"));
     }
-    Ok(beads::import(draft, beads))
+    Ok(beads::import(draft, import.beads))
 }
 
 fn escalate(

@@ -1,0 +1,147 @@
+//! Reports that need more than the views: the log itself, or the configuration. The same with a
+//! runtime and without one.
+//!
+//! The only file of this room that reads the disk; it holds no lock of the board meanwhile.
+
+use config::live::TownConfig;
+use ledger::feed::CHUNK;
+use ledger::views::Board;
+use ledger::{LedgerError, Store};
+use model::answer::RigRow;
+use model::bead::Status;
+use model::command::EventFilter;
+use model::event::Record;
+use model::ids::Seq;
+use model::refusal::Refusal;
+
+use crate::{answers, story};
+
+/// Sentences that a story is told from; older ones are not looked for.
+const SENTENCES: usize = 10;
+
+/// The records that `filter` means, oldest first, up to the number `head`. With a limit, the newest.
+///
+/// # Errors
+/// `cannot_read`, when the log cannot be read.
+pub fn events(store: &Store, head: Seq, filter: &EventFilter) -> Result<Vec<Record>, Refusal> {
+    let wanted = filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    backwards(store, head, filter.after, |record| answers::fits(record, filter), |found| found.len() >= wanted)
+        .map(|mut found| {
+            found.truncate(wanted);
+            found.reverse();
+            found
+        })
+}
+
+/// What has happened to an agent or a bead, in a few lines.
+///
+/// # Errors
+/// `no_such_agent`, when `about` is neither; `cannot_read`.
+pub fn why(store: &Store, about: &str) -> Result<Vec<String>, Refusal> {
+    let subject = store.read(|board| story::subject(board, about))?;
+    let enough =
+        |found: &[Record]| found.iter().filter(|r| story::sentence(r).is_some()).count() >= SENTENCES;
+    let mut records =
+        backwards(store, store.head(), Seq::default(), |r| story::belongs(r, &subject), enough)?;
+    records.reverse();
+    Ok(store.read(|board| story::tell(board, &subject, &records)))
+}
+
+/// Reads from `head` back to the record after `after` and keeps what is `meant`, newest first, until
+/// it is `enough`; looks at whole chunks, so there may be a few more.
+fn backwards(
+    store: &Store,
+    head: Seq,
+    after: Seq,
+    meant: impl Fn(&Record) -> bool,
+    enough: impl Fn(&[Record]) -> bool,
+) -> Result<Vec<Record>, Refusal> {
+    let mut found = Vec::new();
+    let mut upper = head.0;
+    while upper > after.0 && !enough(&found) {
+        let lower = upper.saturating_sub(CHUNK as u64).max(after.0);
+        let length = usize::try_from(upper - lower).unwrap_or(CHUNK);
+        let chunk = store.events(Seq(lower + 1), length).map_err(|error| cannot_read(&error))?;
+        found.extend(chunk.into_iter().rev().filter(|record| meant(record)));
+        upper = lower;
+    }
+    Ok(found)
+}
+
+/// The refusal for a log that cannot be read.
+pub fn cannot_read(error: &LedgerError) -> Refusal {
+    let refusal = Refusal::failed("cannot_read", error.to_string());
+    match error.hint() {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
+    }
+}
+
+/// The rows of `rig list`: what the configuration says, and what the board knows of it.
+pub fn rig_rows(board: &Board, config: &TownConfig) -> Vec<RigRow> {
+    config
+        .rigs
+        .values()
+        .map(|rig| RigRow {
+            name: rig.name.clone(),
+            git_url: rig.git_url.clone(),
+            prefix: rig.prefix().to_string(),
+            default_branch: rig.default_branch.clone(),
+            max_workers: rig.max_workers as usize,
+            parked: false,
+            open: board
+                .beads
+                .iter()
+                .filter(|bead| bead.rig.as_ref() == Some(&rig.name) && bead.status != Status::Closed)
+                .count(),
+            waiting: board.hooks.all_waiting().filter(|waiting| waiting.rig == rig.name).count(),
+            gates: rig.gates.iter().map(|gate| gate.name.clone()).collect(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ledger::memory::MemoryLog;
+    use model::event::Event;
+    use model::role::Address;
+    use model::time::Timestamp;
+
+    use super::*;
+
+    fn store(n: usize) -> Store {
+        let store = Store::in_memory(Arc::new(MemoryLog::new())).unwrap();
+        for n in 1..=n {
+            let actor = if n % 3 == 0 { Address::Mayor } else { Address::Overseer };
+            let event = Event::PolicyDenied { rule: "test".into(), tried: format!("thing {n}") };
+            store.write_one(Timestamp::from_millis(1), |_, _| Ok((vec![(actor, event)], ()))).unwrap();
+        }
+        store
+    }
+
+    #[test]
+    fn events_come_oldest_first_and_a_limit_keeps_the_newest() {
+        let store = store(600);
+        let numbers = |filter: EventFilter| -> Vec<u64> {
+            events(&store, store.head(), &filter).unwrap().iter().map(|record| record.seq.0).collect()
+        };
+        assert_eq!(numbers(EventFilter::default()), (1..=600).collect::<Vec<_>>());
+        assert_eq!(numbers(EventFilter { after: Seq(597), ..Default::default() }), [598, 599, 600]);
+        let mayor = |limit| EventFilter { actor: Some("mayor".into()), limit, ..Default::default() };
+        assert_eq!(numbers(mayor(Some(2))), [597, 600]);
+        assert_eq!(numbers(mayor(Some(150))).len(), 150);
+        assert_eq!(numbers(mayor(None)).len(), 200);
+        assert_eq!(events(&store, Seq(10), &EventFilter::default()).unwrap().len(), 10);
+    }
+
+    #[test]
+    fn a_story_is_told_from_the_end_of_the_log() {
+        let store = store(600);
+        let lines = why(&store, "mayor/").unwrap();
+        assert_eq!(lines.len(), 10);
+        assert!(lines.last().unwrap().ends_with("denied by test: thing 600"));
+        assert_eq!(why(&store, "myaor/").unwrap_err().code, "no_such_agent");
+    }
+}
