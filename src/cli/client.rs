@@ -187,8 +187,11 @@ impl Carrier for SocketCarrier {
 
     fn open(&mut self, stream: Stream) -> Result<Duplex, Refusal> {
         let (_, incoming) = self.request(&Request::Open(stream))?;
-        // A stream is silent for as long as nothing happens.
-        incoming.set_read_timeout(None).map_err(|error| wire::broken(&error))?;
+        // A stream is silent for as long as nothing happens, and an agent may be slow to read.
+        incoming
+            .set_read_timeout(None)
+            .and_then(|()| incoming.set_write_timeout(None))
+            .map_err(|error| wire::broken(&error))?;
         let mut outgoing = incoming.try_clone().map_err(|error| wire::broken(&error))?;
         let mut incoming = io::BufReader::with_capacity(64 * 1024, incoming);
         Ok(Duplex {

@@ -1,6 +1,8 @@
 //! What things are called: the program's three names, the groups, the short forms of old, and what may
 //! have been meant by a word that is no command.
 
+mod wishes;
+
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -8,6 +10,9 @@ use clap::{CommandFactory, Subcommand};
 use model::near;
 
 use crate::args::{self, Line};
+
+use self::wishes::SYNONYMS;
+pub(crate) use self::wishes::{Entry, suggestions};
 
 /// The names under which the program was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +70,8 @@ pub(crate) static GROUPS: LazyLock<[Group; 7]> = LazyLock::new(|| {
 
 /// The whole grammar, built once.
 static TREE: LazyLock<clap::Command> = LazyLock::new(|| {
-    let mut tree = Line::command();
+    // Not the width of the terminal at hand: help is the same wherever it is read.
+    let mut tree = Line::command().term_width(80);
     tree.build();
     tree
 });
@@ -83,54 +89,6 @@ const SHORT: [(&str, &[&str]); 6] = [
     ("polecats", &["polecat", "list"]),
     ("kill", &["agent", "stop"]),
     ("wake", &["agent", "start"]),
-];
-
-/// Words that people try, and what they get here.
-const SYNONYMS: [(&str, &[&str]); 44] = [
-    ("ps", &["status"]),
-    ("ls", &["status", "bead list"]),
-    ("list", &["bead list", "agent list"]),
-    ("top", &["status"]),
-    ("log", &["events"]),
-    ("logs", &["events"]),
-    ("history", &["events", "why"]),
-    ("tail", &["feed"]),
-    ("watch", &["feed"]),
-    ("assign", &["sling"]),
-    ("give", &["sling"]),
-    ("dispatch", &["sling"]),
-    ("unassign", &["unsling"]),
-    ("kanban", &["convoy list", "status"]),
-    ("board", &["convoy list", "status"]),
-    ("dashboard", &["status", "feed"]),
-    ("create", &["bead create"]),
-    ("new", &["bead create"]),
-    ("add", &["bead create", "rig add"]),
-    ("show", &["bead show"]),
-    ("close", &["bead close"]),
-    ("update", &["bead update"]),
-    ("search", &["bead search"]),
-    ("issue", &["bead"]),
-    ("issues", &["bead list"]),
-    ("task", &["bead"]),
-    ("tasks", &["bead list"]),
-    ("message", &["mail send", "nudge"]),
-    ("msg", &["mail send", "nudge"]),
-    ("tell", &["nudge", "mail send"]),
-    ("type", &["nudge"]),
-    ("capture", &["peek", "nudge"]),
-    ("screen", &["peek"]),
-    ("connect", &["attach"]),
-    ("sleep", &["agent stop"]),
-    ("queue", &["mq list"]),
-    ("merge", &["mq list", "done"]),
-    ("submit", &["done"]),
-    ("finish", &["done"]),
-    ("init", &["install"]),
-    ("repo", &["rig add"]),
-    ("shutdown", &["stop"]),
-    ("explain", &["why"]),
-    ("whoami", &["prime", "hook"]),
 ];
 
 /// Options that take the next word as their value and may stand before the command.
@@ -248,77 +206,6 @@ pub(crate) fn meant(of: &clap::Command, path: &str, word: &str) -> Vec<String> {
     found
 }
 
-/// A command of the grammar: what it is called in full and what it does.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub(crate) struct Entry {
-    /// For instance `mail send`.
-    pub(crate) command: String,
-    /// Its first line of help.
-    pub(crate) about: String,
-}
-
-/// Every command that is not hidden, leaves and branches.
-pub(crate) fn entries() -> Vec<Entry> {
-    fn walk(of: &clap::Command, path: &str, into: &mut Vec<Entry>) {
-        for verb in of.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-            let command = format!("{path} {}", verb.get_name()).trim_start().to_owned();
-            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-            walk(verb, &command, into);
-            into.push(Entry { command, about });
-        }
-    }
-    let mut found = Vec::new();
-    walk(tree(), "", &mut found);
-    found
-}
-
-/// The commands that fit `words`, best first: synonyms, then those that say most of the words.
-pub(crate) fn suggestions(words: &[String]) -> Vec<Entry> {
-    let all = entries();
-    let wanted: Vec<String> = words
-        .iter()
-        .flat_map(|words| words.split_whitespace())
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase())
-        .filter(|word| word.chars().count() > 1 && !FILLERS.contains(&word.as_str()))
-        .collect();
-    let mut scored: Vec<(usize, &Entry)> = all
-        .iter()
-        .map(|entry| (wanted.iter().map(|word| score(entry, word)).sum::<usize>(), entry))
-        .filter(|(score, _)| *score > 0)
-        .collect();
-    scored.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
-    scored.into_iter().take(5).map(|(_, entry)| entry.clone()).collect()
-}
-
-const FILLERS: [&str; 16] = [
-    "the", "an", "to", "of", "in", "on", "is", "how", "do", "my", "it", "what", "want", "can", "with", "and",
-];
-
-fn score(entry: &Entry, word: &str) -> usize {
-    let mut score = 0;
-    for (synonym, meant) in SYNONYMS {
-        if synonym == word
-            && let Some(place) = meant.iter().position(|name| *name == entry.command)
-        {
-            score += 6 - place;
-        }
-    }
-    for part in entry.command.split(' ') {
-        if part == word {
-            score += 5;
-        } else if !near::matches(word, [part]).is_empty() {
-            score += 3;
-        }
-    }
-    let about = entry.about.to_lowercase();
-    let stem = word.strip_suffix('s').unwrap_or(word);
-    if about.split(|c: char| !c.is_alphanumeric()).any(|said| said.strip_suffix('s').unwrap_or(said) == stem)
-    {
-        score += 2;
-    }
-    score
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -351,7 +238,7 @@ mod tests {
         }
         for (_, meant) in SYNONYMS {
             for name in meant {
-                assert!(entries().iter().any(|entry| entry.command == *name), "{name} is no command");
+                assert!(wishes::entries().iter().any(|entry| entry.command == *name), "{name} is no command");
             }
         }
     }
@@ -399,14 +286,5 @@ mod tests {
         check("bead craete x", "craete", &["bead create"]);
         check("inbx", "inbx", &["mail inbox"]);
         check("xyzzy", "xyzzy", &[]);
-    }
-
-    #[test]
-    fn a_wish_finds_its_command() {
-        let first = |wish: &str| suggestions(&[wish.to_owned()]).first().map(|entry| entry.command.clone());
-        assert_eq!(first("assign a bead to a rig").as_deref(), Some("sling"));
-        assert_eq!(first("send a message").as_deref(), Some("mail send"));
-        assert_eq!(first("see the merge queue").as_deref(), Some("mq list"));
-        assert_eq!(first("zzz"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! `bead …`, which is all of `bd`: the ledger of work, with the habits of those who know `bd`.
 
+use std::io::IsTerminal;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
@@ -86,8 +87,8 @@ pub(crate) enum Bead {
     /// Take beads in from JSON lines
     Import {
         /// The file; standard input when not given
-        #[arg(value_name = "FILE", default_value = "-")]
-        file: String,
+        #[arg(value_name = "FILE")]
+        file: Option<String>,
         /// The same, as `bd` has it
         #[arg(long, short, value_name = "FILE", hide = true)]
         input: Option<String>,
@@ -360,6 +361,18 @@ impl Label {
     }
 }
 
+/// The file that was named, or `-` when something comes through a pipe: nobody waits at a terminal for
+/// what was not asked.
+fn piped(file: Option<String>, reading: &Reading) -> Result<String, Refusal> {
+    match file {
+        Some(file) => Ok(file),
+        None if reading.cwd.is_some() && std::io::stdin().is_terminal() => {
+            Err(Refusal::usage("there is nothing to import").hint("gastown bead import FILE"))
+        }
+        None => Ok("-".to_owned()),
+    }
+}
+
 impl Bead {
     /// What the words of `bead` want.
     pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
@@ -382,7 +395,7 @@ impl Bead {
             }
             Bead::Export { filter } => Command::BeadExport(BeadFilter { all: true, ..filter.into() }).into(),
             Bead::Import { file, input } => {
-                Command::BeadImport { jsonl: reading.file(&input.unwrap_or(file))? }.into()
+                Command::BeadImport { jsonl: reading.file(&piped(input.or(file), reading)?)? }.into()
             }
         })
     }

@@ -66,7 +66,14 @@ pub(crate) fn attach(
     match converse(duplex, args.read_only)? {
         End::Left => output.text(&format!("[left {agent}; it goes on without you]"))?,
         End::Exited(how) => output.text(&format!("[the session of {agent} has ended: {}]", line(&how)))?,
-        End::Closed => output.text(&format!("[the town has closed the terminal of {agent}]"))?,
+        End::Closed => {
+            return Err(Refusal::failed(
+                "connection_lost",
+                format!("the town has closed the terminal of {agent}"),
+            )
+            .hint("see whether it still runs with `gastown status`")
+            .into());
+        }
         End::Broken(refusal) => return Err(refusal.into()),
         End::Signal => {
             return Err(Refusal::failed("interrupted", format!("a signal ended the view of {agent}"))

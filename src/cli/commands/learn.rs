@@ -8,8 +8,8 @@ use crate::names::{self, Entry, GROUPS, Program};
 /// The first page of help: the groups, one line each, then how to start.
 pub(crate) fn overview() -> String {
     let mut page = String::from(
-        "Gas Town runs coding agents in one supervised process tree, and lands what they make on a main\n\
-         branch that stays green.\n\n\
+        "Gas Town runs coding agents in one supervised process tree, and lands what\n\
+         they make on a main branch that stays green.\n\n\
          Usage: gastown COMMAND …\n\n",
     );
     for group in GROUPS.iter() {
@@ -18,12 +18,13 @@ pub(crate) fn overview() -> String {
     }
     page.push_str(
         "\nStart:\n  \
-         gastown run --demo                                  see it work; needs no network and no key\n  \
-         gastown install ~/town && cd ~/town                 make a town\n  \
-         gastown rig add web URL --gate 'test=make test'     take a project in\n  \
-         gastown bead create \"TITLE\" --rig web               say what is to be done\n  \
-         gastown sling BEAD web && gastown run               have it done\n\n\
-         gastown help GROUP|COMMAND says more. Anywhere: --json, --town DIR, --actor ADDRESS, --no-color.\n",
+         gastown run --demo                                see it; no network, no key\n  \
+         gastown install ~/town && cd ~/town               make a town\n  \
+         gastown rig add web URL --gate 'test=make test'   take a project in\n  \
+         gastown bead create \"TITLE\" --rig web             say what is to be done\n  \
+         gastown sling BEAD web && gastown run             have it done\n\n\
+         gastown help GROUP|COMMAND says more.\n\
+         Anywhere: --json, --town DIR, --actor ADDRESS, --no-color.\n",
     );
     page
 }
@@ -61,7 +62,7 @@ pub(crate) fn help(words: &[String]) -> Result<String, Refusal> {
         let near = near::did_you_mean(&names::meant(found, &path, word));
         return Err(refusal.hint(near.unwrap_or_else(|| "see `gastown help`".to_owned())));
     }
-    Ok(found.clone().render_long_help().to_string())
+    Ok(found.clone().render_help().to_string())
 }
 
 /// The commands that fit a wish, as text.

@@ -247,6 +247,15 @@ fn an_agent_never_opens_the_ledger_and_never_speaks_for_another() {
     assert_eq!(said.code, 3, "{}", said.err);
     assert!(said.err.contains("does not answer"), "{}", said.err);
     assert_eq!(say(&host, &agent, &["gt", "done", "--actor", "mayor/"]).code, 5);
+
+    // With a terminal of its own it speaks there; this one is none, which shows that it was tried.
+    let mut speaker = agent.clone();
+    speaker.vars.insert("GASTOWN_TTY".into(), "/dev/null".into());
+    speaker.vars.insert("GASTOWN_NONCE".into(), "n".into());
+    assert!(say(&host, &speaker, &["gt", "done"]).err.contains("cannot speak on the terminal /dev/null"));
+    assert_eq!(say(&host, &speaker, &["gt", "events", "--follow"]).code, 3);
+    assert_eq!(say(&host, &speaker, &["gt", "--carrier", "socket", "done"]).code, 3);
+    assert_eq!(say(&host, &agent, &["gt", "--carrier", "tty", "done"]).code, 2);
     assert_eq!(host.opened.get(), 0);
 }
 
