@@ -72,7 +72,8 @@ pub fn run(args: Vec<OsString>) -> u8 {
                 return 1;
             }
         };
-        for letter in &prime.mail {
+        // A verdict on its work is the town's own to acknowledge; the brief holds what it means.
+        for letter in prime.mail.iter().filter(|letter| !letter.data.is_for_code()) {
             listening.read_out(
                 &town,
                 &letter.id.to_string(),
@@ -93,8 +94,8 @@ pub fn run(args: Vec<OsString>) -> u8 {
             Some(hook) => say(&format!("{} is {}: nothing to do for now", hook.bead, hook.stage.as_str())),
             None => say("nothing hangs on my hook"),
         }
-        say("listening");
         signals.idle(true);
+        say("listening");
         if !listening.until_prompted(&town) {
             return 0;
         }

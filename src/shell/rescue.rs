@@ -9,9 +9,10 @@ use crate::terminal::say;
 use crate::worktree::{Broken, Worktree};
 
 /// Operations that git may be in the middle of: the file that shows it, and how it is given up.
-const UNDER_WAY: [(&str, &[&str]); 5] = [
+const UNDER_WAY: [(&str, &[&str]); 6] = [
     ("rebase-merge", &["rebase", "--quit"]),
-    ("rebase-apply", &["rebase", "--quit"]),
+    ("rebase-apply/rebasing", &["rebase", "--quit"]),
+    ("rebase-apply/applying", &["am", "--quit"]),
     ("MERGE_HEAD", &["merge", "--quit"]),
     ("CHERRY_PICK_HEAD", &["cherry-pick", "--quit"]),
     ("REVERT_HEAD", &["revert", "--quit"]),

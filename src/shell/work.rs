@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
 
 use model::answer::Prime;
 use model::hook::{Hook, Stage};
@@ -39,15 +40,27 @@ enum Stuck {
 pub(crate) fn work(prime: &Prime, town: &Town) -> Result<(), Fault> {
     let (Some(hook), Some(bead)) = (&prime.hook, &prime.bead) else { return Ok(()) };
     say(&format!("{}: {}", bead.id, bead.title));
-    let reason =
-        match Job::new(prime, hook, &bead.title).and_then(|job| job.run(prime, town).map(|end| (job, end))) {
-            Ok((job, end)) => return job.hand_in(town, &end),
-            Err(stuck) => stuck.to_string(),
-        };
-    say(&reason);
-    town.done(&["done", "--exit", "escalate", "--reason", &reason])?;
-    say(&format!("{} is handed to a person", bead.id));
-    Ok(())
+    let job = match Job::new(prime, hook, &bead.title) {
+        Ok(job) => job,
+        Err(stuck) => {
+            say(&stuck.to_string());
+            return town.done(&escalation(&stuck.to_string()));
+        }
+    };
+    match job.run(prime, town) {
+        Ok(End::Changed) => job.hand_in(town, &["done"]),
+        Ok(End::Unchanged) => job.hand_in(town, &["done", "--reason", "the blocks changed nothing"]),
+        Err(stuck) => {
+            let reason = stuck.to_string();
+            // The rest of it is the end of what the terminal shows already.
+            say(reason.lines().next().unwrap_or_default());
+            job.hand_in(town, &escalation(&reason))
+        }
+    }
+}
+
+fn escalation(reason: &str) -> [&str; 5] {
+    ["done", "--exit", "escalate", "--reason", reason]
 }
 
 /// How the work ended.
@@ -90,22 +103,24 @@ impl<'a> Job<'a> {
     fn run(&self, prime: &Prime, town: &Town) -> Result<End, Stuck> {
         let parts = plan::plan(prime)?;
         let place = format!("{}/{}", self.by.agent.trim_end_matches('/'), self.by.bead);
-        let rescued = rescue::tidy(&self.tree, prime.branch.as_deref(), &place)?;
+        let branch = prime.branch.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
+        let rescued = rescue::tidy(&self.tree, branch, &place)?;
         if let Some(branch) = &rescued {
             self.comment(town, branch);
         }
         let mut notes = self.notes(prime, town, &place)?;
         self.run_parts(&parts, &mut notes, town)?;
 
-        let feedback = self.feedback_file();
-        let _ = fs::remove_file(feedback);
+        let _ = fs::remove_file(self.feedback_file());
         let head = self.tree.head()?;
         if self.tree.commits_since(notes.base.as_deref())? == 0 {
             return Ok(End::Unchanged);
         }
         match self.rejection {
             // The same tree would fail the same gate: sent in again, it would go round in circles.
-            Some(rejection @ Rejection::Gate { .. }) if head == notes.start => {
+            Some(rejection @ Rejection::Gate { .. })
+                if head == notes.start && !self.has_committed(&notes)? =>
+            {
                 Err(Stuck::NoAnswer(rejection.headline()))
             }
             _ => Ok(End::Changed),
@@ -189,6 +204,11 @@ impl<'a> Job<'a> {
         Ok(messages.iter().filter_map(|message| marks::read(message, &self.by.bead)).collect())
     }
 
+    /// Whether a block of this attempt has left a commit.
+    fn has_committed(&self, notes: &Notes) -> Result<bool, Stuck> {
+        Ok(self.committed(notes.base.as_deref())?.iter().any(|(mark, _)| mark.attempt == self.attempt))
+    }
+
     fn run_parts(&self, parts: &[Part], notes: &mut Notes, town: &Town) -> Result<(), Stuck> {
         let committed = self.committed(notes.base.as_deref())?;
         let vars = self.vars(notes)?;
@@ -258,7 +278,7 @@ impl<'a> Job<'a> {
     }
 
     /// In the git directory: outside of the work, and gone with the worktree whatever becomes of us.
-    fn feedback_file(&self) -> std::path::PathBuf {
+    fn feedback_file(&self) -> PathBuf {
         self.tree.git_dir().join("gastown-feedback")
     }
 
@@ -270,29 +290,26 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Says `done`. What the town finds uncommitted is committed once.
-    fn hand_in(&self, town: &Town, end: &End) -> Result<(), Fault> {
-        let words: &[&str] = match end {
-            End::Changed => &["done"],
-            End::Unchanged => &["done", "--reason", "the blocks changed nothing"],
-        };
-        let handed_in = match town.done(words) {
+    /// Says `done …`. What the town finds uncommitted is committed once.
+    fn hand_in(&self, town: &Town, words: &[&str]) -> Result<(), Fault> {
+        match town.done(words) {
             Err(Fault::Refused(refused)) => {
                 say(&format!("refused: {refused}"));
                 let message = marks::message(self.title, "What the blocks left behind.", &self.by, None);
-                match self.tree.commit_all(&message) {
-                    Ok(true) => town.done(&["done"]),
-                    Ok(false) => Err(Fault::Refused(refused)),
-                    Err(broken) => {
-                        say(&broken.to_string());
-                        Err(Fault::Refused(refused))
-                    }
+                let healed = self.tree.commit_all(&message).unwrap_or_else(|broken| {
+                    say(&broken.to_string());
+                    false
+                });
+                if !healed {
+                    return Err(Fault::Refused(refused));
                 }
+                // There is something to hand in now, whatever was said before of nothing.
+                let words = if words.contains(&"escalate") { words } else { &["done"] };
+                town.done(words)?;
             }
-            answer => answer,
-        };
-        handed_in?;
-        say(&format!("{} is finished and handed in", self.by.bead));
+            answer => answer?,
+        }
+        say(&format!("{} is handed in", self.by.bead));
         Ok(())
     }
 }
