@@ -20,8 +20,6 @@ pub struct Begun {
     pub agent: Address,
     /// Which.
     pub session: SessionId,
-    /// Its process; none when it could not be started.
-    pub pid: Option<u32>,
     /// The preset that it runs.
     pub preset: String,
     /// What it is for.
@@ -30,7 +28,8 @@ pub struct Begun {
     pub reason: String,
 }
 
-/// Records that a session has begun.
+/// Records that a session begins, before its program is started: what was started and not recorded
+/// could be started twice.
 ///
 /// # Errors
 /// `session_open` when the agent has a session without a verdict: never two at once.
@@ -42,7 +41,6 @@ pub fn begun(draft: &mut Draft<'_>, begun: Begun) -> Result<(), Refusal> {
     draft.push(Event::AgentStarted {
         agent: agent.clone(),
         session: begun.session.clone(),
-        pid: begun.pid,
         preset: begun.preset,
         bead: begun.bead.clone(),
         reason: begun.reason,

@@ -155,7 +155,7 @@ pub fn agent_rows(board: &Board) -> Vec<AgentRow> {
                 rig: address.rig().cloned(),
                 state: board.agents.state(&address),
                 note: view.and_then(|agent| agent.note.clone()),
-                pid: session.and_then(|open| open.pid),
+                pid: None,
                 session: session.map(|open| open.id.clone()),
                 hook: board.hooks.of(&address).map(|hook| hook.bead.clone()),
                 restarts: view.map_or(0, |agent| agent.failures),

@@ -169,7 +169,7 @@ pub fn decide(
 fn import(draft: &mut Draft<'_>, jsonl: &str) -> Result<Answer, Refusal> {
     let import = ledger::jsonl::import(jsonl);
     if let Some(error) = import.errors.first() {
-        return Err(Refusal::usage(error.to_string())
+        return Err(Refusal::usage(format!("line {}: {}", error.line, error.why))
             .hint("nothing was imported; correct the line and import again"));
     }
     Ok(beads::import(draft, import.beads))

@@ -157,8 +157,6 @@ pub enum Event {
         agent: Address,
         /// Which.
         session: SessionId,
-        /// Its process; none when it could not be started.
-        pid: Option<u32>,
         /// The preset that it runs.
         preset: String,
         /// The bead that it is for.

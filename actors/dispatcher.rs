@@ -1,0 +1,169 @@
+//! The dispatcher: which ready bead of a rig goes to whom, and how many at once.
+//!
+//! - Owns: the pace at which a rig's workers are given work.
+//! - Hears: bells, when beads were slung, freed or closed, or hooks became free.
+//! - Says: hooks, to the scribe; wakes the polecat whose hook it is.
+//! - Wakes: from the hooks of the rig, so that after a restart every worker with a hook lives again.
+//! - Fails: when it cannot record.
+
+use std::time::Duration;
+
+use clerk::bell::Ear;
+use model::answer::Answer;
+use model::ids::RigName;
+use model::refusal::Refusal;
+use model::role::Address;
+use model::time::Timestamp;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use crate::errand::Errand;
+use crate::role::Post;
+use crate::tools::Tools;
+
+/// Whose dispatcher.
+#[derive(Debug, Clone)]
+pub struct Arguments {
+    /// The handles.
+    pub tools: Tools,
+    /// Which rig.
+    pub rig: RigName,
+}
+
+/// What a dispatcher hears.
+#[derive(Debug)]
+pub enum Message {
+    /// Look at the board.
+    Look,
+}
+
+/// What a dispatcher is at any moment.
+#[derive(Debug)]
+pub struct State {
+    tools: Tools,
+    rig: RigName,
+    /// When the last worker was given work.
+    last: Option<Timestamp>,
+    timer: Option<Errand>,
+    post: Post,
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Dispatcher;
+
+impl Actor for Dispatcher {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, me: ActorRef<Message>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { tools, rig } = args;
+        let post = Post::listening(&tools, Ear::Dispatcher(rig.clone()), &me, || Message::Look);
+        Ok(State { tools, rig, last: None, timer: None, post })
+    }
+
+    async fn post_start(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.post.bell.pull();
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<Message>,
+        Message::Look: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.post.bell.heard();
+        state.timer = None;
+        state.wake();
+        state.assign(&me).await
+    }
+}
+
+impl State {
+    /// Sees to it that every worker lives that has a hook, a worktree or a session to see to.
+    fn wake(&self) {
+        let wanted: Vec<Address> = self.tools.look(|board| {
+            let hooked = board.hooks.in_rig(&self.rig).map(|hook| hook.agent.clone());
+            let left = board.agents.in_rig(&self.rig).filter(|(_, agent)| {
+                agent.sandbox.is_some() || agent.session.as_ref().is_some_and(|open| open.end.is_none())
+            });
+            let all = hooked.chain(left.map(|(address, _)| address.clone()));
+            all.filter(|address| matches!(address, Address::Polecat(..))).collect()
+        });
+        let Some(nursery) = self.tools.nursery.get() else { return };
+        for worker in wanted {
+            if !self.tools.directory.hears(&Ear::Role(worker.clone())) {
+                nursery.wake(&worker);
+            }
+        }
+    }
+
+    /// Hangs what can go on hooks, one after the other, at the pace that the rig sets.
+    async fn assign(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        loop {
+            let town = self.tools.town();
+            let Ok(rig) = town.rig(&self.rig) else { return Ok(()) };
+            let (pool, most) = (rig.workers.clone(), rig.max_workers as usize);
+            let delay = rig.worker_spawn_delay;
+            let most = town.town.max_workers.map_or(most, |all| {
+                let elsewhere = self.tools.look(|board| {
+                    let at_work = board.hooks.iter().filter(|hook| hook.stage.wants_session());
+                    at_work.filter(|hook| hook.agent.rig() != Some(&self.rig)).count()
+                });
+                most.min((all as usize).saturating_sub(elsewhere))
+            });
+            let next = self.tools.look(|board| clerk::hooks::next_assignment(board, &self.rig, &pool, most));
+            let Some((waiting, worker)) = next else { return Ok(()) };
+            let since = self.last.map_or(delay, |last| self.tools.clock.now().since(last));
+            if since < delay {
+                self.look_after(delay - since, me);
+                return Ok(());
+            }
+            let (book, chosen) = (std::sync::Arc::clone(&self.tools.book), worker.clone());
+            let bead = waiting.bead.clone();
+            let hang = move |board: &ledger::views::Board, now| {
+                let mut draft = clerk::draft::Draft::new(board, Address::Runtime, now);
+                clerk::hooks::hang(&mut draft, book.as_ref(), &waiting, &chosen)?;
+                Ok((draft.finish(), Answer::Done))
+            };
+            match self.tools.decide(hang).await {
+                Ok(_) => {
+                    self.last = Some(self.tools.clock.now());
+                    if let Some(nursery) = self.tools.nursery.get() {
+                        nursery.wake(&worker);
+                    }
+                }
+                // Somebody was quicker; the board says what is so now.
+                Err(refusal) if matches!(refusal.code.as_str(), "bead_taken" | "hook_taken") => {}
+                Err(refusal) if refusal.code == "read_only" => {
+                    self.look_after(Duration::from_secs(5), me);
+                    return Ok(());
+                }
+                // Its formula cannot be poured: the bead goes back, with the reason.
+                Err(refusal) => self.give_back(bead, refusal).await?,
+            }
+        }
+    }
+
+    fn look_after(&mut self, wait: Duration, me: &ActorRef<Message>) {
+        let me = me.clone();
+        self.timer = Some(Errand::run(|_| async move {
+            tokio::time::sleep(wait).await;
+            let _ = me.cast(Message::Look);
+        }));
+    }
+
+    async fn give_back(&self, bead: model::ids::BeadId, refusal: Refusal) -> Result<(), ActorProcessingErr> {
+        let rig = self.rig.clone();
+        let write = move |draft: &mut clerk::draft::Draft<'_>| {
+            let reason = format!("it cannot be handed out: {refusal}");
+            draft.push(model::event::Event::BeadUnslung { bead: bead.clone(), reason: reason.clone() });
+            let subject = format!("{bead} cannot be handed out in {rig}");
+            let body = format!("{reason}\n\nThen: gastown sling {bead} {rig}");
+            draft.escalate("high", (Some(bead), None), subject, body, &[Address::Overseer]);
+            Ok(())
+        };
+        Ok(self.tools.write(&Address::Runtime, write).await?)
+    }
+}

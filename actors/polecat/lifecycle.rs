@@ -1,0 +1,284 @@
+//! A worker's life, as a function: what it sees, to what it does. Pure.
+
+use std::time::Duration;
+
+use ledger::views::Board;
+use ledger::views::agents::Sandbox;
+use model::agent::AgentState;
+use model::hook::{Hook, Stage};
+use model::ids::MailId;
+use model::mail::Kind;
+use model::role::Address;
+use model::time::Timestamp;
+
+/// The first wait after a failed session; it doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// What a worker sees when it looks.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Who it is.
+    pub agent: Address,
+    /// What hangs on its hook.
+    pub hook: Option<Hook>,
+    /// How it is.
+    pub state: AgentState,
+    /// Whether a person holds it back.
+    pub held: bool,
+    /// Whether a session of its has no verdict yet, although it has ended.
+    pub unjudged: bool,
+    /// Failed sessions of this assignment, and when the last one failed.
+    pub failures: u32,
+    /// When the last one failed.
+    pub failed_at: Option<Timestamp>,
+    /// Sessions that it has ever had for what hangs there now.
+    pub worked_before: bool,
+    /// Its worktree.
+    pub sandbox: Option<Sandbox>,
+    /// Letters for the worker's code, oldest first.
+    pub letters: Vec<(MailId, Kind)>,
+}
+
+impl Seen {
+    /// Looks at the board for `agent`.
+    pub fn of(board: &Board, agent: &Address) -> Self {
+        let view = board.agents.get(agent);
+        let hook = board.hooks.of(agent).cloned();
+        Seen {
+            agent: agent.clone(),
+            state: board.agents.state(agent),
+            held: view.is_some_and(|agent| agent.held),
+            unjudged: view.is_some_and(|agent| agent.session.is_some()),
+            failures: view.map_or(0, |agent| agent.failures),
+            failed_at: view.and_then(|agent| agent.failed_at),
+            worked_before: match (&hook, view) {
+                (Some(hook), Some(agent)) => agent.last_bead.as_ref() == Some(&hook.bead),
+                _ => false,
+            },
+            sandbox: view.and_then(|agent| agent.sandbox.clone()),
+            letters: board
+                .mail
+                .unacked(agent)
+                .filter(|post| post.letter.kind.is_for_code())
+                .map(|post| (post.letter.id.clone(), post.letter.kind.clone()))
+                .collect(),
+            hook,
+        }
+    }
+}
+
+/// What a worker does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Acknowledge a letter that asks for nothing more than what the board says anyway.
+    Acknowledge(MailId),
+    /// End the session.
+    End(String),
+    /// See to it that the worktree is there, then start a session.
+    Start {
+        /// Why.
+        reason: String,
+    },
+    /// Look again after this time.
+    Wait(Duration),
+    /// What landed is cleaned up: worktree, branch, hook.
+    CleanUp {
+        /// The letter that says so.
+        letter: MailId,
+        /// The merge commit.
+        commit: String,
+        /// The target branch.
+        target: String,
+    },
+    /// The bead was taken away: what is not saved is saved, then the worktree goes.
+    Clear,
+    /// Nothing is left to do: the actor ends, the identity stays.
+    Retire,
+}
+
+/// What to do, given what is seen, whether a session lives, and the time.
+pub fn next(seen: &Seen, live: bool, now: Timestamp) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let mut landed = None;
+    for (id, kind) in &seen.letters {
+        match kind {
+            Kind::Merged { bead, commit, target, .. }
+                if seen.hook.as_ref().is_some_and(|hook| hook.bead == *bead) =>
+            {
+                landed = Some((id.clone(), commit.clone(), target.clone()));
+            }
+            // What a verdict means for the worker stands on its hook; the letter has done its work.
+            _ => effects.push(Effect::Acknowledge(id.clone())),
+        }
+    }
+    let Some(hook) = &seen.hook else {
+        if live {
+            effects.push(Effect::End("nothing hangs on the hook".into()));
+        } else if seen.sandbox.is_some() {
+            effects.push(Effect::Clear);
+        } else if !seen.unjudged && effects.is_empty() {
+            effects.push(Effect::Retire);
+        }
+        return effects;
+    };
+    if let Some((letter, commit, target)) = landed {
+        effects.push(if live {
+            Effect::End("its work has landed".into())
+        } else {
+            Effect::CleanUp { letter, commit, target }
+        });
+        return effects;
+    }
+    if !hook.stage.wants_session() {
+        if live {
+            effects.push(Effect::End("its work is handed in".into()));
+        }
+        return effects;
+    }
+    if seen.held {
+        if live {
+            effects.push(Effect::End("held back".into()));
+        }
+        return effects;
+    }
+    if live || seen.unjudged || seen.state == AgentState::Failed {
+        return effects;
+    }
+    let wait = wait_after(seen.failures);
+    let waited = seen.failed_at.map_or(wait, |failed_at| now.since(failed_at));
+    if waited < wait {
+        effects.push(Effect::Wait(wait - waited));
+        return effects;
+    }
+    let reason = match &hook.stage {
+        _ if seen.failures > 0 => "retry",
+        Stage::Rework { .. } => "rework",
+        _ if seen.worked_before => "resume",
+        _ => "hook",
+    };
+    effects.push(Effect::Start { reason: reason.to_owned() });
+    effects
+}
+
+/// How long to wait after so many failures: 1 s, 2 s, 4 s … up to five minutes.
+pub fn wait_after(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        n => FIRST_WAIT.saturating_mul(1 << (n - 1).min(16)).min(LONGEST_WAIT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::merge::Rejection;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    fn seen(stage: Option<Stage>) -> Seen {
+        let agent: Address = "web/polecats/docs".parse().unwrap();
+        Seen {
+            hook: stage.map(|stage| Hook {
+                agent: agent.clone(),
+                bead: "web-1".parse().unwrap(),
+                since: at(0),
+                stage,
+                mol: None,
+                preset: None,
+                args: None,
+                attempt: 0,
+                checked: false,
+            }),
+            agent,
+            state: AgentState::Parked,
+            held: false,
+            unjudged: false,
+            failures: 0,
+            failed_at: None,
+            worked_before: false,
+            sandbox: None,
+            letters: Vec::new(),
+        }
+    }
+
+    fn merged() -> (MailId, Kind) {
+        let kind = Kind::Merged {
+            merge: "mr-1".parse().unwrap(),
+            bead: "web-1".parse().unwrap(),
+            worker: "web/polecats/docs".parse().unwrap(),
+            commit: "c".into(),
+            target: "main".into(),
+        };
+        ("m-1".parse().unwrap(), kind)
+    }
+
+    fn sandbox() -> Sandbox {
+        Sandbox { bead: "web-1".parse().unwrap(), branch: "b".into(), base: "c".into() }
+    }
+
+    fn started(seen: &Seen) -> Option<String> {
+        next(seen, false, at(0)).into_iter().find_map(|effect| match effect {
+            Effect::Start { reason } => Some(reason),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn hooked_work_runs_at_once_and_says_why() {
+        let rework = || Stage::Rework { rejection: Rejection::Unfit { why: "x".into(), attempt: 1 } };
+        assert_eq!(started(&seen(Some(Stage::Working))).unwrap(), "hook");
+        assert_eq!(started(&seen(Some(rework()))).unwrap(), "rework");
+        let before = Seen { worked_before: true, ..seen(Some(Stage::Working)) };
+        assert_eq!(started(&before).unwrap(), "resume");
+        assert_eq!(started(&seen(Some(Stage::Submitted))), None);
+        assert_eq!(started(&seen(None)), None);
+    }
+
+    #[test]
+    fn never_two_sessions_and_never_one_without_the_verdict_on_the_last() {
+        let working = seen(Some(Stage::Working));
+        assert!(next(&working, true, at(0)).is_empty());
+        assert_eq!(started(&Seen { unjudged: true, ..working.clone() }), None);
+        assert_eq!(started(&Seen { state: AgentState::Failed, ..working.clone() }), None);
+        assert_eq!(started(&Seen { held: true, ..working }), None);
+    }
+
+    #[test]
+    fn a_failed_session_is_started_again_after_a_growing_wait() {
+        let failed = Seen { failures: 2, failed_at: Some(at(10_000)), ..seen(Some(Stage::Working)) };
+        assert_eq!(next(&failed, false, at(10_500)), [Effect::Wait(Duration::from_millis(1_500))]);
+        assert_eq!(next(&failed, false, at(12_000)), [Effect::Start { reason: "retry".into() }]);
+        let waits: Vec<u64> = (0..5).map(|n| wait_after(n).as_secs()).collect();
+        assert_eq!(waits, [0, 1, 2, 4, 8]);
+        assert_eq!(wait_after(40), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn a_session_ends_when_its_work_is_handed_in_or_taken_away() {
+        for stage in [Some(Stage::Submitted), Some(Stage::Landed), None] {
+            assert!(matches!(next(&seen(stage), true, at(0))[..], [Effect::End(_)]));
+        }
+    }
+
+    #[test]
+    fn a_landing_cleans_up_once_the_session_is_gone() {
+        let landed = Seen { letters: vec![merged()], ..seen(Some(Stage::Landed)) };
+        assert!(matches!(next(&landed, true, at(0))[..], [Effect::End(_)]));
+        assert!(matches!(next(&landed, false, at(0))[..], [Effect::CleanUp { .. }]));
+        // The same letter again, after the hook was cleared, has no second effect.
+        let again = Seen { letters: vec![merged()], ..seen(None) };
+        assert_eq!(next(&again, false, at(0)), [Effect::Acknowledge("m-1".parse().unwrap())]);
+    }
+
+    #[test]
+    fn what_was_taken_away_is_saved_before_the_worker_retires() {
+        let left = Seen { sandbox: Some(sandbox()), ..seen(None) };
+        assert_eq!(next(&left, false, at(0)), [Effect::Clear]);
+        assert_eq!(next(&seen(None), false, at(0)), [Effect::Retire]);
+        assert!(next(&Seen { unjudged: true, ..seen(None) }, false, at(0)).is_empty());
+    }
+}

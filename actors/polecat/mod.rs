@@ -1,0 +1,551 @@
+//! A polecat: one worker. Its identity is for ever, its sandbox for one assignment, its session as short
+//! as it likes.
+//!
+//! - Owns: its agent's session, its worktree.
+//! - Hears: bells (something on the board concerns it), `Ask` from the switchboard, the ends of its session
+//!   and of its errands.
+//! - Says: sandboxes, hand-ins and clean-ups to the scribe; letters to its Witness with them.
+//! - Wakes: from its hook, so that a restart goes on where it was.
+//! - Fails: when it cannot read or record at all; its session dies with it and is begun anew.
+//!
+//! What it does next is decided in [`lifecycle`]; what touches git is in [`sandbox`].
+
+pub mod lifecycle;
+pub mod sandbox;
+
+use std::time::Duration;
+
+use clerk::bell::Ear;
+use clerk::hooks::{self, HandedIn};
+use git::publish::Published;
+use git::rescue::Saved;
+use ledger::views::agents::Sandbox;
+use model::agent::{AgentState, Exit};
+use model::answer::Answer;
+use model::command::Origin;
+use model::event::Event;
+use model::hook::Hook;
+use model::ids::{AgentName, BeadId, MailId, RigName};
+use model::refusal::Refusal;
+use model::role::Address;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::oneshot;
+
+use crate::directory::Ask;
+use crate::errand::{Errand, blocking};
+use crate::role::{Post, vocabulary};
+use crate::seat::{Seat, Wanted};
+use crate::tools::Tools;
+use lifecycle::{Effect, Seen};
+use sandbox::{HandIn, Place};
+
+/// After git has failed at making or removing a worktree, it is tried again after so long.
+const GIT_AGAIN: Duration = Duration::from_secs(10);
+
+/// Who a polecat is.
+#[derive(Debug, Clone)]
+pub struct Arguments {
+    /// The handles.
+    pub tools: Tools,
+    /// In which rig.
+    pub rig: RigName,
+    /// Its name.
+    pub name: AgentName,
+}
+
+/// What a polecat hears.
+#[derive(Debug)]
+pub enum Message {
+    /// Look at the board.
+    Look,
+    /// Something that only it can answer.
+    Ask(Ask),
+    /// Its errand is over.
+    Back(Box<Back>),
+}
+
+vocabulary!(Message);
+
+/// What came of an errand.
+#[derive(Debug)]
+pub enum Back {
+    /// The worktree is there, or git says why not.
+    Ready {
+        /// Why a session is wanted.
+        reason: String,
+        /// What came out.
+        made: Result<Sandbox, Refusal>,
+    },
+    /// The hand-in was looked at and brought to safety.
+    HandedIn {
+        /// How the worker leaves it.
+        exit: Exit,
+        /// What it said.
+        reason: Option<String>,
+        /// What came out.
+        result: Result<HandIn, Refusal>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Answer, Refusal>>,
+    },
+    /// What landed was cleaned up.
+    Clean {
+        /// The letter that asked for it.
+        letter: MailId,
+        /// What came out.
+        result: Result<sandbox::CleanedUp, Refusal>,
+    },
+    /// It has rested long enough after something was in the way.
+    Rested,
+    /// What was taken away was saved and cleared.
+    Cleared {
+        /// What came out.
+        result: Result<(Option<Saved>, git::worktree::Removal), Refusal>,
+    },
+}
+
+/// What a polecat is at any moment.
+#[derive(Debug)]
+pub struct State {
+    tools: Tools,
+    rig: RigName,
+    name: AgentName,
+    agent: Address,
+    seat: Seat,
+    errand: Option<Errand>,
+    timer: Option<Errand>,
+    post: Post,
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Polecat;
+
+impl Actor for Polecat {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, me: ActorRef<Message>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { tools, rig, name } = args;
+        let agent = Address::Polecat(rig.clone(), name.clone());
+        let seat = Seat::new(tools.clone(), agent.clone());
+        seat.settle().await?;
+        Ok(State {
+            post: Post::of_role(&tools, &agent, &me),
+            tools,
+            rig,
+            name,
+            agent,
+            seat,
+            errand: None,
+            timer: None,
+        })
+    }
+
+    async fn post_start(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.tools.directory.ring(&Ear::Postmaster);
+        state.post.bell.pull();
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Look => state.post.bell.heard(),
+            Message::Ask(ask) => state.asked(ask, &me).await,
+            Message::Back(back) => {
+                state.errand = None;
+                state.came_back(*back, &me).await?;
+            }
+        }
+        state.look(&me).await
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<Message>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if state.seat.noticed(&event) {
+            state.seat.settle().await?;
+            state.post.bell.pull();
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.seat.close().await;
+        Ok(())
+    }
+}
+
+impl State {
+    /// The place of the worktree.
+    fn place(&self) -> Result<Place, Refusal> {
+        let town = self.tools.town();
+        let rig = town.rig(&self.rig)?;
+        Ok(Place::of(&self.tools.paths, &self.rig, &self.name, &rig.default_branch))
+    }
+
+    fn hook(&self) -> Option<Hook> {
+        self.tools.look(|board| board.hooks.of(&self.agent).cloned())
+    }
+
+    fn sandbox(&self) -> Option<Sandbox> {
+        self.tools.look(|board| board.agents.get(&self.agent).and_then(|agent| agent.sandbox.clone()))
+    }
+
+    /// Looks at the board and does what is next.
+    async fn look(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        if self.errand.is_some() {
+            return Ok(());
+        }
+        let seen = self.tools.look(|board| Seen::of(board, &self.agent));
+        self.seat.mail();
+        self.timer = None;
+        for effect in lifecycle::next(&seen, self.seat.is_taken(), self.tools.clock.now()) {
+            self.carry_out(effect, me).await?;
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, effect: Effect, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        match effect {
+            Effect::Acknowledge(letter) => self.acknowledge(letter).await?,
+            Effect::End(why) => self.seat.stop(&why),
+            Effect::Wait(wait) => self.look_after(wait, me),
+            Effect::Start { reason } => self.prepare(reason, me),
+            Effect::CleanUp { letter, commit, target } => self.clean_up(letter, commit, target, me),
+            Effect::Clear => self.clear(me),
+            Effect::Retire => {
+                self.set(AgentState::Parked, None).await?;
+                me.stop(Some("nothing hangs on the hook".into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn look_after(&mut self, wait: Duration, me: &ActorRef<Message>) {
+        let me = me.clone();
+        self.timer = Some(Errand::run(|_| async move {
+            tokio::time::sleep(wait).await;
+            let _ = me.cast(Message::Look);
+        }));
+    }
+
+    async fn acknowledge(&self, letter: MailId) -> Result<(), ActorProcessingErr> {
+        Ok(self.tools.write(&self.agent, move |draft| draft.handled(&letter)).await?)
+    }
+
+    async fn set(&self, to: AgentState, note: Option<String>) -> Result<(), ActorProcessingErr> {
+        let agent = self.agent.clone();
+        let set = move |draft: &mut clerk::draft::Draft<'_>| {
+            clerk::agents::state(draft, &agent, to, note.as_deref());
+            Ok(())
+        };
+        Ok(self.tools.write(&self.agent, set).await?)
+    }
+
+    /// Sees to it that the worktree is there; a session is started when it is.
+    fn prepare(&mut self, reason: String, me: &ActorRef<Message>) {
+        let Some(hook) = self.hook() else { return };
+        let (known, place, me) = (self.sandbox(), self.place(), me.clone());
+        self.errand = Some(Errand::run(|cancel| async move {
+            let made = match place {
+                Ok(place) => blocking(move || place.ensure(&hook.bead, known.as_ref(), cancel))
+                    .await
+                    .map_err(|panic| Refusal::failed("git_failed", panic))
+                    .and_then(|made| made.map_err(sandbox::broken)),
+                Err(refusal) => Err(refusal),
+            };
+            let _ = me.cast(Message::Back(Box::new(Back::Ready { reason, made })));
+        }));
+    }
+
+    fn clean_up(&mut self, letter: MailId, commit: String, target: String, me: &ActorRef<Message>) {
+        let (sandbox, place, me) = (self.sandbox(), self.place(), me.clone());
+        self.errand = Some(Errand::run(|cancel| async move {
+            let result = match (sandbox, place) {
+                (Some(sandbox), Ok(place)) => {
+                    blocking(move || place.clean_up(&sandbox, &commit, &target, cancel))
+                        .await
+                        .map_err(|panic| Refusal::failed("git_failed", panic))
+                        .and_then(|cleaned| cleaned.map_err(sandbox::broken))
+                }
+                (None, _) => Ok(sandbox::CleanedUp { saved: None, left: None }),
+                (_, Err(refusal)) => Err(refusal),
+            };
+            let _ = me.cast(Message::Back(Box::new(Back::Clean { letter, result })));
+        }));
+    }
+
+    fn clear(&mut self, me: &ActorRef<Message>) {
+        let Some(sandbox) = self.sandbox() else { return };
+        let (place, me) = (self.place(), me.clone());
+        self.errand = Some(Errand::run(|cancel| async move {
+            let result = match place {
+                Ok(place) => blocking(move || place.clear(&sandbox, cancel))
+                    .await
+                    .map_err(|panic| Refusal::failed("git_failed", panic))
+                    .and_then(|cleared| cleared.map_err(sandbox::broken)),
+                Err(refusal) => Err(refusal),
+            };
+            let _ = me.cast(Message::Back(Box::new(Back::Cleared { result })));
+        }));
+    }
+
+    async fn asked(&mut self, ask: Ask, me: &ActorRef<Message>) {
+        match ask {
+            Ask::Done { origin, exit, reason, reply } => self.done(&origin, exit, reason, reply, me),
+            Ask::Start { reply, .. } => {
+                let answer = match self.hook() {
+                    Some(_) => Ok(Answer::Done),
+                    None => Err(Refusal::failed(
+                        "nothing_hooked",
+                        format!("nothing hangs on the hook of {}", self.agent),
+                    )
+                    .hint(format!("give it work: gastown sling BEAD {}", self.agent))),
+                };
+                let _ = reply.send(answer);
+            }
+            Ask::Restart { reply } => {
+                self.seat.stop("to be started again");
+                let _ = reply.send(Ok(Answer::Done));
+            }
+        }
+    }
+
+    /// The worker says that it is finished: its worktree is looked at before anything is believed.
+    fn done(
+        &mut self,
+        origin: &Origin,
+        exit: Exit,
+        reason: Option<String>,
+        reply: oneshot::Sender<Result<Answer, Refusal>>,
+        me: &ActorRef<Message>,
+    ) {
+        let refuse = |code: &str, text: String| Refusal::forbidden(code, text);
+        let checked = match (self.hook(), self.sandbox()) {
+            _ if self.errand.is_some() => {
+                Err(refuse("busy", "your worktree is being looked at already".into()))
+            }
+            (None, _) => {
+                Err(refuse("nothing_hooked", format!("nothing hangs on the hook of {}", origin.actor())))
+            }
+            (Some(hook), _) if !hook.stage.wants_session() => {
+                Err(refuse("already_submitted", format!("{} has been handed in already", hook.bead)))
+            }
+            (Some(_), None) => Err(refuse("no_sandbox", "there is no worktree to hand in".into())),
+            (Some(_), Some(sandbox)) => self.place().map(|place| (sandbox, place)),
+        };
+        let (sandbox, place) = match checked {
+            Ok(checked) => checked,
+            Err(refusal) => {
+                let _ = reply.send(Err(refusal));
+                return;
+            }
+        };
+        let (me, has_reason) = (me.clone(), reason.is_some());
+        self.errand = Some(Errand::run(|cancel| async move {
+            let result = blocking(move || place.hand_in(&sandbox, exit, has_reason, cancel))
+                .await
+                .unwrap_or_else(|panic| Err(Refusal::failed("git_failed", panic)));
+            let _ = me.cast(Message::Back(Box::new(Back::HandedIn { exit, reason, result, reply })));
+        }));
+    }
+
+    async fn came_back(&mut self, back: Back, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        match back {
+            Back::Rested => Ok(()),
+            Back::Ready { reason, made: Ok(sandbox) } => self.begin(reason, sandbox, me).await,
+            Back::Ready { made: Err(refusal), .. } => {
+                let note = format!("no worktree: {refusal}");
+                tracing::warn!(agent = %self.agent, %refusal, "cannot make a worktree");
+                self.set(AgentState::Starting, Some(note)).await?;
+                self.trouble(format!("{} cannot start: no worktree", self.agent), refusal).await?;
+                self.rest(me);
+                Ok(())
+            }
+            Back::HandedIn { exit, reason, result, reply } => {
+                let answer = match result {
+                    Ok(handed_in) => self.record_done(exit, reason, handed_in).await,
+                    Err(refusal) => Err(refusal),
+                };
+                let _ = reply.send(answer);
+                Ok(())
+            }
+            Back::Clean { letter, result: Ok(cleaned) } => self.record_clean(letter, cleaned).await,
+            Back::Cleared { result: Ok((saved, removal)) } => self.record_cleared(saved, removal, me).await,
+            Back::Clean { result: Err(refusal), .. } | Back::Cleared { result: Err(refusal) } => {
+                tracing::warn!(agent = %self.agent, %refusal, "cannot clean up");
+                self.trouble(format!("the worktree of {} cannot be cleaned up", self.agent), refusal).await?;
+                self.rest(me);
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks again after a while, although something is in the way; until then nothing is tried.
+    fn rest(&mut self, me: &ActorRef<Message>) {
+        let me = me.clone();
+        self.errand = Some(Errand::run(|_| async move {
+            tokio::time::sleep(GIT_AGAIN).await;
+            let _ = me.cast(Message::Back(Box::new(Back::Rested)));
+        }));
+    }
+
+    /// Tells a person once that something is in the way.
+    async fn trouble(&self, subject: String, refusal: Refusal) -> Result<(), ActorProcessingErr> {
+        let agent = self.agent.clone();
+        let tell = move |draft: &mut clerk::draft::Draft<'_>| {
+            let bead = draft.board.hooks.of(&agent).map(|hook| hook.bead.clone());
+            let known = draft.board.escalations.open().any(|known| known.subject == subject);
+            if !known {
+                let body =
+                    format!("{refusal}\n\n{}", refusal.hint.as_deref().unwrap_or("It is tried again."));
+                draft.escalate("high", (bead, Some(agent)), subject, body, &[Address::Overseer]);
+            }
+            Ok(())
+        };
+        Ok(self.tools.write(&self.agent, tell).await?)
+    }
+
+    /// The worktree is there: records it and starts the session.
+    async fn begin(
+        &mut self,
+        reason: String,
+        sandbox: Sandbox,
+        me: &ActorRef<Message>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(hook) = self.hook().filter(|hook| hook.bead == sandbox.bead) else { return Ok(()) };
+        let agent = self.agent.clone();
+        let record = move |draft: &mut clerk::draft::Draft<'_>| {
+            let known = draft.board.agents.get(&agent).and_then(|agent| agent.sandbox.as_ref());
+            if known != Some(&sandbox) {
+                let Sandbox { bead, branch, base } = sandbox;
+                draft.push(Event::SandboxCreated { agent, bead, branch, base });
+            }
+            Ok(())
+        };
+        self.tools.write(&self.agent, record).await?;
+        let wanted = Wanted {
+            reason,
+            cwd: self.tools.paths.rig(&self.rig).polecat(&self.name),
+            preset: hook.preset.clone(),
+            bead: Some(hook.bead.clone()),
+        };
+        if let Err(refusal) = self.seat.start(me.get_cell(), wanted).await {
+            // There is no agent to run: nothing that trying again would change.
+            let (agent, bead) = (self.agent.clone(), hook.bead);
+            let fail = move |draft: &mut clerk::draft::Draft<'_>| {
+                clerk::agents::state(draft, &agent, AgentState::Failed, Some(&refusal.to_string()));
+                let body = format!(
+                    "{refusal}\n\n{}\nThen: gastown agent start {agent}",
+                    refusal.hint.as_deref().unwrap_or("See docs/agents.md.")
+                );
+                let subject = format!("{agent} has no agent to run: {refusal}");
+                draft.escalate("critical", (Some(bead), Some(agent)), subject, body, &[Address::Overseer]);
+                Ok(())
+            };
+            self.tools.write(&self.agent, fail).await?;
+        }
+        Ok(())
+    }
+
+    async fn record_done(
+        &mut self,
+        exit: Exit,
+        reason: Option<String>,
+        handed_in: HandIn,
+    ) -> Result<Answer, Refusal> {
+        let Some(hook) = self.hook() else {
+            return Err(Refusal::forbidden("nothing_hooked", "nothing hangs on your hook any more"));
+        };
+        let branch = self.sandbox().map(|sandbox| sandbox.branch).unwrap_or_default();
+        let work = handed_in.published.map(|published| match published {
+            Published::Pushed { oid, .. } => HandedIn { branch, head: oid.to_string(), bundle: None },
+            Published::Bundled { path, oid, .. } => {
+                HandedIn { branch, head: oid.to_string(), bundle: Some(path.display().to_string()) }
+            }
+        });
+        let (agent, actor, saved) = (self.agent.clone(), self.agent.clone(), handed_in.saved);
+        self.tools
+            .decide(move |board, now| {
+                let mut draft = clerk::draft::Draft::new(board, actor, now);
+                let answer = hooks::done(&mut draft, &agent, &hook.bead, exit, reason.as_deref(), work)?;
+                if let Some(saved) = saved {
+                    draft.push(rescued(&agent, &hook.bead, saved, "the work was left unfinished"));
+                }
+                Ok((draft.finish(), answer))
+            })
+            .await
+    }
+
+    async fn record_clean(
+        &mut self,
+        letter: MailId,
+        cleaned: sandbox::CleanedUp,
+    ) -> Result<(), ActorProcessingErr> {
+        let agent = self.agent.clone();
+        let record = move |draft: &mut clerk::draft::Draft<'_>| {
+            draft.handled(&letter)?;
+            let sandbox = draft.board.agents.get(&agent).and_then(|agent| agent.sandbox.clone());
+            if let (Some(saved), Some(sandbox)) = (cleaned.saved, &sandbox) {
+                draft.push(rescued(&agent, &sandbox.bead, saved, "it came after the head that landed"));
+            }
+            if let Some(left) = cleaned.left {
+                let subject = format!("the worktree of {agent} was left: {left}");
+                draft.escalate("high", (None, Some(agent.clone())), subject, left, &[Address::Overseer]);
+            }
+            let branch = sandbox.map(|sandbox| sandbox.branch).unwrap_or_default();
+            hooks::released(draft, &agent, &branch, "landed");
+            Ok(())
+        };
+        match self.tools.write(&self.agent, record).await {
+            Err(refusal) if refusal.code == "already_handled" => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    async fn record_cleared(
+        &mut self,
+        saved: Option<Saved>,
+        removal: git::worktree::Removal,
+        me: &ActorRef<Message>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(sandbox) = self.sandbox() else { return Ok(()) };
+        let agent = self.agent.clone();
+        let removed = removal == git::worktree::Removal::Removed;
+        let record = move |draft: &mut clerk::draft::Draft<'_>| {
+            if let Some(saved) = saved {
+                draft.push(rescued(&agent, &sandbox.bead, saved, "the bead was taken back"));
+            }
+            if removed {
+                let Sandbox { bead, branch, .. } = sandbox;
+                draft.push(Event::SandboxRemoved { agent, bead, branch });
+            }
+            Ok(())
+        };
+        self.tools.write(&self.agent, record).await?;
+        if !removed {
+            self.rest(me);
+        }
+        Ok(())
+    }
+}
+
+fn rescued(agent: &Address, bead: &BeadId, saved: Saved, reason: &str) -> Event {
+    Event::WorkRescued {
+        agent: agent.clone(),
+        bead: Some(bead.clone()),
+        branch: saved.branch,
+        commit: saved.oid.to_string(),
+        bundle: saved.bundle.map(|path| path.display().to_string()),
+        reason: reason.to_owned(),
+    }
+}

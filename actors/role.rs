@@ -1,0 +1,98 @@
+//! What every role's actor shares: its bell, its place in the directory, its seat.
+
+use clerk::bell::Ear;
+use model::answer::Answer;
+use model::refusal::Refusal;
+use model::role::Address;
+use ractor::{ActorCell, ActorRef};
+
+use crate::directory::{Ask, Bell, Entry};
+use crate::seat::{Seat, Wanted};
+use crate::tools::Tools;
+
+/// What every role hears; some hear more.
+pub(crate) trait Vocabulary: ractor::Message {
+    /// Look at the board.
+    fn look() -> Self;
+    /// Something that only the role can answer.
+    fn ask(ask: Ask) -> Self;
+    /// Gives an ask back that was not taken.
+    fn into_ask(self) -> Option<Ask>;
+}
+
+/// A role's place in the town.
+#[derive(Debug)]
+pub(crate) struct Post {
+    /// Its bell.
+    pub bell: Bell,
+    _ear: Entry,
+    _hand: Option<Entry>,
+}
+
+impl Post {
+    /// Takes the place of the role at `address`.
+    pub(crate) fn of_role<M: Vocabulary>(tools: &Tools, address: &Address, me: &ActorRef<M>) -> Self {
+        let hand = me.clone();
+        let hand = std::sync::Arc::new(move |ask: Ask| match hand.cast(M::ask(ask)) {
+            Ok(()) => Ok(()),
+            Err(ractor::MessagingErr::SendErr(message)) => message.into_ask().map_or(Ok(()), Err),
+            Err(_) => Ok(()),
+        });
+        let hand = tools.directory.serve(address.clone(), hand);
+        Self { _hand: Some(hand), ..Self::listening(tools, Ear::Role(address.clone()), me, M::look) }
+    }
+
+    /// Takes the place of somebody who is only rung.
+    pub(crate) fn listening<M: ractor::Message>(
+        tools: &Tools,
+        ear: Ear,
+        me: &ActorRef<M>,
+        look: fn() -> M,
+    ) -> Self {
+        let me = me.clone();
+        let bell = Bell::new(move || {
+            let _ = me.cast(look());
+        });
+        Self { _ear: tools.directory.listen(ear, bell.clone()), bell, _hand: None }
+    }
+}
+
+/// Answers an ask for a role whose agent is started for judgement only: by a person, or to look at it.
+pub(crate) async fn serve_seat(ask: Ask, seat: &mut Seat, me: ActorCell, cwd: std::path::PathBuf) {
+    let start = |reason: String| Wanted { reason, cwd, preset: None, bead: None };
+    match ask {
+        Ask::Start { reason, reply } => {
+            let answer = seat.start(me, start(reason)).await.map(|()| Answer::Done);
+            let _ = reply.send(answer);
+        }
+        Ask::Restart { reply } => {
+            seat.stop("to be started again");
+            let _ = reply.send(Ok(Answer::Done));
+        }
+        Ask::Done { reply, .. } => {
+            let _ = reply.send(Err(Refusal::forbidden("nothing_hooked", "only a worker hands work in")
+                .hint("a seat's session may simply end")));
+        }
+    }
+}
+
+/// Makes a message type with `Look` and `Ask` a role's vocabulary.
+macro_rules! vocabulary {
+    ($message:ty) => {
+        impl $crate::role::Vocabulary for $message {
+            fn look() -> Self {
+                Self::Look
+            }
+            fn ask(ask: $crate::directory::Ask) -> Self {
+                Self::Ask(ask)
+            }
+            fn into_ask(self) -> Option<$crate::directory::Ask> {
+                match self {
+                    Self::Ask(ask) => Some(ask),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub(crate) use vocabulary;

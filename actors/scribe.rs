@@ -1,0 +1,145 @@
+//! The scribe: the only writer of the ledger.
+//!
+//! - Owns: the write step. A decision is made and recorded in one piece, so nothing comes in between.
+//! - Hears: `Write`, from everybody.
+//! - Says: the answer, once the record is on disk; bells to whom the events concern.
+//! - Wakes: with nothing; what was not answered has not happened.
+//! - Fails: never by a refusal. A store that cannot write refuses, stays readable, and recovers.
+//!
+//! Decisions that come while a group waits for the disk make up the next group, so that many writers
+//! share one sync.
+
+use std::time::Duration;
+
+use clerk::bell::{self, Ear};
+use clerk::draft::Deed;
+use ledger::Decision;
+use ledger::views::Board;
+use model::answer::Answer;
+use model::refusal::Refusal;
+use model::time::Timestamp;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+
+use crate::tools::Tools;
+
+/// The name in the tree.
+pub const NAME: &str = "scribe";
+
+/// Decisions in one group. More only makes everybody wait longer.
+const GROUP: usize = 128;
+
+/// How long somebody waits for the disk before they are told that it is unknown what became of it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks at the board and says what is to be recorded, and what the asker is told.
+pub type Decide = Box<dyn FnOnce(&Board, Timestamp) -> Result<(Deed, Answer), Refusal> + Send>;
+
+/// What the scribe hears.
+pub enum Message {
+    /// Decide and record.
+    Write {
+        /// The decision.
+        decide: Decide,
+        /// Where the answer goes; the asker may have gone away.
+        reply: oneshot::Sender<Result<Answer, Refusal>>,
+    },
+    /// A group is on disk, or refused.
+    Flushed,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Message::Write { .. } => "Write",
+            Message::Flushed => "Flushed",
+        })
+    }
+}
+
+type Pending = (Decide, oneshot::Sender<Result<Answer, Refusal>>);
+
+/// What the scribe has in hand.
+pub struct State {
+    tools: Tools,
+    waiting: Vec<Pending>,
+    flushing: bool,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("waiting", &self.waiting.len()).finish_non_exhaustive()
+    }
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Scribe;
+
+impl Actor for Scribe {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Tools;
+
+    async fn pre_start(&self, me: ActorRef<Message>, tools: Tools) -> Result<State, ActorProcessingErr> {
+        tools.scribe.seat(me);
+        Ok(State { tools, waiting: Vec::new(), flushing: false })
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Write { decide, reply } => state.waiting.push((decide, reply)),
+            Message::Flushed => state.flushing = false,
+        }
+        if !state.flushing && !state.waiting.is_empty() {
+            let group: Vec<Pending> = state.waiting.drain(..state.waiting.len().min(GROUP)).collect();
+            state.flushing = true;
+            let tools = state.tools.clone();
+            // Blocking, on a thread of its own: the disk may take its time. It is not aborted with the
+            // scribe, so what has been decided is recorded and answered even then.
+            tokio::task::spawn_blocking(move || {
+                flush(&tools, group);
+                let _ = me.cast(Message::Flushed);
+            });
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        // Those who asked in the last moment are answered too.
+        let group = std::mem::take(&mut state.waiting);
+        if !group.is_empty() {
+            let tools = state.tools.clone();
+            tokio::task::spawn_blocking(move || flush(&tools, group)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Records a group, tells whom it concerns, and answers everybody in it.
+fn flush(tools: &Tools, group: Vec<Pending>) {
+    let mut replies = Vec::with_capacity(group.len());
+    let mut decisions: Vec<Decision<'_, Answer>> = Vec::with_capacity(group.len());
+    for (decide, reply) in group {
+        replies.push(reply);
+        decisions.push(decide);
+    }
+    let results = tools.store.write(tools.clock.now(), decisions);
+    let mut ears: Vec<Ear> = tools.look(|board| {
+        let records = results.iter().flatten().flat_map(|written| &written.records);
+        records.flat_map(|record| bell::ears(board, &record.event)).collect()
+    });
+    for (result, reply) in results.into_iter().zip(replies) {
+        let _ = reply.send(result.map(|written| written.value));
+    }
+    ears.sort();
+    ears.dedup();
+    for ear in &ears {
+        tools.directory.ring(ear);
+    }
+}

@@ -1,0 +1,190 @@
+//! A seat: what every role has that may have an agent. It owns at most one session.
+//!
+//! The order of starting is: record that a session begins, then start its program. What was recorded
+//! and never ran is found at the next start and gets its verdict; what ran and was not recorded could
+//! run twice.
+
+use std::path::PathBuf;
+
+use clerk::agents::Begun;
+use model::agent::SessionEnd;
+use model::ids::{BeadId, SessionId};
+use model::refusal::Refusal;
+use model::role::Address;
+use ractor::{Actor, ActorCell, ActorRef, SupervisionEvent};
+
+use crate::brief;
+use crate::keys;
+use crate::session::{self, Session};
+use crate::tools::Tools;
+
+/// One role's seat.
+#[derive(Debug)]
+pub struct Seat {
+    tools: Tools,
+    agent: Address,
+    session: Option<(ActorRef<session::Message>, SessionId)>,
+}
+
+/// What a session is to be started for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Why: hook, rework, resume, retry, operator, attach.
+    pub reason: String,
+    /// Where.
+    pub cwd: PathBuf,
+    /// The preset that was asked for.
+    pub preset: Option<String>,
+    /// What it is for.
+    pub bead: Option<BeadId>,
+}
+
+impl Seat {
+    /// An empty seat.
+    pub fn new(tools: Tools, agent: Address) -> Self {
+        Self { tools, agent, session: None }
+    }
+
+    /// Whether a session lives.
+    pub fn is_taken(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Records the end of a session that the ledger believes alive and that no process stands behind:
+    /// its actor died, or the runtime did.
+    ///
+    /// # Errors
+    /// The scribe's refusal.
+    pub async fn settle(&self) -> Result<(), Refusal> {
+        let open = self.tools.look(|board| {
+            let agent = board.agents.get(&self.agent);
+            agent
+                .and_then(|agent| agent.session.as_ref())
+                .filter(|open| open.end.is_none())
+                .map(|open| open.id.clone())
+        });
+        let Some(session) = open.filter(|open| self.session.as_ref().is_none_or(|(_, live)| live != open))
+        else {
+            return Ok(());
+        };
+        self.end(session, SessionEnd::Lost).await
+    }
+
+    async fn end(&self, session: SessionId, end: SessionEnd) -> Result<(), Refusal> {
+        let agent = self.agent.clone();
+        self.tools.write(&self.agent, move |draft| clerk::agents::ended(draft, &agent, &session, end)).await
+    }
+
+    /// Starts a session below `me`.
+    ///
+    /// A program that cannot be started is no error here: it is recorded as the session's end.
+    ///
+    /// # Errors
+    /// `no_such_preset`, `no_agent`, `session_open`, or the scribe's refusal.
+    pub async fn start(&mut self, me: ActorCell, wanted: Wanted) -> Result<(), Refusal> {
+        if self.is_taken() {
+            return Ok(());
+        }
+        let town = self.tools.town();
+        let preset = town.preset(self.agent.rig(), self.agent.role(), wanted.preset.as_deref())?.clone();
+        // A conversation is taken up again when it was about the same thing and the program can.
+        let earlier = self.tools.look(|board| {
+            let agent = board.agents.get(&self.agent)?;
+            (agent.last_bead == wanted.bead).then(|| agent.last_session.clone())?
+        });
+        let earlier = earlier.filter(|_| preset.can_resume());
+        let resume = earlier.is_some();
+        let session = match earlier {
+            Some(session) => session,
+            None => keys::session_id().map_err(|error| Refusal::failed("no_random", error.to_string()))?,
+        };
+        let begun = Begun {
+            agent: self.agent.clone(),
+            session: session.clone(),
+            preset: preset.name.clone(),
+            bead: wanted.bead.clone(),
+            reason: wanted.reason,
+        };
+        self.tools.write(&self.agent, move |draft| clerk::agents::begun(draft, begun)).await?;
+        let prime = self.tools.look(|board| brief::prime(board, &town, &self.tools.paths, &self.agent))?;
+        let arguments = session::Arguments {
+            tools: self.tools.clone(),
+            agent: self.agent.clone(),
+            parent: crate::tree_name(&self.agent),
+            session: session.clone(),
+            resume,
+            preset,
+            cwd: wanted.cwd,
+            brief: prime.text,
+            at_work: wanted.bead.is_some(),
+        };
+        match Session::spawn_linked(None, Session, arguments, me).await {
+            Ok((actor, _)) => {
+                self.session = Some((actor, session));
+                Ok(())
+            }
+            Err(error) => {
+                let error = match error {
+                    ractor::SpawnErr::StartupFailed(inner) => plain(inner.as_ref()),
+                    other => other.to_string(),
+                };
+                self.end(session, SessionEnd::NotStarted { error }).await
+            }
+        }
+    }
+
+    /// Asks the session to end, if there is one.
+    pub fn stop(&self, why: &str) {
+        if let Some((actor, _)) = &self.session {
+            let _ = actor.cast(session::Message::Stop { why: why.to_owned() });
+        }
+    }
+
+    /// Ends the session when a person holds the agent back.
+    pub fn obey(&self, agent: &Address) {
+        if self.tools.look(|board| board.agents.get(agent).is_some_and(|agent| agent.held)) {
+            self.stop("held back");
+        }
+    }
+
+    /// Tells the session that there may be letters.
+    pub fn mail(&self) {
+        if let Some((actor, _)) = &self.session {
+            let _ = actor.cast(session::Message::Mail);
+        }
+    }
+
+    /// Takes note of a supervision event; `true` when it is the end of this seat's session.
+    pub fn noticed(&mut self, event: &SupervisionEvent) -> bool {
+        let ended = match event {
+            SupervisionEvent::ActorTerminated(who, ..) | SupervisionEvent::ActorFailed(who, _) => {
+                who.get_id()
+            }
+            _ => return false,
+        };
+        let ours = self.session.as_ref().is_some_and(|(actor, _)| actor.get_id() == ended);
+        if ours {
+            self.session = None;
+        }
+        ours
+    }
+
+    /// Ends the session in order and waits for it, for when the role itself is to end.
+    pub async fn close(&mut self) {
+        if let Some((actor, _)) = self.session.take() {
+            actor.stop(Some("the town stops".into()));
+            let _ = actor.wait(Some(session::CLOSE_WITHIN)).await;
+        }
+    }
+}
+
+/// An error with what caused it, in one line.
+fn plain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,542 @@
+//! A session: one agent's program in one terminal; bytes in, commands out.
+//!
+//! - Owns: the terminal, and with it everything that the program starts; the session's key.
+//! - Hears: what the program says by line or frame, its screen's signs, its end; what is to be typed.
+//! - Says: submissions to the door, states and the end of the program to the scribe.
+//! - Wakes: by starting the program. A session is never restarted: its role begins another one.
+//! - Fails: by taking the program along, since the terminal dies with the state.
+//!
+//! Only the role that sits above it starts a session, after it has recorded that it does.
+
+pub mod environment;
+pub mod keyboard;
+mod watch;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use config::preset::{Brief, Preset, Start};
+use model::agent::{AgentState, SessionEnd};
+use model::answer::Answer;
+use model::command::Origin;
+use model::ids::SessionId;
+use model::refusal::Refusal;
+use model::role::Address;
+use protocol::lines::Scanner;
+use protocol::speech::{self, Heard, Spoken};
+use pty::{ExitStatus, Filtered, RecordingSpec, Size, SpawnSpec, StopPlan, Terminal, TerminalHandle, Wiring};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+
+use crate::directory::Entry;
+use crate::errand::Errand;
+use crate::keys::Held;
+use crate::living_tree::SessionGuard;
+use crate::tools::Tools;
+use keyboard::Keyboard;
+
+/// The size of a terminal that nobody is attached to.
+pub const SIZE: Size = Size { rows: 40, cols: 120 };
+
+/// How long a session may take to end in order when its role ends.
+pub const CLOSE_WITHIN: Duration = Duration::from_secs(20);
+
+/// Commands of one session that may wait for their answer; more make the program wait, by being refused.
+const MAX_WAITING: usize = 256;
+
+/// What a session is made from.
+#[derive(Debug, Clone)]
+pub struct Arguments {
+    /// The handles.
+    pub tools: Tools,
+    /// Whose session.
+    pub agent: Address,
+    /// Its name in the tree's parent.
+    pub parent: String,
+    /// Which session.
+    pub session: SessionId,
+    /// Whether a conversation of that name exists already.
+    pub resume: bool,
+    /// What it runs.
+    pub preset: Preset,
+    /// Where.
+    pub cwd: PathBuf,
+    /// What it is told first.
+    pub brief: String,
+    /// Whether something hangs on the agent's hook.
+    pub at_work: bool,
+}
+
+/// What a session hears.
+#[derive(Debug)]
+pub enum Message {
+    /// The program said something that may be a command.
+    Heard(Vec<Heard>),
+    /// A command that it gave has its answer.
+    Answered {
+        /// The number that it gave it.
+        id: Option<u64>,
+        /// What came out.
+        result: Box<Result<Answer, Refusal>>,
+    },
+    /// Its screen has been quiet for a moment and means this.
+    Quiet(Option<pty::signs::Sign>),
+    /// It has not shown that it is ready in the time that its preset gives it.
+    NotReady,
+    /// A nudge is to be typed.
+    Nudge {
+        /// What.
+        text: String,
+        /// Where the answer goes, once it is typed.
+        reply: oneshot::Sender<Result<Answer, Refusal>>,
+    },
+    /// There may be letters to show.
+    Mail,
+    /// The program is to end.
+    Stop {
+        /// Why.
+        why: String,
+    },
+    /// The program has ended.
+    Exited(ExitStatus),
+}
+
+/// A living session, for those who look on.
+#[derive(Clone)]
+pub struct Live {
+    /// Which.
+    pub session: SessionId,
+    /// The preset that it runs.
+    pub preset: String,
+    /// Its terminal.
+    pub terminal: TerminalHandle,
+    /// Where it is recorded.
+    pub recording: PathBuf,
+    /// Who may type now.
+    pub keyboard: Arc<Mutex<Keyboard>>,
+    /// Lines and frames that claimed to be commands and were not proven.
+    pub forged: Arc<AtomicU64>,
+    actor: ActorRef<Message>,
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live")
+            .field("session", &self.session)
+            .field("preset", &self.preset)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    /// Types `text` into the terminal when it is safe, and says when it has been typed.
+    ///
+    /// # Errors
+    /// `session_ended` when the session ends first; `busy` when the keyboard refuses.
+    pub async fn nudge(&self, text: String) -> Result<Answer, Refusal> {
+        let ended = || Refusal::failed("session_ended", "the session ended before the text was typed");
+        let (reply, answer) = oneshot::channel();
+        self.actor.cast(Message::Nudge { text, reply }).map_err(|_| ended())?;
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+/// What a session is at any moment.
+#[derive(Debug)]
+pub struct State {
+    tools: Tools,
+    agent: Address,
+    session: SessionId,
+    preset: Preset,
+    at_work: bool,
+    /// Dropped before the key: what the program says in its last moment is still its own.
+    terminal: Terminal,
+    keyboard: Arc<Mutex<Keyboard>>,
+    forged: Arc<AtomicU64>,
+    state: AgentState,
+    typed_brief: Option<String>,
+    waiting: VecDeque<Spoken>,
+    answering: bool,
+    nudges: VecDeque<(String, oneshot::Sender<Result<Answer, Refusal>>)>,
+    stopping: bool,
+    errands: Vec<Errand>,
+    _live: Entry,
+    _leaf: SessionGuard,
+    _key: Held,
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Session;
+
+impl Actor for Session {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, me: ActorRef<Message>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { tools, agent, parent, session, resume, preset, cwd, brief, at_work } = args;
+        let mut key = tools.keys.issue(&agent, &session)?;
+        let recording = tools.paths.session_log(&agent, &session);
+        let by_argument = (preset.brief == Brief::Arg).then_some(brief.as_str());
+        let mut command = preset
+            .command_line(Start { gastown: &tools.program, session: &session, resume, brief: by_argument })
+            .into_iter();
+        let program = command.next().unwrap_or_default();
+        let spec = SpawnSpec {
+            program,
+            args: command.collect(),
+            cwd,
+            env: environment::of(&tools, &agent, &session, &preset, &key.key),
+            size: SIZE,
+            marker: session.to_string(),
+            exec_wrapper: Vec::new(),
+        };
+        let forged = Arc::new(AtomicU64::new(0));
+        let tap = tap(me.clone(), &key.key.nonce);
+        let wiring =
+            Wiring { tap: Some(Box::new(tap)), recording: Some(RecordingSpec::new(recording.clone())) };
+        let terminal = tools.host.spawn(spec, wiring).await?;
+        key.bind(terminal.pid());
+        let keyboard = Arc::new(Mutex::new(Keyboard::default()));
+        let live = Live {
+            session: session.clone(),
+            preset: preset.name.clone(),
+            terminal: terminal.handle(),
+            recording,
+            keyboard: Arc::clone(&keyboard),
+            forged: Arc::clone(&forged),
+            actor: me,
+        };
+        let typed_brief = (preset.brief == Brief::Typed && !brief.is_empty()).then_some(brief);
+        Ok(State {
+            _live: tools.directory.show(agent.clone(), live),
+            _leaf: tools.tree.attach_session(&parent, &format!("{agent} session")),
+            _key: key,
+            tools,
+            agent,
+            session,
+            preset,
+            at_work,
+            terminal,
+            keyboard,
+            forged,
+            state: AgentState::Starting,
+            typed_brief,
+            waiting: VecDeque::new(),
+            answering: false,
+            nudges: VecDeque::new(),
+            stopping: false,
+            errands: Vec::new(),
+        })
+    }
+
+    async fn post_start(&self, me: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        let terminal = state.terminal.handle();
+        let exit = me.clone();
+        state.errands.push(Errand::run(|_| async move {
+            let status = terminal.exited().await;
+            let _ = exit.cast(Message::Exited(status));
+        }));
+        let terminal = state.terminal.handle();
+        let patterns = watch::patterns(&state.preset);
+        let patience = state.preset.ready_timeout;
+        let quiet = me.clone();
+        state.errands.push(Errand::run(|_| watch::screen(terminal, patterns, quiet)));
+        state.errands.push(Errand::run(|_| async move {
+            tokio::time::sleep(patience).await;
+            let _ = me.cast(Message::NotReady);
+        }));
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Heard(heard) => state.hear(heard).await,
+            Message::Answered { id, result } => {
+                state.answering = false;
+                state.reply(id, *result).await;
+            }
+            Message::Quiet(sign) => state.quiet(sign).await,
+            Message::NotReady => state.not_ready().await,
+            Message::Nudge { text, reply } => {
+                state.nudges.push_back((text, reply));
+                state.type_nudges(&me).await;
+            }
+            Message::Mail => state.show_mail().await,
+            Message::Stop { why } => state.stop(&why).await,
+            Message::Exited(status) => {
+                state.ended(status).await;
+                me.stop(Some(status.to_string()));
+                return Ok(());
+            }
+        }
+        state.submit_next(&me);
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        // Asked to stop from above while the program runs: it is ended in order, and its end recorded.
+        if state.terminal.exit_status().is_none() {
+            state.set(AgentState::Stopping, Some("the town stops")).await;
+            let report = pty::stop(&state.terminal.handle(), stop_plan(&state.preset)).await;
+            state.ended(report.status).await;
+        }
+        Ok(())
+    }
+}
+
+/// Listens to the terminal: what people may see goes on, what may be commands goes to the session.
+fn tap(me: ActorRef<Message>, nonce: &str) -> impl pty::Tap + use<> {
+    let mut scanner = Scanner::new(nonce);
+    move |bytes: &[u8]| {
+        let scanned = scanner.feed(bytes);
+        if !scanned.heard.is_empty() {
+            let _ = me.cast(Message::Heard(scanned.heard));
+        }
+        if scanned.visible == bytes { Filtered::Same } else { Filtered::Changed(scanned.visible) }
+    }
+}
+
+/// How a preset's program is ended.
+pub fn stop_plan(preset: &Preset) -> StopPlan {
+    StopPlan {
+        type_first: preset.stop.text.as_ref().map(|text| format!("{text}\r").into_bytes()),
+        ask: preset.stop.ask,
+        term: preset.stop.term,
+    }
+}
+
+impl State {
+    fn origin(&self) -> Origin {
+        Origin::Session { agent: self.agent.clone(), session: self.session.clone() }
+    }
+
+    async fn hear(&mut self, heard: Vec<Heard>) {
+        for heard in heard {
+            match heard {
+                Heard::Line(spoken) | Heard::Frame(spoken) => {
+                    if self.waiting.len() >= MAX_WAITING {
+                        let busy = Refusal::failed("busy", "too many commands wait for their answer");
+                        self.reply(spoken.id, Err(busy)).await;
+                    } else {
+                        self.waiting.push_back(spoken);
+                    }
+                }
+                Heard::Forged => {
+                    let count = self.forged.fetch_add(1, Ordering::Relaxed) + 1;
+                    tracing::warn!(agent = %self.agent, count, "a line claimed to be a command and was not");
+                }
+                Heard::Malformed { id, why } => {
+                    self.reply(id, Err(Refusal::usage(why.to_string()))).await;
+                }
+            }
+        }
+        if self.state == AgentState::Starting {
+            self.set(AgentState::Working, None).await;
+        }
+    }
+
+    /// Submits the next command. One at a time, so that they happen in the order they were said.
+    fn submit_next(&mut self, me: &ActorRef<Message>) {
+        if self.answering {
+            return;
+        }
+        let Some(spoken) = self.waiting.pop_front() else { return };
+        self.answering = true;
+        let (me, id, origin) = (me.clone(), spoken.id, self.origin());
+        let answer = move |result| {
+            let _ = me.cast(Message::Answered { id, result: Box::new(result) });
+        };
+        match (self.tools.grammar)(&spoken.words, &origin) {
+            Ok(command) => match self.tools.door.get() {
+                Some(door) => door.submit(origin, command, Box::new(answer)),
+                None => answer(Err(Refusal::failed("not_there", "the switchboard is not there just now"))),
+            },
+            Err(refusal) => answer(Err(refusal)),
+        }
+    }
+
+    /// Types an answer, for programs that want it.
+    async fn reply(&self, id: Option<u64>, result: Result<Answer, Refusal>) {
+        let Some(id) = id.filter(|_| self.preset.replies) else { return };
+        let line = match result {
+            Ok(answer) => speech::answer_ok(id, &answer.json()),
+            Err(refusal) => speech::answer_err(
+                id,
+                &serde_json::json!({
+                    "code": refusal.code, "message": refusal.message, "hint": refusal.hint,
+                }),
+            ),
+        };
+        self.type_line(&line).await;
+    }
+
+    async fn type_line(&self, line: &str) {
+        if let Err(error) = self.terminal.write(line.as_bytes()).await {
+            tracing::warn!(agent = %self.agent, %error, "an answer could not be typed");
+        }
+    }
+
+    /// The screen has been still for a moment.
+    async fn quiet(&mut self, sign: Option<pty::signs::Sign>) {
+        use pty::signs::Sign;
+        let (to, note) = match sign {
+            Some(Sign::AsksPerson) => (AgentState::Waiting, Some(watch::question(&self.terminal.snapshot()))),
+            Some(Sign::Limited) => (AgentState::Limited, Some("its provider holds it back".to_owned())),
+            Some(Sign::Busy) => (AgentState::Working, None),
+            Some(Sign::Ready) => (AgentState::Idle, None),
+            // A preset without signs is ready when it is quiet, and at work when it has work.
+            None if self.state == AgentState::Starting => {
+                (if self.at_work { AgentState::Working } else { AgentState::Idle }, None)
+            }
+            None => (self.state, None),
+        };
+        if !self.stopping && to != self.state {
+            self.set(to, note.as_deref()).await;
+        }
+        if matches!(self.state, AgentState::Idle | AgentState::Working)
+            && let Some(brief) = self.typed_brief.take()
+        {
+            if let Err(refusal) = self.type_prompt(&brief).await {
+                tracing::warn!(agent = %self.agent, %refusal, "the brief was not typed");
+            }
+        }
+        self.show_mail().await;
+        self.type_ready_nudges().await;
+    }
+
+    async fn not_ready(&mut self) {
+        if self.state == AgentState::Starting {
+            let note = format!(
+                "not ready after {} s: see `gastown peek {}`",
+                self.preset.ready_timeout.as_secs(),
+                self.agent
+            );
+            self.set(AgentState::Stuck, Some(&note)).await;
+        }
+    }
+
+    /// Whether something may be typed into the program now.
+    fn may_type(&self) -> bool {
+        let free =
+            self.keyboard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_free(Instant::now());
+        let ready = self.preset.replies || self.state == AgentState::Idle || self.preset.ready.is_empty();
+        let asks = matches!(self.state, AgentState::Waiting | AgentState::Starting | AgentState::Stopping);
+        free && ready && !asks && !self.stopping
+    }
+
+    async fn type_nudges(&mut self, me: &ActorRef<Message>) {
+        self.type_ready_nudges().await;
+        if !self.nudges.is_empty() {
+            // A person has the keyboard, or the program is busy: looked at again when the screen has
+            // been quiet, and when the person has.
+            let me = me.clone();
+            self.errands.truncate(3);
+            self.errands.push(Errand::run(|_| async move {
+                tokio::time::sleep(keyboard::PATIENCE).await;
+                let _ = me.cast(Message::Quiet(None));
+            }));
+        }
+    }
+
+    async fn type_ready_nudges(&mut self) {
+        while self.may_type()
+            && let Some((text, reply)) = self.nudges.pop_front()
+        {
+            let typed = self.type_prompt(&text).await;
+            let _ = reply.send(typed.map(|()| Answer::Done));
+        }
+    }
+
+    /// Types a prompt in the way that the program takes it.
+    async fn type_prompt(&self, text: &str) -> Result<(), Refusal> {
+        let text = keyboard::clean(text);
+        let failed = |error: pty::WriteError| {
+            Refusal::failed("not_typed", format!("the text could not be typed: {error}"))
+        };
+        if self.preset.replies {
+            let line = speech::prompt(&serde_json::json!({ "text": text }));
+            return self.terminal.write(line.as_bytes()).await.map_err(failed);
+        }
+        let paste = self.terminal.snapshot().bracketed_paste;
+        let bytes = keyboard::typed(&text, paste);
+        self.terminal.write(&bytes).await.map_err(failed)?;
+        // Programs take a CR that comes with the text for a part of it.
+        watch::settle(&self.terminal.handle(), Duration::from_millis(150)).await;
+        self.terminal.write(b"\r").await.map_err(failed)
+    }
+
+    /// Shows letters that have not been shown, to programs that read them from their terminal.
+    async fn show_mail(&mut self) {
+        if !self.preset.replies || self.stopping || self.state == AgentState::Starting {
+            return;
+        }
+        let fresh: Vec<_> = self.tools.look(|board| {
+            let unread = board.mail.unacked(&self.agent);
+            let fresh = unread.filter(|post| post.delivered_at.is_none() && !post.letter.kind.is_for_code());
+            fresh.map(clerk::letters::row).collect()
+        });
+        for row in fresh {
+            let Ok(value) = serde_json::to_value(&row) else { continue };
+            self.type_line(&speech::mail(&value)).await;
+            let (mail, to) = (row.id, self.agent.clone());
+            let shown = move |draft: &mut clerk::draft::Draft<'_>| {
+                draft.push(model::event::Event::MailDelivered { mail, to });
+                Ok(())
+            };
+            if let Err(refusal) = self.tools.write(&self.agent, shown).await {
+                tracing::warn!(agent = %self.agent, %refusal, "cannot record that a letter was shown");
+                return;
+            }
+        }
+    }
+
+    async fn stop(&mut self, why: &str) {
+        if self.stopping {
+            return;
+        }
+        self.stopping = true;
+        self.set(AgentState::Stopping, Some(why)).await;
+        let (terminal, plan) = (self.terminal.handle(), stop_plan(&self.preset));
+        self.errands.push(Errand::run(|_| async move {
+            pty::stop(&terminal, plan).await;
+        }));
+    }
+
+    async fn set(&mut self, to: AgentState, note: Option<&str>) {
+        self.state = to;
+        let (agent, note) = (self.agent.clone(), note.map(str::to_owned));
+        let set = move |draft: &mut clerk::draft::Draft<'_>| {
+            clerk::agents::state(draft, &agent, to, note.as_deref());
+            Ok(())
+        };
+        if let Err(refusal) = self.tools.write(&self.agent, set).await {
+            tracing::warn!(agent = %self.agent, %refusal, "cannot record a state");
+        }
+    }
+
+    /// Records the program's end. Its state stays what it was: what it means is for the verdict.
+    async fn ended(&mut self, status: ExitStatus) {
+        self.terminal.flush_recording().await;
+        let end = match status {
+            ExitStatus::Code(code) => SessionEnd::Exited { code },
+            ExitStatus::Signal(signal) => SessionEnd::Signalled { signal },
+        };
+        let (agent, session) = (self.agent.clone(), self.session.clone());
+        let ended =
+            move |draft: &mut clerk::draft::Draft<'_>| clerk::agents::ended(draft, &agent, &session, end);
+        if let Err(refusal) = self.tools.write(&self.agent, ended).await {
+            tracing::warn!(agent = %self.agent, %refusal, "cannot record the end of a session");
+        }
+    }
+}

@@ -1,0 +1,666 @@
+//! The switchboard: the one match from a command to who answers it.
+//!
+//! - Owns: nothing but the way.
+//! - Hears: `Submit`, from sessions through their door; requests of the socket come by [`Switchboard`].
+//! - Says: the answer.
+//! - Wakes: with nothing.
+//! - Fails: alone. An answer that is lost with it is a `not_there` to the asker, who may ask again.
+//!
+//! Each command is answered in a task of its own, so that a long one holds nobody up.
+
+use std::sync::{Arc, Mutex};
+
+use clerk::decide::{Need, need};
+use clerk::{answers, names, story};
+use model::answer::{Answer, TownRow};
+use model::command::{Command, EventFilter, Origin};
+use model::event::Event;
+use model::refusal::{Class, Refusal};
+use model::role::Address;
+use pty::{Piece, Size, Viewer};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+
+use crate::directory::Ask;
+use crate::errand::blocking;
+use crate::session::Live;
+use crate::session::keyboard::Keyboard;
+use crate::tools::{Door, Tools};
+use crate::{brief, rigs};
+
+/// The name in the tree.
+pub const NAME: &str = "switchboard";
+
+/// Records that a question about the past looks through at most.
+const READ: usize = 512;
+
+/// What the switchboard hears.
+pub enum Message {
+    /// A session's command.
+    Submit {
+        /// Whose.
+        origin: Origin,
+        /// What.
+        command: Box<Command>,
+        /// Called with what comes out.
+        answer: Box<dyn FnOnce(Result<Answer, Refusal>) + Send>,
+    },
+    /// A person's request, or a program's.
+    Ask {
+        /// Whose.
+        origin: Origin,
+        /// What.
+        command: Box<Command>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Answer, Refusal>>,
+    },
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Message::Submit { .. } => "Submit",
+            Message::Ask { .. } => "Ask",
+        })
+    }
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Operator;
+
+impl Actor for Operator {
+    type Msg = Message;
+    type State = Tools;
+    type Arguments = (Tools, Switchboard);
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<Message>,
+        (tools, switchboard): (Tools, Switchboard),
+    ) -> Result<Tools, ActorProcessingErr> {
+        switchboard.seat(me.clone());
+        tools.door.set(Arc::new(Slot(me)));
+        Ok(tools)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Message>,
+        message: Message,
+        tools: &mut Tools,
+    ) -> Result<(), ActorProcessingErr> {
+        let tools = tools.clone();
+        tokio::spawn(async move {
+            match message {
+                Message::Submit { origin, command, answer } => answer(route(&tools, origin, *command).await),
+                Message::Ask { origin, command, reply } => {
+                    let _ = reply.send(route(&tools, origin, *command).await);
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The sessions' way in.
+struct Slot(ActorRef<Message>);
+
+impl Door for Slot {
+    fn submit(
+        &self,
+        origin: Origin,
+        command: Command,
+        answer: Box<dyn FnOnce(Result<Answer, Refusal>) + Send>,
+    ) {
+        let message = Message::Submit { origin, command: Box::new(command), answer };
+        if let Err(ractor::MessagingErr::SendErr(Message::Submit { answer, .. })) = self.0.cast(message) {
+            answer(Err(gone()));
+        }
+    }
+}
+
+fn gone() -> Refusal {
+    Refusal::failed("not_there", "the switchboard is not there just now")
+        .hint("it is being started again; ask again")
+}
+
+/// The way to the switchboard for those above this room: names no actor.
+#[derive(Clone, Default)]
+pub struct Switchboard {
+    living: Arc<Mutex<Option<ActorRef<Message>>>>,
+    tools: Arc<Mutex<Option<Tools>>>,
+}
+
+impl std::fmt::Debug for Switchboard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Switchboard")
+    }
+}
+
+impl Switchboard {
+    /// A switchboard for the town of `tools`.
+    pub fn new(tools: Tools) -> Self {
+        Self { living: Arc::default(), tools: Arc::new(Mutex::new(Some(tools))) }
+    }
+
+    fn seat(&self, living: ActorRef<Message>) {
+        *self.living.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(living);
+    }
+
+    /// Answers a command.
+    ///
+    /// # Errors
+    /// Whatever the one who answers refuses; `not_there` while the switchboard is being started again.
+    pub async fn ask(&self, origin: Origin, command: Command) -> Result<Answer, Refusal> {
+        let living = self.living.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let (reply, answer) = oneshot::channel();
+        let asked = living.is_some_and(|living| {
+            living.cast(Message::Ask { origin, command: Box::new(command), reply }).is_ok()
+        });
+        if !asked {
+            return Err(gone());
+        }
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Attaches a person to an agent's terminal.
+    ///
+    /// Looking on starts nothing; whoever wants to type into a parked seat starts its session.
+    ///
+    /// # Errors
+    /// `no_such_agent`; `no_session` when there is nothing to look at; `keyboard_taken`.
+    pub async fn attach(
+        &self,
+        origin: &Origin,
+        agent: &str,
+        read_only: bool,
+        take: bool,
+        rows: u16,
+        cols: u16,
+    ) -> Result<Attachment, Refusal> {
+        let tools =
+            self.tools.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone().ok_or_else(gone)?;
+        let address = tools.look(|board| names::address(board, agent))?;
+        if !read_only && !origin.is_operator() {
+            return Err(Refusal::forbidden(
+                "operator_only",
+                "only a person may type into another's terminal",
+            )
+            .hint("look on with --read-only, or write: gt mail send"));
+        }
+        let mut live = tools.directory.session(&address);
+        if live.is_none() && !read_only && !matches!(address, Address::Polecat(..)) {
+            let start = |reply| Ask::Start { reason: "attach".into(), reply };
+            tools.directory.ask(&address, start).await?;
+            live = tools.directory.session(&address);
+        }
+        let live = live.ok_or_else(|| no_session(&tools, &address))?;
+        let seat = match read_only {
+            true => None,
+            false => {
+                let taken = live.keyboard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).sit(take);
+                Some(taken.map_err(|_| {
+                    Refusal::forbidden(
+                        "keyboard_taken",
+                        format!("somebody else types into the terminal of {address}"),
+                    )
+                    .hint("look on with --read-only, or take the keyboard with --take")
+                })?)
+            }
+        };
+        let mut attachment = Attachment {
+            agent: address,
+            viewer: live.terminal.attach(),
+            live,
+            seat,
+            said_size: None,
+            ended: false,
+        };
+        attachment.resize(rows, cols);
+        Ok(attachment)
+    }
+}
+
+fn no_session(tools: &Tools, agent: &Address) -> Refusal {
+    let state = tools.look(|board| board.agents.state(agent));
+    Refusal::failed("no_session", format!("{agent} has no session now: it is {state}"))
+        .hint("see `gastown status`, or what it last showed with `gastown peek`")
+}
+
+/// A person at an agent's terminal.
+#[derive(Debug)]
+pub struct Attachment {
+    /// Whose terminal.
+    pub agent: Address,
+    viewer: Viewer,
+    live: Live,
+    seat: Option<u64>,
+    said_size: Option<Size>,
+    ended: bool,
+}
+
+/// What a person at a terminal gets next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttachPiece {
+    /// Bytes for their own terminal.
+    Bytes(Vec<u8>),
+    /// The agent's terminal has this size.
+    Size {
+        /// Rows.
+        rows: u16,
+        /// Columns.
+        cols: u16,
+    },
+    /// The session has ended, and how.
+    Exited(String),
+}
+
+impl Attachment {
+    /// Waits for what comes next; `None` after the end of the session was told.
+    pub async fn next(&mut self) -> Option<AttachPiece> {
+        let size = self.live.terminal.with_screen(|screen| screen.size());
+        if self.said_size != Some(size) {
+            self.said_size = Some(size);
+            return Some(AttachPiece::Size { rows: size.rows, cols: size.cols });
+        }
+        match self.viewer.next().await {
+            Some(Piece::Screen(bytes) | Piece::Output(bytes)) => Some(AttachPiece::Bytes(bytes)),
+            None if self.ended => None,
+            None => {
+                self.ended = true;
+                Some(AttachPiece::Exited(self.live.terminal.exited().await.to_string()))
+            }
+        }
+    }
+
+    /// Types what the person typed.
+    ///
+    /// # Errors
+    /// `read_only_view`, `keyboard_taken` once another has taken the keyboard, `not_typed`.
+    pub async fn type_in(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let seat = self.seat.ok_or_else(|| {
+            Refusal::forbidden("read_only_view", "you are looking on only").hint("attach without --read-only")
+        })?;
+        let mine = keyboard(&self.live, |keyboard| keyboard.pressed(seat, std::time::Instant::now()));
+        if !mine {
+            return Err(Refusal::forbidden("keyboard_taken", "somebody else has taken the keyboard"));
+        }
+        self.live
+            .terminal
+            .write(bytes)
+            .await
+            .map_err(|error| Refusal::failed("not_typed", format!("it could not be typed: {error}")))
+    }
+
+    /// The person's own window has this size: the one who types sets the terminal's.
+    pub fn resize(&mut self, rows: u16, cols: u16) {
+        let Some(seat) = self.seat else { return };
+        if rows > 0 && cols > 0 && keyboard(&self.live, |keyboard| keyboard.has(seat)) {
+            let _ = self.live.terminal.resize(Size { rows, cols });
+            self.viewer.redraw();
+        }
+    }
+}
+
+fn keyboard<T>(live: &Live, with: impl FnOnce(&mut Keyboard) -> T) -> T {
+    with(&mut live.keyboard.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if let Some(seat) = self.seat {
+            keyboard(&self.live, |keyboard| keyboard.leave(seat));
+        }
+    }
+}
+
+/// Finds who answers, and asks them.
+async fn route(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
+    if let Err(refusal) = clerk::decide::permitted(&origin, &command) {
+        denied(tools, &origin, &command, &refusal).await;
+        return Err(refusal);
+    }
+    let answer = match need(&command) {
+        Need::Write => write(tools, origin, command).await,
+        Need::Read => read(tools, origin, command).await,
+        Need::Town => living(tools, origin, command).await,
+    }?;
+    Ok(answer)
+}
+
+/// Notes that something was tried that is not permitted.
+async fn denied(tools: &Tools, origin: &Origin, command: &Command, refusal: &Refusal) {
+    let event = Event::PolicyDenied { rule: refusal.code.clone(), tried: format!("{command:?}") };
+    let note = move |draft: &mut clerk::draft::Draft<'_>| {
+        draft.push(event);
+        Ok(())
+    };
+    if let Err(refusal) = tools.write(&origin.actor(), note).await {
+        tracing::warn!(%refusal, "cannot record what was denied");
+    }
+}
+
+async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
+    let starts = match &command {
+        Command::AgentStart { agent } => Some(tools.look(|board| names::address(board, agent))?),
+        _ => None,
+    };
+    // Looking at a hook changes the ledger once per session at most.
+    if let Command::Hook { agent } = &command {
+        let known = tools.look(|board| {
+            let agent = names::or_self(board, &origin, agent.as_deref())?;
+            Ok::<bool, Refusal>(
+                board.hooks.of(&agent).is_none_or(|hook| hook.checked || origin.actor() != agent),
+            )
+        })?;
+        if known {
+            return read(tools, origin, command).await;
+        }
+    }
+    let book = Arc::clone(&tools.book);
+    let answer = tools
+        .decide(move |board, now| clerk::decide::decide(board, book.as_ref(), &origin, &command, now))
+        .await?;
+    if let Some(agent) = starts
+        && !matches!(agent, Address::Polecat(..))
+    {
+        tools.directory.ask(&agent, |reply| Ask::Start { reason: "operator".into(), reply }).await?;
+    }
+    Ok(answer)
+}
+
+async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
+    match &command {
+        Command::Status => Ok(Answer::Status(Box::new(status(tools)))),
+        Command::AgentList { .. } => {
+            let answer = tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command));
+            let mut answer = answer.unwrap_or_else(|| Err(gone()))?;
+            if let Answer::Agents(rows) = &mut answer {
+                enliven(tools, rows);
+            }
+            Ok(answer)
+        }
+        Command::RigList => Ok(Answer::Rigs(rig_rows(tools))),
+        Command::Events(filter) => {
+            let (store, filter) = (tools.store.clone(), filter.clone());
+            blocking(move || events(&store, &filter))
+                .await
+                .map_err(|why| Refusal::failed("read_failed", why))?
+        }
+        Command::Why { about } => {
+            let subject = tools.look(|board| story::subject(board, about))?;
+            let store = tools.store.clone();
+            blocking(move || tell(&store, &subject))
+                .await
+                .map_err(|why| Refusal::failed("read_failed", why))?
+        }
+        Command::Prime { agent } => {
+            let address = tools.look(|board| names::or_self(board, &origin, agent.as_deref()))?;
+            let town = tools.town();
+            let prime = tools.look(|board| brief::prime(board, &town, &tools.paths, &address))?;
+            note_seen(tools, &origin, &address).await;
+            Ok(Answer::Prime(Box::new(prime)))
+        }
+        _ => {
+            let answer = tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command));
+            let answer = answer.unwrap_or_else(|| Err(Refusal::usage("this cannot be asked here")))?;
+            if let Command::MailInbox { .. } | Command::MailRead(_) = &command {
+                note_seen(tools, &origin, &origin.actor()).await;
+            }
+            Ok(answer)
+        }
+    }
+}
+
+/// An agent has looked at its own brief or mailbox: its hook is checked, its letters are handed over.
+async fn note_seen(tools: &Tools, origin: &Origin, agent: &Address) {
+    let Origin::Session { agent: asker, .. } = origin else { return };
+    if asker != agent {
+        return;
+    }
+    let news = tools.look(|board| {
+        board.hooks.of(agent).is_some_and(|hook| !hook.checked)
+            || board
+                .mail
+                .unacked(agent)
+                .any(|post| post.delivered_at.is_none() && !post.letter.kind.is_for_code())
+    });
+    if !news {
+        return;
+    }
+    let (origin, to) = (origin.clone(), agent.clone());
+    let note = move |draft: &mut clerk::draft::Draft<'_>| {
+        clerk::hooks::checked(draft, &origin, &to);
+        let board = draft.board;
+        for post in board.mail.unacked(&to) {
+            if post.delivered_at.is_none() && !post.letter.kind.is_for_code() {
+                draft.push(Event::MailDelivered { mail: post.letter.id.clone(), to: to.clone() });
+            }
+        }
+        Ok(())
+    };
+    if let Err(refusal) = tools.write(agent, note).await {
+        tracing::warn!(%agent, %refusal, "cannot record that a brief was read");
+    }
+}
+
+/// The records that a filter means; of many the newest. Reads the log; blocks.
+///
+/// # Errors
+/// `read_failed`.
+pub fn events(store: &ledger::Store, filter: &EventFilter) -> Result<Answer, Refusal> {
+    let mut found = std::collections::VecDeque::new();
+    let limit = filter.limit.unwrap_or(usize::MAX);
+    each(store, filter.after.next(), |record| {
+        if answers::fits(&record, filter) {
+            found.push_back(record);
+            if found.len() > limit {
+                found.pop_front();
+            }
+        }
+    })?;
+    Ok(Answer::Events(found.into()))
+}
+
+/// The story of `subject`. Reads the log; blocks.
+///
+/// # Errors
+/// `read_failed`.
+pub fn tell(store: &ledger::Store, subject: &story::Subject) -> Result<Answer, Refusal> {
+    let mut records = Vec::new();
+    each(store, model::ids::Seq(1), |record| {
+        if story::belongs(&record, subject) {
+            records.push(record);
+        }
+    })?;
+    Ok(Answer::Story(store.read(|board| story::tell(board, subject, &records))))
+}
+
+fn each(
+    store: &ledger::Store,
+    mut from: model::ids::Seq,
+    mut visit: impl FnMut(model::event::Record),
+) -> Result<(), Refusal> {
+    loop {
+        let records =
+            store.events(from, READ).map_err(|error| Refusal::failed("read_failed", error.to_string()))?;
+        let Some(last) = records.last() else { return Ok(()) };
+        from = last.seq.next();
+        records.into_iter().for_each(&mut visit);
+    }
+}
+
+fn rig_rows(tools: &Tools) -> Vec<model::answer::RigRow> {
+    let town = tools.town();
+    let rows = town.rigs.values().map(rigs::row).collect();
+    let none = TownRow {
+        name: String::new(),
+        path: String::new(),
+        state: String::new(),
+        note: None,
+        pid: None,
+        uptime_s: None,
+        seq: Default::default(),
+    };
+    tools.look(|board| answers::status(board, none, rows, tools.clock.now())).rigs
+}
+
+fn status(tools: &Tools) -> model::answer::StatusReport {
+    let (town, now) = (tools.town(), tools.clock.now());
+    let trouble = tools.store.read_only();
+    let row = TownRow {
+        name: town.town.name.clone(),
+        path: tools.paths.root().display().to_string(),
+        state: match (&trouble, tools.stopping.borrow().is_some()) {
+            (_, true) => "stopping",
+            (Some(_), _) => "read_only",
+            (None, false) => "running",
+        }
+        .to_owned(),
+        note: trouble.map(|error| error.to_string()),
+        pid: Some(std::process::id()),
+        uptime_s: Some(now.since(tools.started).as_secs()),
+        seq: tools.store.head(),
+    };
+    let rigs = town.rigs.values().map(rigs::row).collect();
+    let mut report = tools.look(|board| answers::status(board, row, rigs, now));
+    enliven(tools, &mut report.agents);
+    report
+}
+
+/// Fills in what only the living town knows of its agents.
+fn enliven(tools: &Tools, rows: &mut [model::answer::AgentRow]) {
+    let now = tools.clock.now();
+    for row in rows {
+        if let Some(live) = tools.directory.session(&row.address) {
+            row.pid = Some(live.terminal.pid());
+            row.session = Some(live.session.clone());
+            row.preset = Some(live.preset.clone());
+            if let Some(last) = live.terminal.last_output() {
+                row.last_activity = Some(now.minus(last.elapsed()));
+            }
+        }
+    }
+}
+
+async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
+    match command {
+        Command::Done { exit, reason } => {
+            let Origin::Session { agent, .. } = &origin else {
+                return Err(Refusal::usage("only an agent says that it is done")
+                    .hint("a person closes a bead with `gastown bead close ID`"));
+            };
+            let agent = agent.clone();
+            tools.directory.ask(&agent, |reply| Ask::Done { origin, exit, reason, reply }).await
+        }
+        Command::Nudge { agent, text } => {
+            let address = tools.look(|board| names::address(board, &agent))?;
+            if text.trim().is_empty() {
+                return Err(Refusal::usage("a nudge needs a text"));
+            }
+            let live = tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
+            live.nudge(text).await
+        }
+        Command::Peek { agent, lines } => {
+            let address = tools.look(|board| names::address(board, &agent))?;
+            peek(tools, address, lines).await
+        }
+        Command::AgentRestart { agent } => {
+            let address = tools.look(|board| names::address(board, &agent))?;
+            tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
+            tools.directory.ask(&address, |reply| Ask::Restart { reply }).await
+        }
+        Command::RigAdd(new) => rig_add(tools, &origin, new).await,
+        Command::Stop => {
+            let why = format!("asked for by {}", origin.actor());
+            tools.stopping.send_replace(Some(why));
+            Ok(Answer::Done)
+        }
+        Command::FaultKillActor { name } => {
+            if !tools.town().town.allow_faults {
+                return Err(Refusal::forbidden("faults_not_allowed", "this town does not allow faults")
+                    .hint("for tests, set \"allow_faults\": true in config/town.json"));
+            }
+            match tools.nursery.get() {
+                Some(nursery) => nursery.kill(&name).map(|()| Answer::Done),
+                None => Err(gone()),
+            }
+        }
+        Command::Tree => match tools.tree.snapshot() {
+            Some(tree) => serde_json::to_value(tree)
+                .map(Answer::Tree)
+                .map_err(|error| Refusal::failed("tree", error.to_string())),
+            None => Err(gone()),
+        },
+        other => Err(Refusal::new(Class::Usage, "not_here", format!("{other:?} is not answered here"))),
+    }
+}
+
+async fn peek(tools: &Tools, agent: Address, lines: Option<usize>) -> Result<Answer, Refusal> {
+    let live = tools.directory.session(&agent);
+    let (text, title) = match (&live, lines) {
+        (Some(live), None) => (live.terminal.text(), Some(live.terminal.snapshot().title)),
+        _ => {
+            let recording = match &live {
+                Some(live) => {
+                    live.terminal.flush_recording().await;
+                    Some(live.recording.clone())
+                }
+                None => tools.look(|board| {
+                    let agent_view = board.agents.get(&agent)?;
+                    let open = agent_view.session.as_ref().map(|open| open.id.clone());
+                    let session = open.or_else(|| agent_view.last_session.clone())?;
+                    Some(tools.paths.session_log(&agent, &session))
+                }),
+            };
+            let recording = recording.ok_or_else(|| no_session(tools, &agent))?;
+            let wanted = lines.unwrap_or(crate::session::SIZE.rows.into());
+            let text = blocking(move || pty::replay::tail(&recording, wanted)).await;
+            match text {
+                Ok(Ok(text)) => (text, live.map(|live| live.terminal.snapshot().title)),
+                _ => return Err(no_session(tools, &agent)),
+            }
+        }
+    };
+    let mut shown: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
+    while shown.last().is_some_and(String::is_empty) {
+        shown.pop();
+    }
+    if let Some(lines) = lines {
+        shown.drain(..shown.len().saturating_sub(lines));
+    }
+    Ok(Answer::Screen { agent, lines: shown, title: title.filter(|title| !title.is_empty()) })
+}
+
+async fn rig_add(tools: &Tools, origin: &Origin, new: model::command::NewRig) -> Result<Answer, Refusal> {
+    let prefix = rigs::check(&tools.config, &new)?;
+    let (paths, now) = (tools.paths.clone(), tools.clock.now());
+    let (prepare_paths, wanted) = (paths.clone(), new);
+    let prepared = blocking(move || {
+        let mut progress = |line: &str| tracing::info!(rig = %wanted.name, "{line}");
+        rigs::prepare(&prepare_paths, &wanted, prefix, git::CancelToken::new(), &mut progress)
+    })
+    .await
+    .map_err(|why| Refusal::failed("git_failed", why))??;
+    let recorded = prepared.clone();
+    tools
+        .write(&origin.actor(), move |draft| {
+            rigs::record(draft, &recorded);
+            Ok(())
+        })
+        .await?;
+    let (config, name) = (Arc::clone(&tools.config), prepared.config.name.clone());
+    let answer = rigs::answer(&prepared);
+    blocking(move || {
+        rigs::register(&paths, &prepared, now)?;
+        config.refresh();
+        Ok::<(), Refusal>(())
+    })
+    .await
+    .map_err(|why| Refusal::failed("config", why))??;
+    if let Some(nursery) = tools.nursery.get() {
+        nursery.open_rig(&name);
+    }
+    Ok(answer)
+}

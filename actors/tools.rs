@@ -1,0 +1,203 @@
+//! What every actor is handed: handles, which decide nothing.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use clerk::book::Book;
+use clerk::draft::{Deed, Draft};
+use config::live::{LiveConfig, TownConfig};
+use config::paths::TownPaths;
+use ledger::Store;
+use ledger::views::Board;
+use model::answer::Answer;
+use model::command::{Command, Origin};
+use model::refusal::Refusal;
+use model::role::Address;
+use model::time::{Clock, Timestamp};
+use ractor::ActorRef;
+use tokio::sync::{oneshot, watch};
+
+use crate::directory::Directory;
+use crate::keys::Keys;
+use crate::living_tree::TreeHandle;
+use crate::scribe;
+
+/// The words of a command line to the command that they mean; the one grammar of all carriers.
+pub type Grammar = Arc<dyn Fn(&[String], &Origin) -> Result<Command, Refusal> + Send + Sync>;
+
+/// Starts and ends actors whose number is not fixed. The supervisors' side of the door; nobody else
+/// starts an actor that has a place in the tree.
+pub trait Nursery: Send + Sync {
+    /// Sees to it that the polecat at `address` lives.
+    fn wake(&self, address: &Address);
+
+    /// Sees to it that the rig lives.
+    fn open_rig(&self, rig: &model::ids::RigName);
+
+    /// Makes the actor called `name` in the tree die, as if it had failed.
+    ///
+    /// # Errors
+    /// `no_such_actor`, with near matches.
+    fn kill(&self, name: &str) -> Result<(), Refusal>;
+}
+
+/// Where submissions of sessions go: to the switchboard, which this room's lower files do not know.
+pub trait Door: Send + Sync {
+    /// Answers `command` of `origin`; `answer` is called with what comes out, once.
+    fn submit(
+        &self,
+        origin: Origin,
+        command: Command,
+        answer: Box<dyn FnOnce(Result<Answer, Refusal>) + Send>,
+    );
+}
+
+/// The way to the scribe that lives now.
+#[derive(Clone, Default)]
+pub struct ScribeSeat(Arc<Mutex<Option<ActorRef<scribe::Message>>>>);
+
+impl fmt::Debug for ScribeSeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ScribeSeat")
+    }
+}
+
+impl ScribeSeat {
+    /// Makes `scribe` the one who is written to from now on.
+    pub(crate) fn seat(&self, scribe: ActorRef<scribe::Message>) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(scribe);
+    }
+
+    fn get(&self) -> Option<ActorRef<scribe::Message>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// A slot that is filled once the house is put together.
+pub struct Late<T: ?Sized>(Arc<Mutex<Option<Arc<T>>>>);
+
+impl<T: ?Sized> Clone for Late<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized> Default for Late<T> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(None)))
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Late<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Late")
+    }
+}
+
+impl<T: ?Sized> Late<T> {
+    /// Fills the slot.
+    pub fn set(&self, value: Arc<T>) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(value);
+    }
+
+    /// What is in it.
+    pub fn get(&self) -> Option<Arc<T>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// The handles.
+#[derive(Clone)]
+pub struct Tools {
+    /// The ledger, for reading. Writing goes through [`Tools::write`].
+    pub store: Store,
+    /// The way to the one writer.
+    pub scribe: ScribeSeat,
+    /// Starts programs in terminals.
+    pub host: Arc<dyn pty::Host>,
+    /// Says what time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What the town was told.
+    pub config: Arc<LiveConfig>,
+    /// Where things are kept.
+    pub paths: TownPaths,
+    /// This program, for agents' PATH and for the shell agent.
+    pub program: std::path::PathBuf,
+    /// Who lives here.
+    pub directory: Directory,
+    /// The formulas.
+    pub book: Arc<dyn Book>,
+    /// Words to commands.
+    pub grammar: Grammar,
+    /// Sessions' tokens and nonces.
+    pub keys: Keys,
+    /// The living tree.
+    pub tree: TreeHandle,
+    /// Starts actors.
+    pub nursery: Late<dyn Nursery>,
+    /// Takes what sessions say.
+    pub door: Late<dyn Door>,
+    /// Asked to stop: why.
+    pub stopping: watch::Sender<Option<String>>,
+    /// Since when the runtime is up.
+    pub started: Timestamp,
+}
+
+impl fmt::Debug for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tools").field("town", &self.paths.root()).finish_non_exhaustive()
+    }
+}
+
+impl Tools {
+    /// The configuration as it is now.
+    pub fn town(&self) -> Arc<TownConfig> {
+        self.config.current()
+    }
+
+    /// Looks at the board.
+    pub fn look<T>(&self, look: impl FnOnce(&Board) -> T) -> T {
+        self.store.read(look)
+    }
+
+    /// Decides and records in one step; returns when it is on disk.
+    ///
+    /// # Errors
+    /// The decision's refusal; `read_only` when the store cannot write; `no_scribe` when it is unknown
+    /// what became of it, because the scribe died over it or the disk is too slow.
+    pub async fn decide(
+        &self,
+        decide: impl FnOnce(&Board, Timestamp) -> Result<(Deed, Answer), Refusal> + Send + 'static,
+    ) -> Result<Answer, Refusal> {
+        let lost = || {
+            Refusal::failed("no_scribe", "it is not known whether this was recorded")
+                .hint("look with `gastown events` before you do it again")
+        };
+        let scribe = self.scribe.get().ok_or_else(lost)?;
+        let (reply, answer) = oneshot::channel();
+        scribe.cast(scribe::Message::Write { decide: Box::new(decide), reply }).map_err(|_| lost())?;
+        match tokio::time::timeout(scribe::PATIENCE, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(lost()),
+        }
+    }
+
+    /// Records what a role decides: `draft` is filled in by `decide` inside the write step.
+    ///
+    /// # Errors
+    /// As [`Tools::decide`].
+    pub async fn write(
+        &self,
+        actor: &Address,
+        decide: impl FnOnce(&mut Draft<'_>) -> Result<(), Refusal> + Send + 'static,
+    ) -> Result<(), Refusal> {
+        let actor = actor.clone();
+        self.decide(move |board, now| {
+            let mut draft = Draft::new(board, actor, now);
+            decide(&mut draft)?;
+            Ok((draft.finish(), Answer::Done))
+        })
+        .await
+        .map(drop)
+    }
+}

@@ -1,0 +1,185 @@
+//! The Witness: the watcher of one rig's workers.
+//!
+//! - Owns: the verdicts on the rig's sessions; the way of a merge from worker to Refinery and back.
+//! - Hears: bells; letters POLECAT_STARTED, POLECAT_DONE, MERGED, MERGE_FAILED, REWORK_REQUEST.
+//! - Says: verdicts; MERGE_READY to the Refinery; the queue's verdicts on to the worker.
+//! - Wakes: from its unacknowledged letters and from sessions that have no verdict.
+//! - Fails: when it cannot record; letters that cannot be handled are put aside after three tries.
+
+pub mod verdict;
+
+use git::{Oid, Repo};
+use model::ids::{MailId, RigName};
+use model::mail::Kind;
+use model::refusal::Refusal;
+use model::role::Address;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+use crate::directory::Ask;
+use crate::errand::blocking;
+use crate::judge;
+use crate::role::{Post, serve_seat, vocabulary};
+use crate::seat::Seat;
+use crate::tools::Tools;
+
+/// Whose Witness.
+#[derive(Debug, Clone)]
+pub struct Arguments {
+    /// The handles.
+    pub tools: Tools,
+    /// Which rig.
+    pub rig: RigName,
+}
+
+/// What a Witness hears.
+#[derive(Debug)]
+pub enum Message {
+    /// Look at the board.
+    Look,
+    /// Something that only it can answer.
+    Ask(Ask),
+}
+
+vocabulary!(Message);
+
+/// What a Witness is at any moment.
+#[derive(Debug)]
+pub struct State {
+    tools: Tools,
+    rig: RigName,
+    me: Address,
+    seat: Seat,
+    post: Post,
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Witness;
+
+impl Actor for Witness {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, me: ActorRef<Message>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { tools, rig } = args;
+        let address = Address::Witness(rig.clone());
+        let seat = Seat::new(tools.clone(), address.clone());
+        seat.settle().await?;
+        Ok(State { post: Post::of_role(&tools, &address, &me), tools, rig, me: address, seat })
+    }
+
+    async fn post_start(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.post.bell.pull();
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Look => {
+                state.post.bell.heard();
+                state.letters().await?;
+                let rig = state.rig.clone();
+                let watches = |agent: &Address| {
+                    agent.rig() == Some(&rig) && !matches!(agent, Address::Witness(_) | Address::Refinery(_))
+                };
+                judge::all(&state.tools, &state.me, watches).await?;
+            }
+            Message::Ask(ask) => {
+                let cwd = state.tools.paths.rig(&state.rig).witness();
+                serve_seat(ask, &mut state.seat, me.get_cell(), cwd).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<Message>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if state.seat.noticed(&event) {
+            state.seat.settle().await?;
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.seat.close().await;
+        Ok(())
+    }
+}
+
+impl State {
+    /// Handles all letters, oldest first.
+    async fn letters(&mut self) -> Result<(), ActorProcessingErr> {
+        let letters: Vec<(MailId, Kind)> = self.tools.look(|board| {
+            let unacked = board.mail.unacked(&self.me).filter(|post| post.letter.kind.is_for_code());
+            unacked.map(|post| (post.letter.id.clone(), post.letter.kind.clone())).collect()
+        });
+        for (id, kind) in letters {
+            let Err(refusal) = self.letter(id.clone(), kind).await else { continue };
+            if refusal.code == "already_handled" {
+                continue;
+            }
+            tracing::warn!(witness = %self.me, letter = %id, %refusal, "a letter could not be handled");
+            let failed = move |draft: &mut clerk::draft::Draft<'_>| {
+                clerk::letters::failed(draft, &id, &refusal.to_string());
+                Ok(())
+            };
+            self.tools.write(&self.me, failed).await?;
+            // Tried again at once, three times in all: what does not pass by then is for a person.
+            self.post.bell.pull();
+        }
+        Ok(())
+    }
+
+    async fn letter(&self, id: MailId, kind: Kind) -> Result<(), Refusal> {
+        let (to, answer) = match kind {
+            Kind::PolecatDone { bead, branch, head, .. } => {
+                let from = self.tools.look(|board| board.mail.get(&id).map(|post| post.letter.from.clone()));
+                let worker = from.ok_or_else(|| Refusal::no_such("mail", id.as_str(), []))?;
+                self.verify(&head).await?;
+                let to = Address::Refinery(self.rig.clone());
+                (Some(to), Some(Kind::MergeReady { bead, worker, branch, head }))
+            }
+            Kind::Merged { ref worker, .. }
+            | Kind::MergeFailed { ref worker, .. }
+            | Kind::ReworkRequest { ref worker, .. } => (Some(worker.clone()), Some(kind)),
+            // Sessions are known from their events; the letter is for those who read along.
+            _ => (None, None),
+        };
+        let write = move |draft: &mut clerk::draft::Draft<'_>| {
+            draft.handled(&id)?;
+            if let (Some(to), Some(kind)) = (to, answer) {
+                draft.send(&to, kind);
+            }
+            Ok(())
+        };
+        self.tools.write(&self.me, write).await
+    }
+
+    /// Looks whether the commit that was handed in is really there.
+    async fn verify(&self, head: &str) -> Result<(), Refusal> {
+        let repo = self.tools.paths.rig(&self.rig).repo_git();
+        let commit = head.to_owned();
+        let found = blocking(move || {
+            let oid = Oid::from_str(&commit).map_err(|error| error.to_string())?;
+            let repo = Repo::open(repo).map_err(|error| error.to_string())?;
+            repo.tree_of(oid).map(drop).map_err(|error| error.to_string())
+        });
+        match found.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(why)) | Err(why) => Err(Refusal::failed(
+                "no_such_commit",
+                format!("the commit {head} that was handed in is not there: {why}"),
+            )),
+        }
+    }
+}
