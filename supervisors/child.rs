@@ -1,13 +1,11 @@
 //! One running child: its start, the task that watches its end, and the ladder that ends it.
 //!
-//! ractor tells a supervisor of a child's end *before* the child's state is dropped, and on a stop
-//! or a kill the state travels inside the event. Who restarts at once has two owners of one
-//! terminal or worktree. So each child has a watcher, which holds the task's handle and reports
-//! when the task is gone; nothing is restarted before that.
+//! A child's task has a handle, and its state a drop, and neither is over when ractor tells of the
+//! child's end. Who restarts at once has two owners of one terminal or worktree. So each child has
+//! a watcher, which waits for both and then reports; nothing is restarted before that.
 //!
 //! The watcher outlives the supervisor where it must. It ends the child by the same ladder when it
-//! is told to and when the supervisor's state has been dropped, however that came: ractor kills the
-//! children of a dead actor, but skips those that are just stopping.
+//! is told to and when the supervisor's state has been dropped, however that came.
 //!
 //! It also holds a [`Lease`] of its supervisor. A supervisor counts as gone when its own task and
 //! all leases are (see [`crate::supervisor::start`]), and so its successor meets nobody of the old
@@ -15,16 +13,18 @@
 
 use std::any::Any;
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use ractor::ActorCell;
-use ractor::concurrency::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::coroner::cause_of_death;
+use crate::decision::Exit;
 use crate::policy::Shutdown;
 use crate::spec::{BoxError, DynChild, Started};
 
@@ -53,10 +53,7 @@ pub(crate) struct Running {
 impl Running {
     /// Begins to end the child; returns what to wait on.
     ///
-    /// It is unlinked first, so that its last event, with the state in it, goes to nobody and is
-    /// dropped in its own task.
-    pub(crate) fn begin_end(self, supervisor: &ActorCell) -> oneshot::Receiver<Ending> {
-        self.cell.unlink(supervisor.clone());
+    pub(crate) fn begin_end(self) -> oneshot::Receiver<Ending> {
         let _ = self.end.send(());
         self.ended
     }
@@ -65,31 +62,38 @@ impl Running {
 /// Starts a child and watches it.
 ///
 /// * `kill_wait` - how long it is waited for after a kill.
-/// * `gone` - called once, when nothing is left of the child.
+/// * `coroner` - whom it is linked to.
+/// * `gone` - called once, when nothing is left of the child, with what is known of its death.
 pub(crate) async fn start(
     child: &DynChild,
-    supervisor: ActorCell,
+    coroner: ActorCell,
     lease: Lease,
     kill_wait: Duration,
-    gone: impl FnOnce() + Send + 'static,
+    gone: impl FnOnce(Option<Exit>) + Send + 'static,
 ) -> Result<Running, BoxError> {
     let (cell, handle) = match child.start_within {
-        None => caught(child, supervisor).await?,
-        Some(within) => timeout(within, caught(child, supervisor))
+        None => caught(child, coroner.clone()).await?,
+        Some(within) => timeout(within, caught(child, coroner.clone()))
             .await
             .map_err(|_| format!("it has not started within {within:?}"))??,
     };
     let (end, asked) = oneshot::channel();
     let (ended_tx, ended) = oneshot::channel();
-    let watcher = Watcher { cell: cell.clone(), handle, shutdown: child.shutdown, kill_wait, lease };
+    let id = cell.get_id();
+    let remains = Box::pin(async move {
+        // An error is the task's panic, which was a panic of the state's drop.
+        let _ = handle.await;
+        cause_of_death(&coroner, id).await
+    });
+    let watcher = Watcher { cell: cell.clone(), remains, shutdown: child.shutdown, kill_wait, lease };
     tokio::spawn(watcher.run(asked, ended_tx, gone));
     Ok(Running { cell, end, ended })
 }
 
 /// Runs the start function and makes an error of a panic in it, which would otherwise end the
 /// supervisor.
-async fn caught(child: &DynChild, supervisor: ActorCell) -> Result<Started, BoxError> {
-    let begun = catch_unwind(AssertUnwindSafe(|| child.start.begin(supervisor)));
+async fn caught(child: &DynChild, coroner: ActorCell) -> Result<Started, BoxError> {
+    let begun = catch_unwind(AssertUnwindSafe(|| child.start.begin(coroner)));
     let mut starting = begun.map_err(|panic| panic_text(panic.as_ref()))?;
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| starting.as_mut().poll(context))) {
         Ok(poll) => poll,
@@ -106,7 +110,8 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 struct Watcher {
     cell: ActorCell,
-    handle: JoinHandle<()>,
+    /// Over when nothing is left of the child; not to be asked again then.
+    remains: Pin<Box<dyn Future<Output = Option<Exit>> + Send>>,
     shutdown: Shutdown,
     kill_wait: Duration,
     lease: Lease,
@@ -117,43 +122,58 @@ impl Watcher {
         mut self,
         asked: oneshot::Receiver<()>,
         ended: oneshot::Sender<Ending>,
-        gone: impl FnOnce() + Send + 'static,
+        gone: impl FnOnce(Option<Exit>) + Send + 'static,
     ) {
         let by_itself = tokio::select! {
             biased;
-            _ = &mut self.handle => true,
+            exit = &mut self.remains => Some(exit),
             // Told to, or the supervisor's state is gone: the same either way.
-            _ = asked => false,
+            _ = asked => None,
         };
-        let ending = if by_itself { Ending::Quiet } else { self.end().await };
-        let _ = ended.send(ending);
-        if ending == Ending::Stuck {
-            tracing::error!(actor = ?self.cell, "was killed and does not end: it blocks its thread");
-            let _ = self.handle.await;
-        }
-        gone();
+        let exit = match by_itself {
+            Some(exit) => {
+                let _ = ended.send(Ending::Quiet);
+                exit
+            }
+            None => match self.end().await {
+                Ok((exit, ending)) => {
+                    let _ = ended.send(ending);
+                    exit
+                }
+                Err(Stuck) => {
+                    let _ = ended.send(Ending::Stuck);
+                    tracing::error!(actor = ?self.cell, "was killed and does not end: it blocks");
+                    self.remains.await
+                }
+            },
+        };
+        gone(exit);
         drop(self.lease);
     }
 
-    async fn end(&mut self) -> Ending {
+    /// Goes down the ladder: asks, waits, kills, waits.
+    async fn end(&mut self) -> Result<(Option<Exit>, Ending), Stuck> {
+        let reason = || Some("its supervisor ends it".to_owned());
         match self.shutdown {
             Shutdown::Brutal => {}
             Shutdown::Grace(grace) => {
-                self.cell.stop(Some("its supervisor ends it".to_owned()));
-                if timeout(grace, &mut self.handle).await.is_ok() {
-                    return Ending::Quiet;
+                self.cell.stop(reason());
+                if let Ok(exit) = timeout(grace, &mut self.remains).await {
+                    return Ok((exit, Ending::Quiet));
                 }
             }
             Shutdown::Infinite => {
-                self.cell.stop(Some("its supervisor ends it".to_owned()));
-                let _ = (&mut self.handle).await;
-                return Ending::Quiet;
+                self.cell.stop(reason());
+                return Ok(((&mut self.remains).await, Ending::Quiet));
             }
         }
         self.cell.kill();
-        match timeout(self.kill_wait, &mut self.handle).await {
-            Ok(_) => Ending::Killed,
-            Err(_) => Ending::Stuck,
+        match timeout(self.kill_wait, &mut self.remains).await {
+            Ok(exit) => Ok((exit, Ending::Killed)),
+            Err(_) => Err(Stuck),
         }
     }
 }
+
+/// It was killed and has not ended.
+struct Stuck;

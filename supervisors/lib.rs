@@ -17,6 +17,7 @@
 //! supervisor counts as gone only when everything below it is.
 
 mod child;
+mod coroner;
 pub mod decision;
 pub mod desk;
 pub mod policy;

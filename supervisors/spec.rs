@@ -20,7 +20,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// A child that has started: the actor and the task it runs in.
 ///
-/// The handle must not resolve before the actor's state has been dropped; ractor's own does so.
+/// Where the actor has children of its own, the handle must not resolve before they are gone.
 pub type Started = (ActorCell, JoinHandle<()>);
 
 /// What a start function returns.
@@ -29,7 +29,11 @@ pub type Starting = Pin<Box<dyn Future<Output = Result<Started, BoxError>> + Sen
 /// How long a child's `pre_start` may take where nothing else is said.
 pub const START_WITHIN: Duration = Duration::from_secs(30);
 
-/// Starts a child, linked to the supervisor it is given.
+/// Starts a child, linked to the actor it is given: not the supervisor, but one that hears of all
+/// ends (see [`crate::supervisor`]).
+///
+/// Nothing may be awaited between the child's spawn and the return: a supervisor that is killed
+/// just then would leave a child that nobody knows of.
 #[derive(Clone)]
 pub struct Start(Arc<dyn Fn(ActorCell) -> Starting + Send + Sync>);
 
@@ -47,19 +51,18 @@ impl Start {
         name: Option<String>,
         make: impl Fn() -> (A, A::Arguments) + Send + Sync + 'static,
     ) -> Self {
-        Self::new(move |supervisor| {
+        Self::new(move |link| {
             let (actor, arguments) = make();
             let name = name.clone();
             Box::pin(async move {
-                let (actor, handle) =
-                    A::spawn_linked(name, actor, arguments, supervisor).await.map_err(plain)?;
+                let (actor, handle) = A::spawn_linked(name, actor, arguments, link).await.map_err(plain)?;
                 Ok((actor.get_cell(), handle))
             })
         })
     }
 
-    pub(crate) fn begin(&self, supervisor: ActorCell) -> Starting {
-        (self.0)(supervisor)
+    pub(crate) fn begin(&self, link: ActorCell) -> Starting {
+        (self.0)(link)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The supervisor: one actor type that carries decisions out, for every branch of the tree.
 //!
 //! - Owns: its children in start order, their restarts, their ends.
-//! - Hears: ractor's events, its watchers' `Gone`, and requests for children that come and go.
+//! - Hears: its watchers' `Gone`, and requests for children that come and go.
 //! - Says: notices to the observer; where everybody is, to the records.
 //! - Wakes: from its branch alone. Children of the branch are started in order in `pre_start`; one
 //!   that will not start ends those before it in reverse and fails the whole start.
@@ -9,16 +9,15 @@
 //!   supervisor, which restarts it, finds nothing left of them.
 //!
 //! ```text
-//!            started              event + Gone, decided            Due
-//!   (spec) ──────────▶ Running ─────────────────────────▶ Waiting ─────▶ Running
-//!                         │  └──────────── decided ─────▶ Idle
+//!            started              Gone, decided              Due
+//!   (spec) ──────────▶ Running ─────────────────▶ Waiting ─────▶ Running
+//!                         │  └───── decided ─────▶ Idle
 //!                         └─ StopChild ──▶ Leaving ── Gone ──▶ forgotten
 //! ```
 //!
-//! Two rules keep an old and a new incarnation apart. A child is only decided on when its watcher
-//! has said `Gone`. And nobody is started in the handler that ended somebody, but in a message of
-//! its own (`Due`): a sibling that ended by itself meanwhile has left its state in an event on our
-//! supervision port, and that port is emptied before the next message is taken.
+//! Children are not linked to the supervisor in ractor's sense, but to the town's
+//! [coroner](crate::coroner), and are ended by their watchers when the supervisor is gone, by
+//! their graces, where ractor would kill them all at once.
 //!
 //! Each incarnation has a generation; what is said of another one is ignored. So a child that was
 //! stopped or replaced during a back-off is not raised from the dead by a late timer.
@@ -30,19 +29,18 @@ mod children;
 mod restarts;
 
 use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use actors::living_tree::NodeState;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio::sync::mpsc;
 
-use self::children::Child;
 pub use self::children::State;
+use self::children::{Child, Ties};
 use crate::child::Lease;
 use crate::decision::Exit;
 use crate::policy::{Restart, Shutdown};
-use crate::report::{CrashReport, Records, chain};
+use crate::report::{CrashReport, Records};
 use crate::spec::{ChildKind, DynBranch, DynChild, Start, plain};
 
 /// Why a child was not started.
@@ -109,8 +107,8 @@ pub struct Note(Inner);
 
 #[derive(Debug)]
 enum Inner {
-    /// Nothing is left of this incarnation. `seen`: its event cannot be on the port any more.
-    Gone { generation: u64, seen: bool },
+    /// Nothing is left of this incarnation; how it died, where that was heard.
+    Gone { generation: u64, exit: Option<Exit> },
     /// These incarnations are to be started, in this order.
     Due { generations: Vec<u64>, count: usize },
     /// This incarnation could not be started.
@@ -131,6 +129,7 @@ pub struct Arguments {
     pub(crate) branch: DynBranch,
     pub(crate) records: Records,
     pub(crate) lease: Lease,
+    pub(crate) coroner: ActorCell,
     pub(crate) epitaph: Option<Arc<OnceLock<Epitaph>>>,
 }
 
@@ -142,12 +141,12 @@ pub struct Supervisor;
 ///
 /// Its handle resolves when the supervisor and everything below it is gone, however it ended.
 pub fn start(branch: DynBranch, records: Records) -> Start {
-    Start::new(move |above| {
+    Start::new(move |coroner| {
         let (branch, records) = (branch.clone(), records.clone());
         Box::pin(async move {
             let (lease, mut leases) = mpsc::channel::<Infallible>(1);
-            let arguments = Arguments { branch, records, lease, epitaph: None };
-            match Supervisor::spawn_linked(None, Supervisor, arguments, above).await {
+            let arguments = Arguments { branch, records, lease, coroner: coroner.clone(), epitaph: None };
+            match Supervisor::spawn_linked(None, Supervisor, arguments, coroner).await {
                 Ok((actor, handle)) => {
                     let all = tokio::spawn(async move {
                         let _ = handle.await;
@@ -188,21 +187,21 @@ impl Actor for Supervisor {
         me: ActorRef<Message>,
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let Arguments { branch, records, lease, epitaph } = arguments;
+        let Arguments { branch, records, lease, coroner, epitaph } = arguments;
         let DynBranch { name, rules, children } = branch;
         records.tree.set_strategy(&name, rules.strategy.as_str());
-        let mut state = State::new(name, rules, records, lease, epitaph);
+        let mut state = State::new(name, rules, Ties { records, lease, coroner, epitaph });
         for spec in children {
             if let Err(error) = state.add(spec, false, &me).await {
-                state.end_all(&me).await;
+                state.end_all().await;
                 return Err(error.into());
             }
         }
         Ok(state)
     }
 
-    async fn post_stop(&self, me: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
-        state.end_all(&me).await;
+    async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.end_all().await;
         state.write_epitaph(Epitaph::Stopped);
         Ok(())
     }
@@ -219,7 +218,7 @@ impl Actor for Supervisor {
                 Ok(())
             }
             Message::StopChild(name, reply) => {
-                state.stop_child(&name, reply, &me);
+                state.stop_child(&name, reply);
                 Ok(())
             }
             Message::KillChild(name, reply) => {
@@ -230,7 +229,7 @@ impl Actor for Supervisor {
                 let _ = reply.send(state.children.iter().map(Child::status).collect());
                 Ok(())
             }
-            Message::Note(Note(Inner::Gone { generation, seen })) => state.gone(generation, seen, &me).await,
+            Message::Note(Note(Inner::Gone { generation, exit })) => state.gone(generation, exit, &me).await,
             Message::Note(Note(Inner::Due { generations, count })) => {
                 state.due(&generations, count, &me).await;
                 Ok(())
@@ -244,28 +243,10 @@ impl Actor for Supervisor {
     async fn handle_supervisor_evt(
         &self,
         _: ActorRef<Message>,
-        event: SupervisionEvent,
-        state: &mut State,
+        _: SupervisionEvent,
+        _: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorFailed(cell, error) => {
-                state.note_exit(cell.get_id(), Exit::Abnormal(chain(error.as_ref())));
-            }
-            SupervisionEvent::ActorTerminated(cell, last, reason) => {
-                // The dead child's state. A panic in its `Drop` is the child's matter, not ours.
-                if catch_unwind(AssertUnwindSafe(|| drop(last))).is_err() {
-                    tracing::error!(actor = ?cell, "panicked while its state was dropped");
-                }
-                let exit = match reason {
-                    Some(reason) if reason == "killed" || reason == "actor_task_cancelled" => {
-                        Exit::Abnormal(reason)
-                    }
-                    reason => Exit::Normal(reason),
-                };
-                state.note_exit(cell.get_id(), exit);
-            }
-            _ => {}
-        }
+        // Nobody is linked to a supervisor. ractor's default would stop it if somebody were.
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use ractor::{Actor, ActorCell};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use crate::coroner::Coroner;
 use crate::desk::Desk;
 use crate::policy::KILL_WAIT;
 use crate::report::{CrashReport, Records, chain};
@@ -47,12 +48,25 @@ pub async fn start_town(branch: DynBranch, records: Records) -> Result<Town, Sta
     records.tree.declare(None, &name, NodeKind::Supervisor);
     let (lease, mut leases) = mpsc::channel::<Infallible>(1);
     let epitaph = Arc::new(OnceLock::new());
-    let arguments =
-        Arguments { branch, records: records.clone(), lease, epitaph: Some(Arc::clone(&epitaph)) };
+    let (coroner, buried) = match Coroner::spawn(None, Coroner, ()).await {
+        Ok(started) => started,
+        Err(error) => {
+            let reason = chain(plain(error).as_ref());
+            return Err(StartError::Failed { child: name, reason });
+        }
+    };
+    let arguments = Arguments {
+        branch,
+        records: records.clone(),
+        lease,
+        coroner: coroner.get_cell(),
+        epitaph: Some(Arc::clone(&epitaph)),
+    };
     let (actor, handle) = match Supervisor::spawn(None, Supervisor, arguments).await {
         Ok(started) => started,
         Err(error) => {
             let _ = leases.recv().await;
+            coroner.stop(None);
             let reason = chain(plain(error).as_ref());
             return Err(StartError::Failed { child: name, reason });
         }
@@ -65,6 +79,8 @@ pub async fn start_town(branch: DynBranch, records: Records) -> Result<Town, Sta
     tokio::spawn(async move {
         let _ = handle.await;
         let _ = leases.recv().await;
+        coroner.stop(None);
+        let _ = buried.await;
         last.living.leave(&name);
         last.tree.set_state(&name, NodeState::Stopped);
         told.send_replace(Some(match words.get() {
@@ -117,8 +133,7 @@ impl Town {
             return end;
         }
         let _ = self.epitaph.set(Epitaph::Killed);
-        // The root first, so that nobody is started again. Then all others: ractor's own kill of a
-        // subtree passes over those who are being ended just now.
+        // The root first, so that nobody is started again.
         self.root.kill();
         for cell in self.records.living.everyone() {
             cell.kill();

@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use actors::living_tree::{NodeKind, NodeState};
-use ractor::{ActorCell, ActorId, ActorRef, RpcReplyPort};
+use ractor::{ActorCell, ActorRef, RpcReplyPort};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -23,15 +23,22 @@ use crate::window::Window;
 pub struct State {
     pub(super) name: String,
     pub(super) rules: Rules,
-    pub(super) records: Records,
-    lease: Lease,
-    epitaph: Option<Arc<OnceLock<Epitaph>>>,
+    pub(super) ties: Ties,
     pub(super) children: Vec<Child>,
     pub(super) window: Window,
     pub(super) since: Instant,
     generation: u64,
     /// Back-offs under way; they end with the state.
     pub(super) timers: JoinSet<()>,
+}
+
+/// What ties a supervisor to the rest of the town.
+#[derive(Debug)]
+pub(super) struct Ties {
+    pub(super) records: Records,
+    pub(super) lease: Lease,
+    pub(super) coroner: ActorCell,
+    pub(super) epitaph: Option<Arc<OnceLock<Epitaph>>>,
 }
 
 #[derive(Debug)]
@@ -52,7 +59,7 @@ pub(super) struct Child {
 
 #[derive(Debug)]
 pub(super) enum Phase {
-    Running { running: Running, exit: Option<Exit> },
+    Running(Running),
     Waiting,
     Idle,
     Leaving { ended: oneshot::Receiver<Ending>, replies: Vec<RpcReplyPort<Result<(), UnknownChild>>> },
@@ -66,19 +73,11 @@ struct End {
 
 impl State {
     /// Returns a supervisor that has no child yet.
-    pub(super) fn new(
-        name: String,
-        rules: Rules,
-        records: Records,
-        lease: Lease,
-        epitaph: Option<Arc<OnceLock<Epitaph>>>,
-    ) -> Self {
+    pub(super) fn new(name: String, rules: Rules, ties: Ties) -> Self {
         Self {
             name,
             rules,
-            records,
-            lease,
-            epitaph,
+            ties,
             children: Vec::new(),
             window: Window::default(),
             since: Instant::now(),
@@ -105,7 +104,7 @@ impl State {
             ChildKind::Actor => NodeKind::Actor,
             ChildKind::Supervisor => NodeKind::Supervisor,
         };
-        self.records.tree.declare(Some(&self.name), &spec.name, kind);
+        self.ties.records.tree.declare(Some(&self.name), &spec.name, kind);
         self.children.push(Child {
             spec,
             dynamic,
@@ -143,41 +142,36 @@ impl State {
         }
         let gone = {
             let me = me.clone();
-            move || {
-                let _ = me.cast(Message::Note(Note(Inner::Gone { generation, seen: false })));
+            move |exit| {
+                let _ = me.cast(Message::Note(Note(Inner::Gone { generation, exit })));
             }
         };
-        let (lease, kill_wait) = (self.lease.clone(), self.rules.kill_wait);
-        let running = child::start(&child.spec, me.get_cell(), lease, kill_wait, gone)
+        let (lease, kill_wait) = (self.ties.lease.clone(), self.rules.kill_wait);
+        let running = child::start(&child.spec, self.ties.coroner.clone(), lease, kill_wait, gone)
             .await
             .map_err(|error| chain(error.as_ref()))?;
         let cell = running.cell.clone();
         child.started = Instant::now();
-        child.phase = Phase::Running { running, exit: None };
+        child.phase = Phase::Running(running);
         let name = child.spec.name.clone();
-        self.records.living.enter(&name, cell.clone());
-        self.records.tree.set_state(&name, NodeState::Running);
-        self.records.tell(Notice::Started { supervisor: self.name.clone(), child: name });
+        self.ties.records.living.enter(&name, cell.clone());
+        self.ties.records.tree.set_state(&name, NodeState::Running);
+        self.ties.records.tell(Notice::Started { supervisor: self.name.clone(), child: name });
         Ok(cell)
     }
 
-    pub(super) fn stop_child(
-        &mut self,
-        name: &str,
-        reply: RpcReplyPort<Result<(), UnknownChild>>,
-        me: &ActorRef<Message>,
-    ) {
+    pub(super) fn stop_child(&mut self, name: &str, reply: RpcReplyPort<Result<(), UnknownChild>>) {
         let Some(place) = self.place_of(name) else {
             let _ = reply.send(Err(self.unknown(name)));
             return;
         };
         let child = &mut self.children[place];
         match std::mem::replace(&mut child.phase, Phase::Idle) {
-            Phase::Running { running, .. } => {
+            Phase::Running(running) => {
                 // Its watcher says `Gone` when it is over; the generation stays.
-                let ended = running.begin_end(&me.get_cell());
+                let ended = running.begin_end();
                 child.phase = Phase::Leaving { ended, replies: vec![reply] };
-                self.records.tree.set_state(name, NodeState::Stopped);
+                self.ties.records.tree.set_state(name, NodeState::Stopped);
             }
             Phase::Leaving { ended, mut replies } => {
                 replies.push(reply);
@@ -193,7 +187,7 @@ impl State {
     pub(super) fn kill_child(&self, name: &str) -> Result<(), UnknownChild> {
         let place = self.place_of(name).ok_or_else(|| self.unknown(name))?;
         match &self.children[place].phase {
-            Phase::Running { running, exit: None } => {
+            Phase::Running(running) => {
                 running.cell.kill();
                 Ok(())
             }
@@ -201,37 +195,24 @@ impl State {
         }
     }
 
-    /// Notes how a child ended; what follows is decided when its watcher says that it is gone.
-    pub(super) fn note_exit(&mut self, id: ActorId, noted: Exit) {
-        for child in &mut self.children {
-            if let Phase::Running { running, exit } = &mut child.phase
-                && running.cell.get_id() == id
-            {
-                *exit = Some(noted);
-                self.records.tree.set_state(&child.spec.name, NodeState::Stopped);
-                return;
-            }
-        }
-    }
-
     /// Ends one child by its ladder and waits for it.
-    pub(super) async fn end(&mut self, place: usize, me: &ActorRef<Message>) {
-        if let Some(end) = self.begin_end(place, me) {
+    pub(super) async fn end(&mut self, place: usize) {
+        if let Some(end) = self.begin_end(place) {
             self.finish_end(place, end).await;
         }
     }
 
     /// Ends all children, in the order of the rules, and waits for them.
-    pub(super) async fn end_all(&mut self, me: &ActorRef<Message>) {
+    pub(super) async fn end_all(&mut self) {
         self.timers.abort_all();
         match self.rules.stop_order {
             StopOrder::Reverse => {
                 for place in (0..self.children.len()).rev() {
-                    self.end(place, me).await;
+                    self.end(place).await;
                 }
             }
             StopOrder::Parallel => {
-                let begun: Vec<_> = (0..self.children.len()).map(|place| self.begin_end(place, me)).collect();
+                let begun: Vec<_> = (0..self.children.len()).map(|place| self.begin_end(place)).collect();
                 for (place, end) in begun.into_iter().enumerate() {
                     if let Some(end) = end {
                         self.finish_end(place, end).await;
@@ -241,11 +222,9 @@ impl State {
         }
     }
 
-    fn begin_end(&mut self, place: usize, me: &ActorRef<Message>) -> Option<End> {
+    fn begin_end(&mut self, place: usize) -> Option<End> {
         match std::mem::replace(&mut self.children[place].phase, Phase::Idle) {
-            Phase::Running { running, .. } => {
-                Some(End { ended: running.begin_end(&me.get_cell()), replies: Vec::new() })
-            }
+            Phase::Running(running) => Some(End { ended: running.begin_end(), replies: Vec::new() }),
             Phase::Leaving { ended, replies } => Some(End { ended, replies }),
             Phase::Waiting | Phase::Idle => None,
         }
@@ -264,7 +243,7 @@ impl State {
             }
         };
         self.clear_away(&name);
-        self.records.tree.set_state(&name, NodeState::Stopped);
+        self.ties.records.tree.set_state(&name, NodeState::Stopped);
         self.tell_ended(name, &Exit::Normal(Some(why.to_owned())));
         for reply in end.replies {
             let _ = reply.send(Ok(()));
@@ -273,28 +252,28 @@ impl State {
 
     /// Takes a dead child, and what was below it, out of the records; its own place stays.
     pub(super) fn clear_away(&self, name: &str) {
-        self.records.living.leave(name);
-        for below in self.records.tree.clear_below(name) {
-            self.records.living.leave(&below);
+        self.ties.records.living.leave(name);
+        for below in self.ties.records.tree.clear_below(name) {
+            self.ties.records.living.leave(&below);
         }
     }
 
     pub(super) fn lay_down(&mut self, place: usize) {
         let child = &mut self.children[place];
         child.phase = Phase::Idle;
-        self.records.tree.set_state(&child.spec.name, NodeState::Stopped);
+        self.ties.records.tree.set_state(&child.spec.name, NodeState::Stopped);
     }
 
     pub(super) fn forget(&mut self, place: usize) {
         let child = self.children.remove(place);
-        self.records.living.leave(&child.spec.name);
-        for name in self.records.tree.remove(&child.spec.name) {
-            self.records.living.leave(&name);
+        self.ties.records.living.leave(&child.spec.name);
+        for name in self.ties.records.tree.remove(&child.spec.name) {
+            self.ties.records.living.leave(&name);
         }
     }
 
     pub(super) fn tell_ended(&self, child: String, exit: &Exit) {
-        self.records.tell(Notice::Ended {
+        self.ties.records.tell(Notice::Ended {
             supervisor: self.name.clone(),
             child,
             reason: exit.reason().to_owned(),
@@ -320,7 +299,7 @@ impl State {
     }
 
     pub(super) fn write_epitaph(&self, words: Epitaph) {
-        if let Some(epitaph) = &self.epitaph {
+        if let Some(epitaph) = &self.ties.epitaph {
             let _ = epitaph.set(words);
         }
     }
@@ -332,7 +311,7 @@ impl Child {
             restart: self.spec.restart,
             significant: self.spec.significant,
             phase: match self.phase {
-                Phase::Running { .. } => decision::Phase::Running,
+                Phase::Running(_) => decision::Phase::Running,
                 Phase::Waiting => decision::Phase::Waiting,
                 Phase::Idle => decision::Phase::Idle,
                 Phase::Leaving { .. } => decision::Phase::Leaving,
@@ -342,8 +321,8 @@ impl Child {
 
     pub(super) fn status(&self) -> ChildStatus {
         let (state, actor) = match &self.phase {
-            Phase::Running { running, exit: None } => (NodeState::Running, Some(running.cell.clone())),
-            Phase::Running { .. } | Phase::Waiting => (NodeState::Restarting, None),
+            Phase::Running(running) => (NodeState::Running, Some(running.cell.clone())),
+            Phase::Waiting => (NodeState::Restarting, None),
             Phase::Idle | Phase::Leaving { .. } => (NodeState::Stopped, None),
         };
         ChildStatus {

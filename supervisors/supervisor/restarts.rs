@@ -17,7 +17,7 @@ impl State {
     pub(super) async fn gone(
         &mut self,
         generation: u64,
-        seen: bool,
+        exit: Option<Exit>,
         me: &ActorRef<Message>,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(child) = self.children.iter_mut().find(|child| child.haunted_by == Some(generation)) {
@@ -36,14 +36,7 @@ impl State {
                 }
                 Ok(())
             }
-            Phase::Running { running, exit: None } if !seen => {
-                // The event with the child's state came in between our look at the supervision
-                // port and our look at the mailbox. It is taken first on the next turn.
-                child.phase = Phase::Running { running, exit: None };
-                me.cast(Message::Note(Note(Inner::Gone { generation, seen: true })))?;
-                Ok(())
-            }
-            Phase::Running { exit, .. } => {
+            Phase::Running(_) => {
                 let exit = exit.unwrap_or_else(|| Exit::Abnormal("ended without a word".to_owned()));
                 if child.started.elapsed() > self.rules.intensity.within {
                     child.attempts = 0;
@@ -93,7 +86,7 @@ impl State {
                 me.stop(Some("its significant children have ended".to_owned()));
             }
             Verdict::Restart(plan) => self.restart(place, plan, me).await,
-            Verdict::GiveUp { restarts } => return self.give_up(place, exit, restarts, me).await,
+            Verdict::GiveUp { restarts } => return self.give_up(place, exit, restarts).await,
         }
         Ok(())
     }
@@ -101,13 +94,13 @@ impl State {
     async fn restart(&mut self, place: usize, plan: Plan, me: &ActorRef<Message>) {
         let wait = self.next_wait(place);
         for &other in &plan.start {
-            if other != place && !matches!(self.children[other].phase, Phase::Running { .. }) {
+            if other != place && !matches!(self.children[other].phase, Phase::Running(_)) {
                 self.children[other].phase = Phase::Waiting;
             }
-            self.records.tree.set_state(&self.children[other].spec.name, NodeState::Restarting);
+            self.ties.records.tree.set_state(&self.children[other].spec.name, NodeState::Restarting);
         }
         for &other in &plan.stop {
-            self.end(other, me).await;
+            self.end(other).await;
         }
         // From here on what was said of the old incarnations is of no interest.
         for &other in &plan.start {
@@ -115,7 +108,7 @@ impl State {
             let child = &mut self.children[other];
             child.generation = generation;
             child.phase = Phase::Waiting;
-            self.records.tree.set_state(&child.spec.name, NodeState::Restarting);
+            self.ties.records.tree.set_state(&child.spec.name, NodeState::Restarting);
         }
         let generations = plan.start.iter().map(|&other| self.children[other].generation).collect();
         let note = Inner::Due { generations, count: plan.count };
@@ -146,12 +139,12 @@ impl State {
             match self.bring_up(place, me).await {
                 Ok(_) => {
                     self.children[place].restarts += 1;
-                    self.records.tree.set_restarts(&name, self.children[place].restarts);
-                    self.records.tell(Notice::Restarted { supervisor, child: name, count });
+                    self.ties.records.tree.set_restarts(&name, self.children[place].restarts);
+                    self.ties.records.tell(Notice::Restarted { supervisor, child: name, count });
                 }
                 Err(reason) => {
                     let told = reason.clone();
-                    self.records.tell(Notice::StartFailed { supervisor, child: name, reason: told });
+                    self.ties.records.tell(Notice::StartFailed { supervisor, child: name, reason: told });
                     let generation = self.children[place].generation;
                     let note = Inner::WouldNotStart { generation, reason };
                     let _ = me.cast(Message::Note(Note(note)));
@@ -166,7 +159,6 @@ impl State {
         place: usize,
         exit: &Exit,
         restarts: usize,
-        me: &ActorRef<Message>,
     ) -> Result<(), ActorProcessingErr> {
         let escalated = self.rules.excess == Excess::Escalate;
         let report = CrashReport {
@@ -177,11 +169,11 @@ impl State {
             escalated,
         };
         self.lay_down(place);
-        self.records.tell(Notice::GaveUp(report.clone()));
+        self.ties.records.tell(Notice::GaveUp(report.clone()));
         if !escalated {
             return Ok(());
         }
-        self.end_all(me).await;
+        self.end_all().await;
         self.write_epitaph(Epitaph::GaveUp(report.clone()));
         Err(report.into())
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use ractor::{Actor, ActorProcessingErr, ActorRef, MessagingErr, RpcReplyPort};
 use supervisors::Town;
 use supervisors::desk::Desk;
 use supervisors::policy::{Intensity, Restart, Rules, Shutdown, Strategy};
@@ -124,17 +124,28 @@ impl Stage {
         supervisors::start_town(branch, self.records.clone()).await.unwrap()
     }
 
-    /// Gives an order to whoever bears the name now, as soon as somebody does.
+    /// Gives an order to whoever bears the name now, as soon as somebody does who can take it.
     pub(crate) async fn order(&self, name: &str, order: Order) {
-        self.until(|_| self.desk().find(name).is_ok()).await;
-        let worker: ActorRef<Order> = self.desk().find(name).unwrap().into();
-        let _ = worker.cast(order);
+        let mut order = Some(order);
+        self.until(|_| {
+            let Ok(cell) = self.desk().find(name) else { return false };
+            let Some(given) = order.take() else { return true };
+            match ActorRef::<Order>::from(cell).cast(given) {
+                Ok(()) => true,
+                Err(MessagingErr::SendErr(returned)) => {
+                    order = Some(returned);
+                    false
+                }
+                Err(other) => panic!("{other}"),
+            }
+        })
+        .await;
     }
 
     /// Waits until the log satisfies the condition, and returns it.
     pub(crate) async fn until(&self, mut condition: impl FnMut(&[String]) -> bool) -> Vec<String> {
         let mut told = self.told.subscribe();
-        let waited = tokio::time::timeout(Duration::from_secs(600), async {
+        let waited = tokio::time::timeout(Duration::from_secs(60), async {
             loop {
                 let lines = self.lines();
                 if condition(&lines) {
@@ -263,6 +274,8 @@ impl Actor for Worker {
             Order::Quit => me.stop(None),
             Order::Hang => std::future::pending().await,
             Order::Block(until) => {
+                // Whoever this task has woken last would be stuck behind it on this thread.
+                tokio::task::yield_now().await;
                 state.stage.say(format!("blocks {}", state.name));
                 let _ = until.recv();
             }

@@ -1,0 +1,120 @@
+//! The coroner: hears of every death in the town, and lets go of what the dead held.
+//!
+//! ractor sends the state of a stopped or killed actor to whom it is linked to, inside an event.
+//! Were that its supervisor, the state would be as long-lived as the supervisor's mailbox: one that
+//! dies in the moment when its child's event is on its way leaves the state in a queue that nobody
+//! empties, and a terminal or a worktree has two owners as soon as the next incarnation starts.
+//! (Rare, and seen.) So everybody is linked to one actor per town that outlives them all, does
+//! nothing that can fail, and is known to nobody who could kill it.
+//!
+//! States are dropped on a thread for blocking work, each on its own: a slow or panicking `Drop`
+//! is nobody else's matter. A watcher's question is answered when the drop is over.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ractor::rpc::CallResult;
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use tokio::task::JoinHandle;
+
+use crate::decision::Exit;
+use crate::report::chain;
+
+/// What the coroner can be asked.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// How did this one die? Asked once, after the end of its task. `None`: nothing was heard.
+    Cause(ActorId, RpcReplyPort<Option<Exit>>),
+}
+
+#[derive(Debug)]
+struct Finding {
+    exit: Exit,
+    /// The state being dropped, where there was one.
+    drop: Option<JoinHandle<()>>,
+}
+
+/// The actor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Coroner;
+
+/// Deaths that were not asked after yet.
+#[derive(Debug, Default)]
+pub(crate) struct State(HashMap<ActorId, Finding>);
+
+impl Actor for Coroner {
+    type Msg = Message;
+    type State = State;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Message>, (): ()) -> Result<State, ActorProcessingErr> {
+        Ok(State::default())
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Message>,
+        Message::Cause(id, reply): Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        // The asker knows that the dead one's task is over. So its event was sent before the
+        // question, and events are taken before messages.
+        match state.0.remove(&id) {
+            Some(Finding { exit, drop: Some(drop) }) => {
+                tokio::spawn(async move {
+                    let _ = drop.await;
+                    let _ = reply.send(Some(exit));
+                });
+            }
+            finding => {
+                let _ = reply.send(finding.map(|finding| finding.exit));
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<Message>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(cell, error) => {
+                let exit = Exit::Abnormal(chain(error.as_ref()));
+                state.0.insert(cell.get_id(), Finding { exit, drop: None });
+            }
+            SupervisionEvent::ActorTerminated(cell, last, reason) => {
+                let id = cell.get_id();
+                let exit = match reason {
+                    Some(reason) if reason == "killed" || reason == "actor_task_cancelled" => {
+                        Exit::Abnormal(reason)
+                    }
+                    reason => Exit::Normal(reason),
+                };
+                let drop = last.map(|last| {
+                    tokio::task::spawn_blocking(move || {
+                        if catch_unwind(AssertUnwindSafe(|| drop(last))).is_err() {
+                            tracing::error!(actor = %id, "panicked while its state was dropped");
+                        }
+                    })
+                });
+                state.0.insert(id, Finding { exit, drop });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Returns how `who`, whose task is over, has died, once its state is dropped.
+///
+/// Waits as long as that takes: nobody may take its place before.
+pub(crate) async fn cause_of_death(coroner: &ActorCell, who: ActorId) -> Option<Exit> {
+    let coroner: ActorRef<Message> = coroner.clone().into();
+    match coroner.call(|reply| Message::Cause(who, reply), None).await {
+        Ok(CallResult::Success(exit)) => exit,
+        // The runtime is being torn down.
+        _ => None,
+    }
+}
