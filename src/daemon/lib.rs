@@ -10,3 +10,4 @@
 mod lock;
 mod socket;
 mod telemetry;
+mod until;

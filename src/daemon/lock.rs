@@ -55,11 +55,13 @@ pub(crate) struct TownLock {
 impl TownLock {
     /// Takes the lock for a runtime, clears away what a dead one left, and writes the pid file.
     ///
+    /// Waits a little for a command, and for a runtime that has closed its socket and is about to go.
+    ///
     /// # Errors
     /// `already_running` (exit code 3) when a runtime has it; `town_busy` when a command does not let
     /// go of it; `cannot_lock` when the folder takes no files.
     pub(crate) fn for_runtime(paths: &TownPaths) -> Result<TownLock, Refusal> {
-        let file = take(paths, "runtime", false)?;
+        let file = take(paths, "runtime", !paths.socket().exists())?;
         let lock = TownLock { file, runtime: Some(paths.clone()) };
         clear(&paths.socket(), "the socket of a runtime that is gone")?;
         let pid = format!("{}\n", std::process::id());
@@ -104,7 +106,8 @@ fn clear(path: &Path, what: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Takes the lock and writes into it who has it now. Waits for a runtime only if `for_runtimes`.
+/// Takes the lock and writes into it who has it now. Waits for a command, and for a runtime only if
+/// `for_runtimes`.
 fn take(paths: &TownPaths, role: &str, for_runtimes: bool) -> Result<File, Refusal> {
     run_dir::prepare(paths)?;
     let mut file = OpenOptions::new()
@@ -191,6 +194,7 @@ mod tests {
     fn a_second_runtime_is_refused_and_told_who_the_first_is() {
         let (_folder, paths) = town();
         let first = TownLock::for_runtime(&paths).unwrap();
+        fs::write(paths.socket(), "").unwrap();
         let refusal = TownLock::for_runtime(&paths).unwrap_err();
         assert_eq!((refusal.class, refusal.code.as_str()), (Class::Runtime, "already_running"));
         assert!(refusal.message.contains(&std::process::id().to_string()));

@@ -4,11 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use model::answer::Answer;
-use model::command::{EventFilter, Origin, Stream};
+use model::command::{Command, EventFilter, Origin, Stream};
 use model::ids::Seq;
 use model::refusal::{Class, Refusal};
 use protocol::wire::{self, Frame, Hello, MAX_REPLY, MAX_REQUEST, Reply, Request, StreamInput, StreamItem};
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::frames::{Incoming, Outgoing};
@@ -22,14 +23,24 @@ const GREETING: Duration = Duration::from_secs(10);
 /// its watcher from leaving.
 const TYPING: Duration = Duration::from_secs(10);
 
+/// Waits until the town has ended.
+pub(super) async fn ended(over: &mut watch::Receiver<bool>) {
+    // Whoever would have told us is gone: that is an end as well.
+    let _ = over.wait_for(|over| *over).await;
+}
+
 /// Holds the conversation with one client. Whatever goes wrong ends it and nothing else.
-pub(super) async fn hold<T: Town>(stream: UnixStream, town: &T) {
-    if let Err(error) = converse(stream, town).await {
+pub(super) async fn hold<T: Town>(stream: UnixStream, town: &T, over: watch::Receiver<bool>) {
+    if let Err(error) = converse(stream, town, over).await {
         tracing::debug!(%error, "a client is gone");
     }
 }
 
-async fn converse<T: Town>(stream: UnixStream, town: &T) -> io::Result<()> {
+async fn converse<T: Town>(
+    stream: UnixStream,
+    town: &T,
+    mut over: watch::Receiver<bool>,
+) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
     // At once, while the process is most likely still there.
@@ -53,7 +64,8 @@ async fn converse<T: Town>(stream: UnixStream, town: &T) -> io::Result<()> {
     };
     match request {
         Request::Ask(command) => {
-            let (town, origin) = (town.clone(), origin);
+            let last = command == Command::Stop;
+            let town = town.clone();
             // A task of its own: it goes on when the client does not wait, and its panic is an answer.
             let asked = tokio::spawn(async move { town.ask(origin, command).await }).await;
             let result = asked.unwrap_or_else(|error| {
@@ -61,14 +73,24 @@ async fn converse<T: Town>(stream: UnixStream, town: &T) -> io::Result<()> {
                 Err(Refusal::failed("internal", "something broke over this question")
                     .hint("the town's log under logs/ has more; look whether it was done all the same"))
             });
+            if last && result.is_ok() {
+                // Whoever asks for the end wants to know when nothing runs any more.
+                ended(&mut over).await;
+            }
             answer(&mut outgoing, result).await
         }
-        Request::Open(Stream::Events(filter)) => follow(&mut incoming, &mut outgoing, town, filter).await,
+        Request::Open(Stream::Events(filter)) => tokio::select! {
+            done = follow(&mut incoming, &mut outgoing, town, filter) => done,
+            () = ended(&mut over) => Ok(()),
+        },
         Request::Open(Stream::Attach { agent, read_only, take, rows, cols }) => {
             match town.attach(&origin, &agent, Look { read_only, take, rows, cols }).await {
                 Ok(seat) => {
                     outgoing.say(&Reply::Ok(Answer::Done)).await?;
-                    watch(&mut incoming, &mut outgoing, seat).await
+                    tokio::select! {
+                        done = pass_through(&mut incoming, &mut outgoing, seat) => done,
+                        () = ended(&mut over) => Ok(()),
+                    }
                 }
                 Err(refusal) => outgoing.say(&Reply::Refused(refusal)).await,
             }
@@ -166,7 +188,11 @@ async fn follow<T: Town>(
 }
 
 /// Passes a terminal through, in both directions.
-async fn watch<S: Seat>(incoming: &mut Incoming, outgoing: &mut Outgoing, mut seat: S) -> io::Result<()> {
+async fn pass_through<S: Seat>(
+    incoming: &mut Incoming,
+    outgoing: &mut Outgoing,
+    mut seat: S,
+) -> io::Result<()> {
     loop {
         tokio::select! {
             // What is typed goes first: a flood on the screen must not keep a person from stopping it.

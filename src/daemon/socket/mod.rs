@@ -23,16 +23,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::Store;
+use model::answer::Answer;
 use model::command::{Command, Origin};
 use model::refusal::{Class, Refusal};
-use model::answer::Answer;
 use protocol::wire::{Frame, Reply};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Connections at once. Each is cheap; without an end to them the process would run out of files.
 const CONNECTIONS: usize = 256;
+
+/// How long the last answers may take when the town is over.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long to wait after the system had no file left for a connection.
 const BREATH: Duration = Duration::from_millis(100);
@@ -125,18 +128,20 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener, Refusal> {
     Ok(listener)
 }
 
-/// Serves whoever comes, until it is dropped; then all connections end.
-pub(crate) async fn serve<T: Town>(listener: UnixListener, town: T) {
+/// Serves whoever comes until `over` says that the town has ended; then whoever has asked for that end
+/// is answered, and all connections close.
+pub(crate) async fn serve<T: Town>(listener: UnixListener, town: T, mut over: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
+            () = conversation::ended(&mut over) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
                     Ok(place) => {
-                        let town = town.clone();
+                        let (town, over) = (town.clone(), over.clone());
                         open.spawn(async move {
-                            conversation::hold(stream, &town).await;
+                            conversation::hold(stream, &town, over).await;
                             drop(place);
                         });
                     }
@@ -156,6 +161,9 @@ pub(crate) async fn serve<T: Town>(listener: UnixListener, town: T) {
             }
         }
     }
+    drop(listener);
+    let farewell = async { while open.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
 /// Says why there is no place. The kernel's buffer takes so little at once, or nobody reads it.

@@ -49,7 +49,8 @@ impl Town for Echo {
     async fn ask(&self, origin: Origin, command: Command) -> Result<Answer, Refusal> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(origin);
         match command {
-            Command::Stop => panic!("as a test wants it"),
+            Command::Tree => panic!("as a test wants it"),
+            Command::Stop => Ok(Answer::Done),
             Command::Why { about } => Ok(Answer::Story(vec![about])),
             _ => Err(Refusal::not_running("this")),
         }
@@ -90,6 +91,7 @@ impl Seat for Mirror {
 struct Fixture {
     folder: tempfile::TempDir,
     town: Echo,
+    over: watch::Sender<bool>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -108,8 +110,9 @@ fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let listener = listen(&folder.path().join("sock")).unwrap();
     let town = echo();
-    let server = tokio::spawn(serve(listener, town.clone()));
-    Fixture { folder, town, server }
+    let over = watch::Sender::new(false);
+    let server = tokio::spawn(serve(listener, town.clone(), over.subscribe()));
+    Fixture { folder, town, over, server }
 }
 
 struct Client {
@@ -186,7 +189,7 @@ async fn a_question_is_answered_and_the_carrier_says_who_asked() {
 #[tokio::test]
 async fn a_question_that_breaks_is_answered_and_the_next_one_too() {
     let fixture = fixture();
-    assert_eq!(fixture.ask(hello(), Command::Stop).await.unwrap_err().code, "internal");
+    assert_eq!(fixture.ask(hello(), Command::Tree).await.unwrap_err().code, "internal");
     fixture.ask(hello(), why("x")).await.unwrap();
 }
 
@@ -267,6 +270,32 @@ async fn a_terminal_goes_both_ways_until_it_ends() {
     watcher.item().await;
     watcher.outgoing.send(&Frame::Bytes(b"x".to_vec())).await.unwrap();
     assert_eq!(watcher.item().await, StreamItem::Notice("you only watch".into()));
+}
+
+#[tokio::test]
+async fn whoever_asks_for_the_end_is_answered_at_the_end_and_followers_are_let_go() {
+    let mut fixture = fixture();
+    let events = Stream::Events(EventFilter::default());
+    let mut follower = fixture.request(hello(), Request::Open(events)).await;
+    follower.reply().await.unwrap();
+    let mut last = fixture.request(hello(), Request::Ask(Command::Stop)).await;
+    // A later question is answered all the same, and the first one waits.
+    fixture.ask(hello(), why("x")).await.unwrap();
+    assert!(futures_ready(last.frame()).is_none());
+    fixture.over.send_replace(true);
+    assert_eq!(last.reply().await, Ok(Answer::Done));
+    assert_eq!(follower.frame().await, None);
+    (&mut fixture.server).await.unwrap();
+}
+
+/// What a future gives without waiting.
+fn futures_ready<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let waker = std::task::Waker::noop();
+    match future.as_mut().poll(&mut std::task::Context::from_waker(waker)) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
 }
 
 #[tokio::test]
