@@ -9,5 +9,6 @@
 
 mod lock;
 mod socket;
+mod summary;
 mod telemetry;
 mod until;
