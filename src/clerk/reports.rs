@@ -1,14 +1,9 @@
-//! Reports that need more than the views: the log itself, or the configuration. The same with a
-//! runtime and without one.
+//! Reports that need more than the views: the log itself. The same with a runtime and without one.
 //!
-//! The only file of this room that reads the disk; it holds no lock of the board meanwhile.
+//! The only file of this room that reads the log; it holds no lock of the board meanwhile.
 
-use config::live::TownConfig;
 use ledger::feed::CHUNK;
-use ledger::views::Board;
 use ledger::{LedgerError, Store};
-use model::answer::RigRow;
-use model::bead::Status;
 use model::command::EventFilter;
 use model::event::Record;
 use model::ids::Seq;
@@ -75,29 +70,6 @@ pub fn cannot_read(error: &LedgerError) -> Refusal {
         Some(hint) => refusal.hint(hint),
         None => refusal,
     }
-}
-
-/// The rows of `rig list`: what the configuration says, and what the board knows of it.
-pub fn rig_rows(board: &Board, config: &TownConfig) -> Vec<RigRow> {
-    config
-        .rigs
-        .values()
-        .map(|rig| RigRow {
-            name: rig.name.clone(),
-            git_url: rig.git_url.clone(),
-            prefix: rig.prefix().to_string(),
-            default_branch: rig.default_branch.clone(),
-            max_workers: rig.max_workers as usize,
-            parked: false,
-            open: board
-                .beads
-                .iter()
-                .filter(|bead| bead.rig.as_ref() == Some(&rig.name) && bead.status != Status::Closed)
-                .count(),
-            waiting: board.hooks.all_waiting().filter(|waiting| waiting.rig == rig.name).count(),
-            gates: rig.gates.iter().map(|gate| gate.name.clone()).collect(),
-        })
-        .collect()
 }
 
 #[cfg(test)]
