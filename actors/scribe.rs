@@ -103,8 +103,9 @@ impl Actor for Scribe {
             // Blocking, on a thread of its own: the disk may take its time. It is not aborted with the
             // scribe, so what has been decided is recorded and answered even then.
             tokio::task::spawn_blocking(move || {
+                // Said even when a decision panics: its group is lost and told so, the next ones go on.
+                let _over = Over(me);
                 flush(&tools, group);
-                let _ = me.cast(Message::Flushed);
             });
         }
         Ok(())
@@ -118,6 +119,15 @@ impl Actor for Scribe {
             tokio::task::spawn_blocking(move || flush(&tools, group)).await?;
         }
         Ok(())
+    }
+}
+
+/// Says that a group is over, however it went.
+struct Over(ActorRef<Message>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        let _ = self.0.cast(Message::Flushed);
     }
 }
 

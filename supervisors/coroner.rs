@@ -25,6 +25,8 @@ use crate::report::chain;
 pub(crate) enum Message {
     /// How did this one die? Asked once, after the end of its task. `None`: nothing was heard.
     Cause(ActorId, RpcReplyPort<Option<Exit>>),
+    /// The same, put off by one turn.
+    CauseAgain(ActorId, RpcReplyPort<Option<Exit>>),
 }
 
 #[derive(Debug)]
@@ -53,12 +55,14 @@ impl Actor for Coroner {
 
     async fn handle(
         &self,
-        _: ActorRef<Message>,
-        Message::Cause(id, reply): Message,
+        me: ActorRef<Message>,
+        message: Message,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        // The asker knows that the dead one's task is over. So its event was sent before the
-        // question, and events are taken before messages.
+        let (id, reply, again) = match message {
+            Message::Cause(id, reply) => (id, reply, false),
+            Message::CauseAgain(id, reply) => (id, reply, true),
+        };
         match state.0.remove(&id) {
             Some(Finding { exit, drop: Some(drop) }) => {
                 tokio::spawn(async move {
@@ -66,9 +70,16 @@ impl Actor for Coroner {
                     let _ = reply.send(Some(exit));
                 });
             }
-            finding => {
-                let _ = reply.send(finding.map(|finding| finding.exit));
+            Some(Finding { exit, drop: None }) => {
+                let _ = reply.send(Some(exit));
             }
+            None if again => {
+                let _ = reply.send(None);
+            }
+            // The dead one's task was over when this was asked, so its event had been sent. But
+            // event and question may both have come between our look at the port for events and
+            // our look at the one for messages. On the next turn events are taken first.
+            None => me.cast(Message::CauseAgain(id, reply))?,
         }
         Ok(())
     }

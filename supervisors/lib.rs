@@ -23,8 +23,10 @@ pub mod desk;
 pub mod policy;
 pub mod report;
 pub mod spec;
+pub mod start;
 pub mod supervisor;
 pub mod town;
+pub mod tree;
 pub mod window;
 
 pub use town::{Town, TownEnd, start_town};

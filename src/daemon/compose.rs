@@ -1,0 +1,257 @@
+//! Puts the house together: real over fake, only here.
+//!
+//! The order matters. Before anybody lives, reality is looked at: what a runtime that crashed left
+//! running is ended, and sessions that the ledger believes alive are recorded as lost. Then the tree
+//! is started, from the ledger.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::book::Shelf;
+use actors::directory::Directory;
+use actors::keys::Keys;
+use actors::living_tree::TreeHandle;
+use actors::rigs;
+use actors::switchboard::Switchboard;
+use actors::tools::{Late, ScribeSeat, Tools};
+use clerk::bell::Ear;
+use clerk::draft::Draft;
+use config::live::LiveConfig;
+use ledger::Store;
+use ledger::tail::FeedWriter;
+use model::agent::SessionEnd;
+use model::command::Origin;
+use model::event::Event;
+use model::ids::SessionId;
+use model::refusal::Refusal;
+use model::role::Address;
+use model::time::{Clock, SystemClock};
+use pty::{Host, RealHost};
+use supervisors::tree::TOWN_GRACE;
+use supervisors::{Town, TownEnd, start};
+use tokio::task::JoinHandle;
+
+/// How often the configuration files are looked at. Four calls of `stat` each.
+const LOOK_AT_CONFIG: Duration = Duration::from_secs(2);
+
+/// What a town is put together from.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Its configuration.
+    pub(crate) config: LiveConfig,
+    /// Its ledger, open.
+    pub(crate) store: Store,
+    /// This program's file.
+    pub(crate) program: PathBuf,
+}
+
+/// A living town.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The handles of its actors.
+    pub(crate) tools: Tools,
+    /// Where questions are asked.
+    pub(crate) switchboard: Switchboard,
+    town: Town,
+    companions: Vec<JoinHandle<()>>,
+}
+
+/// Brings a town to life.
+///
+/// # Errors
+/// What could not be prepared or started.
+pub(crate) async fn start(parts: Parts) -> Result<Running, Refusal> {
+    let Parts { config, store, program } = parts;
+    let paths = config.paths().clone();
+    let config = Arc::new(config);
+    let host = Arc::new(RealHost::new(program.clone()));
+    let clock = Arc::new(SystemClock);
+    pty::orphans::become_subreaper()
+        .map_err(|error| Refusal::failed("no_subreaper", format!("cannot adopt orphans: {error}")))?;
+    config::install::link_binaries(&paths, &program)?;
+    look_at_reality(&config, &host).await?;
+    let book = Arc::new(Shelf::new(Arc::clone(&config)));
+    let (stopping, _) = tokio::sync::watch::channel(None);
+    let tools = Tools {
+        store,
+        scribe: ScribeSeat::default(),
+        host,
+        clock: clock.clone(),
+        config,
+        paths,
+        program,
+        directory: Directory::default(),
+        book,
+        grammar: Arc::new(|words: &[String], origin: &Origin| cli::grammar(words, origin)),
+        keys: Keys::default(),
+        tree: TreeHandle::new(),
+        nursery: Late::default(),
+        door: Late::default(),
+        stopping,
+        started: clock.now(),
+    };
+    record_start(&tools)?;
+    let switchboard = Switchboard::new(tools.clone());
+    let town = start::raise(tools.clone(), switchboard.clone())
+        .await
+        .map_err(|error| Refusal::failed("cannot_start", error.to_string()))?;
+    let companions = vec![
+        tokio::spawn(async { pty::orphans::keep_reaping().await }),
+        tokio::spawn(keep_config(tools.clone())),
+        tokio::spawn(keep_feed(tools.clone())),
+    ];
+    Ok(Running { tools, switchboard, town, companions })
+}
+
+/// Ends what a runtime that crashed left behind, and frees the locks of a git that died with it.
+async fn look_at_reality(config: &Arc<LiveConfig>, host: &Arc<RealHost>) -> Result<(), Refusal> {
+    let (config, host) = (Arc::clone(config), Arc::clone(host));
+    let look = move || {
+        let paths = config.paths();
+        let swept = host.sweep_town(paths.root());
+        if swept > 0 {
+            tracing::info!(swept, "ended processes that an earlier runtime had left behind");
+        }
+        for rig in config.current().rigs.keys() {
+            git::gate::sweep_folder(&paths.rig(rig).refinery_rig());
+            match git::Repo::open(paths.rig(rig).repo_git()) {
+                Ok(repo) => repo.clear_stale_locks(),
+                Err(error) => tracing::warn!(%rig, %error, "the rig's repository cannot be opened"),
+            }
+        }
+    };
+    tokio::task::spawn_blocking(look).await.map_err(|error| Refusal::failed("cannot_start", error.to_string()))
+}
+
+/// Records that the runtime is up, that sessions of an earlier one are lost, and rigs that were found.
+fn record_start(tools: &Tools) -> Result<(), Refusal> {
+    let found = tools.look(|board| rigs::undiscovered(board, &tools.config));
+    let now = tools.clock.now();
+    tools
+        .store
+        .write_one(now, |board, now| {
+            let mut draft = Draft::new(board, Address::Runtime, now);
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            draft.push(Event::TownStarted { pid: std::process::id(), version });
+            let lost: Vec<(Address, SessionId)> = board
+                .agents
+                .iter()
+                .filter_map(|(agent, view)| {
+                    let open = view.session.as_ref().filter(|open| open.end.is_none())?;
+                    Some((agent.clone(), open.id.clone()))
+                })
+                .collect();
+            for (agent, session) in lost {
+                clerk::agents::ended(&mut draft, &agent, &session, SessionEnd::Lost)?;
+            }
+            for config in found {
+                rigs::record(&mut draft, &rigs::Prepared { config });
+            }
+            Ok((draft.finish(), ()))
+        })
+        .map(drop)
+}
+
+/// Takes changed configuration files up.
+async fn keep_config(tools: Tools) {
+    let mut ticks = tokio::time::interval(LOOK_AT_CONFIG);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let config = Arc::clone(&tools.config);
+        let Ok(refresh) = tokio::task::spawn_blocking(move || config.refresh()).await else { continue };
+        for complaint in refresh.complaints {
+            tracing::error!(file = %complaint.file.display(), "{}; the last good one stays in force", complaint.text);
+        }
+        if !refresh.changed {
+            continue;
+        }
+        let found = tools.look(|board| rigs::undiscovered(board, &tools.config));
+        for config in found {
+            let name = config.name.clone();
+            let record = move |draft: &mut Draft<'_>| {
+                rigs::record(draft, &rigs::Prepared { config });
+                Ok(())
+            };
+            if let Err(refusal) = tools.write(&Address::Runtime, record).await {
+                tracing::error!(rig = %name, %refusal, "cannot take in a rig that was found");
+                continue;
+            }
+            if let Some(nursery) = tools.nursery.get() {
+                nursery.open_rig(&name);
+            }
+        }
+        for rig in tools.town().rigs.keys() {
+            tools.directory.ring(&Ear::Dispatcher(rig.clone()));
+            tools.directory.ring(&Ear::Role(Address::Refinery(rig.clone())));
+        }
+    }
+}
+
+/// Writes each event into `.beads/feed.jsonl`, for `tail -f`.
+async fn keep_feed(tools: Tools) {
+    let path = tools.paths.feed_jsonl();
+    let mut writer = match FeedWriter::open(&path, tools.store.head()) {
+        Ok(writer) => writer,
+        Err(error) => {
+            tracing::error!(file = %path.display(), %error, "cannot write the feed");
+            return;
+        }
+    };
+    let mut feed = tools.store.subscribe(writer.next());
+    while let Ok(Some(records)) = feed.next().await {
+        let written = tokio::task::spawn_blocking(move || {
+            let result = writer.append(&records);
+            (writer, result)
+        });
+        match written.await {
+            Ok((back, Ok(()))) => writer = back,
+            Ok((_, Err(error))) => {
+                tracing::error!(file = %path.display(), %error, "cannot write the feed; it goes on at the next start");
+                return;
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+impl Running {
+    /// Waits until the town has ended by itself.
+    pub(crate) async fn ended(&self) -> TownEnd {
+        self.town.wait().await
+    }
+
+    /// Ends everybody in order, and writes down that and why.
+    pub(crate) async fn stop(self, why: &str) -> TownEnd {
+        self.tools.stopping.send_replace(Some(why.to_owned()));
+        let end = self.town.stop(TOWN_GRACE).await;
+        for companion in &self.companions {
+            companion.abort();
+        }
+        let (tools, reason) = (self.tools, why.to_owned());
+        let close = move || {
+            tools.host.sweep_town(tools.paths.root());
+            let now = tools.clock.now();
+            let stopped = tools
+                .store
+                .write_one(now, |_, _| Ok((vec![(Address::Runtime, Event::TownStopped { reason })], ())));
+            if let Err(refusal) = stopped {
+                tracing::warn!(%refusal, "cannot record that the town stopped");
+            }
+            // The feed has the last word too.
+            if let Ok(mut feed) = FeedWriter::open(&tools.paths.feed_jsonl(), tools.store.head())
+                && let Ok(records) = tools.store.events(feed.next(), usize::MAX)
+                && let Err(error) = feed.append(&records)
+            {
+                tracing::warn!(%error, "cannot end the feed");
+            }
+            if let Err(error) = tools.store.close() {
+                tracing::warn!(%error, "cannot write the board's snapshot; the next start takes longer");
+            }
+        };
+        let _ = tokio::task::spawn_blocking(close).await;
+        end
+    }
+}
+

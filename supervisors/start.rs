@@ -1,0 +1,259 @@
+//! Each name in the table to the call that spawns it. The only place that starts an actor which has a
+//! place in the tree.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::directory::Directory;
+use actors::switchboard::{Operator, Switchboard};
+use actors::tools::{Nursery, Tools};
+use actors::{deacon, dispatcher, mayor, polecat, postmaster, refinery, scribe, switchboard, witness};
+use clerk::bell::Ear;
+use clerk::draft::Draft;
+use model::event::Event;
+use model::ids::RigName;
+use model::refusal::Refusal;
+use model::role::Address;
+use tokio::sync::mpsc;
+
+use crate::desk::{Desk, DeskError};
+use crate::policy::ChildSpec;
+use crate::report::{Living, Notice, Observer, Records};
+use crate::spec::{DynBranch, DynChild, Start};
+use crate::supervisor::StartError;
+use crate::town::{Town, start_town};
+use crate::tree::{A_RIG, Child, POLECAT, POLECATS, RIG, RIGS, TOWN};
+
+/// How long somebody who is just leaving is waited for before their successor is tried again.
+const LEAVING: Duration = Duration::from_millis(25);
+
+/// How often that is tried: some ten seconds.
+const TRIES: u32 = 400;
+
+/// Starts the town of `tools`: the table, come to life.
+///
+/// # Errors
+/// When one of its actors does not start.
+pub async fn raise(tools: Tools, switchboard: Switchboard) -> Result<Town, StartError> {
+    let (notices, heard) = mpsc::unbounded_channel();
+    let records = Records {
+        tree: tools.tree.clone(),
+        living: Living::default(),
+        observer: Arc::new(Chronicler(notices)),
+    };
+    let nursery = Midwife { tools: tools.clone(), records: records.clone() };
+    tools.nursery.set(Arc::new(nursery));
+    tokio::spawn(chronicle(tools.clone(), heard));
+    let branch =
+        DynBranch::from_table(&TOWN, TOWN.name, |line| town_child(line, &tools, &switchboard, &records));
+    start_town(branch, records).await
+}
+
+fn town_child(
+    line: &ChildSpec<Child>,
+    tools: &Tools,
+    switchboard: &Switchboard,
+    records: &Records,
+) -> DynChild {
+    let t = tools.clone();
+    match line.child {
+        Child::Scribe => {
+            DynChild::from_spec(line, scribe::NAME, Start::actor(None, move || (scribe::Scribe, t.clone())))
+        }
+        Child::Postmaster => DynChild::from_spec(
+            line,
+            postmaster::NAME,
+            Start::actor(None, move || (postmaster::Postmaster, t.clone())),
+        ),
+        Child::Switchboard => {
+            let way = switchboard.clone();
+            let start = Start::actor(None, move || (Operator, (t.clone(), way.clone())));
+            DynChild::from_spec(line, switchboard::NAME, start)
+        }
+        Child::Deacon => {
+            DynChild::from_spec(line, deacon::NAME, Start::actor(None, move || (deacon::Deacon, t.clone())))
+        }
+        Child::Mayor => {
+            DynChild::from_spec(line, mayor::NAME, Start::actor(None, move || (mayor::Mayor, t.clone())))
+        }
+        Child::Rigs => {
+            let children = tools.town().rigs.keys().map(|rig| rig_child(rig, tools, records)).collect();
+            let branch = DynBranch { children, ..DynBranch::new(RIGS.name, RIGS.rules) };
+            supervisor(branch, line, records)
+        }
+        Child::Refinery | Child::Witness | Child::Dispatcher | Child::Polecats => {
+            unreachable!("{:?} is a child of a rig", line.child)
+        }
+    }
+}
+
+fn supervisor(branch: DynBranch, line: &ChildSpec<Child>, records: &Records) -> DynChild {
+    let child = DynChild::supervisor(branch, line.restart, records);
+    DynChild { shutdown: line.grace, significant: line.significant, backoff: line.backoff, ..child }
+}
+
+/// The supervisor of one rig with its children.
+fn rig_child(rig: &RigName, tools: &Tools, records: &Records) -> DynChild {
+    let branch = DynBranch::from_table(&RIG, format!("rig {rig}"), |line| {
+        let (t, r) = (tools.clone(), rig.clone());
+        match line.child {
+            Child::Refinery => {
+                let arguments = refinery::Arguments { tools: t, rig: r };
+                let start = Start::actor(None, move || (refinery::Refinery, arguments.clone()));
+                DynChild::from_spec(line, format!("{rig}/refinery"), start)
+            }
+            Child::Witness => {
+                let arguments = witness::Arguments { tools: t, rig: r };
+                let start = Start::actor(None, move || (witness::Witness, arguments.clone()));
+                DynChild::from_spec(line, format!("{rig}/witness"), start)
+            }
+            Child::Dispatcher => {
+                let arguments = dispatcher::Arguments { tools: t, rig: r };
+                let start = Start::actor(None, move || (dispatcher::Dispatcher, arguments.clone()));
+                DynChild::from_spec(line, format!("{rig}/dispatcher"), start)
+            }
+            Child::Polecats => supervisor(DynBranch::new(polecats(rig), POLECATS.rules), line, records),
+            other => unreachable!("{other:?} is not a child of a rig"),
+        }
+    });
+    let child = DynChild::supervisor(branch, A_RIG.0, records);
+    DynChild { shutdown: A_RIG.1, ..child }
+}
+
+fn polecats(rig: &RigName) -> String {
+    format!("{rig}/{}", POLECATS.name)
+}
+
+/// Starts what comes and goes at run time.
+struct Midwife {
+    tools: Tools,
+    records: Records,
+}
+
+impl Midwife {
+    /// Starts `child` below `supervisor`, unless it lives. One that is just leaving is waited for.
+    fn bring(&self, supervisor: String, child: DynChild, ear: Ear) {
+        let (desk, directory) = (Desk::new(self.records.living.clone()), self.tools.directory.clone());
+        tokio::spawn(async move {
+            for _ in 0..TRIES {
+                match desk.start_child(&supervisor, child.clone()).await {
+                    Ok(_) => return,
+                    Err(DeskError::Start(StartError::AlreadyPresent(_))) => {
+                        if stays(&directory, &ear).await {
+                            return;
+                        }
+                    }
+                    // Its supervisor is between two lives.
+                    Err(DeskError::NotAlive(_) | DeskError::NoAnswer(_)) => tokio::time::sleep(LEAVING).await,
+                    Err(error) => {
+                        tracing::error!(%error, child = %child.name, "cannot start");
+                        return;
+                    }
+                }
+            }
+            tracing::error!(child = %child.name, "could not be started: its place did not become free");
+        });
+    }
+}
+
+/// Rings whoever listens as `ear`, and says whether they are still there a moment later. Somebody who
+/// had decided to leave is gone by then.
+async fn stays(directory: &Directory, ear: &Ear) -> bool {
+    directory.ring(ear);
+    tokio::time::sleep(LEAVING * 4).await;
+    directory.hears(ear)
+}
+
+impl Nursery for Midwife {
+    fn wake(&self, address: &Address) {
+        let Address::Polecat(rig, name) = address else { return };
+        let arguments =
+            polecat::Arguments { tools: self.tools.clone(), rig: rig.clone(), name: name.clone() };
+        let start = Start::actor(None, move || (polecat::Polecat, arguments.clone()));
+        let child = DynChild::actor(address.to_string(), POLECAT.0, POLECAT.1, start);
+        self.bring(polecats(rig), child, Ear::Role(address.clone()));
+    }
+
+    fn open_rig(&self, rig: &RigName) {
+        let child = rig_child(rig, &self.tools, &self.records);
+        self.bring(RIGS.name.to_owned(), child, Ear::Dispatcher(rig.clone()));
+    }
+
+    fn kill(&self, name: &str) -> Result<(), Refusal> {
+        Desk::new(self.records.living.clone()).kill(name).map_err(|_| {
+            let mut known = Vec::new();
+            if let Some(tree) = self.tools.tree.snapshot() {
+                gather(&tree, &mut known);
+            }
+            Refusal::no_such("actor", name, known.iter().map(String::as_str))
+        })
+    }
+}
+
+fn gather(node: &actors::living_tree::TreeNode, names: &mut Vec<String>) {
+    names.push(node.name.clone());
+    for child in &node.children {
+        gather(child, names);
+    }
+}
+
+/// Hands notices on to the ledger's side.
+struct Chronicler(mpsc::UnboundedSender<Notice>);
+
+impl Observer for Chronicler {
+    fn notice(&self, notice: &Notice) {
+        // Nobody listens any more once the town is going down.
+        let _ = self.0.send(notice.clone());
+    }
+}
+
+/// Writes down which actors died and what was done about it, in the order in which it happened.
+async fn chronicle(tools: Tools, mut notices: mpsc::UnboundedReceiver<Notice>) {
+    let mut last_words = std::collections::HashMap::new();
+    while let Some(notice) = notices.recv().await {
+        let event = match notice {
+            Notice::Ended { child, reason, abnormal: true, .. } => {
+                last_words.insert(child, reason);
+                continue;
+            }
+            Notice::Restarted { child, count, .. } => {
+                let Some(reason) = last_words.remove(&child) else { continue };
+                let restarts = u32::try_from(count).unwrap_or(u32::MAX);
+                Event::ActorEnded { name: child, reason, outcome: "restarted".into(), restarts }
+            }
+            Notice::GaveUp(report) => Event::ActorEnded {
+                name: report.child,
+                reason: report.reason,
+                outcome: "gave_up".into(),
+                restarts: u32::try_from(report.restarts).unwrap_or(u32::MAX),
+            },
+            _ => continue,
+        };
+        record(&tools, event).await;
+    }
+}
+
+async fn record(tools: &Tools, event: Event) {
+    // The scribe itself may be the one who is being started again.
+    for _ in 0..10 {
+        let event = event.clone();
+        let write = move |draft: &mut Draft<'_>| {
+            if let Event::ActorEnded { name, reason, outcome, .. } = &event
+                && outcome == "gave_up"
+            {
+                let subject = format!("actor {name} was given up");
+                draft.escalate("critical", (None, None), subject, reason.clone(), &[Address::Overseer]);
+            }
+            draft.push(event);
+            Ok(())
+        };
+        match tools.write(&Address::Runtime, write).await {
+            Err(refusal) if refusal.code == "no_scribe" => tokio::time::sleep(LEAVING * 4).await,
+            Err(refusal) => {
+                tracing::warn!(%refusal, "cannot record the end of an actor");
+                return;
+            }
+            Ok(()) => return,
+        }
+    }
+}
