@@ -95,8 +95,6 @@ pub(crate) enum Shown {
         /// Columns.
         cols: u16,
     },
-    /// Something for the person, in words.
-    Notice(String),
     /// The session has ended, and how.
     Exited(String),
 }

@@ -1,0 +1,314 @@
+//! The town's questions and changes without a runtime: the same rules on the ledger itself, under the
+//! lock.
+//!
+//! What this carrier has changed is found by the next runtime, which looks at the board when it wakes;
+//! no bell is rung.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use actors::book::Shelf;
+use actors::{brief, rigs};
+use clerk::decide::{Need, decide, need, permitted};
+use clerk::draft::Draft;
+use clerk::{answers, names, reports};
+use config::{LiveConfig, TownPaths};
+use git::CancelToken;
+use ledger::{LedgerError, Limits, Store};
+use model::answer::{Answer, StatusReport, TownRow};
+use model::command::{Command, NewRig, Origin, Stream};
+use model::refusal::Refusal;
+use model::time::{Clock, SystemClock};
+use protocol::wire::{Carrier, Duplex};
+
+use crate::lock::TownLock;
+
+/// A town's ledger, asked directly. Nobody else can write while this is there.
+#[derive(Debug)]
+pub struct Offline {
+    // Closed before the lock is let go.
+    store: Store,
+    config: Arc<LiveConfig>,
+    book: Shelf,
+    paths: TownPaths,
+    origin: Origin,
+    clock: Arc<dyn Clock>,
+    _lock: TownLock,
+}
+
+impl Offline {
+    /// Opens the town at `town` in the name of `origin`.
+    ///
+    /// # Errors
+    /// `already_running` or `town_busy` (exit code 3) when the lock is held; what is wrong with the
+    /// configuration; `ledger` when the ledger cannot be opened.
+    pub fn open(town: &Path, origin: Origin) -> Result<Self, Refusal> {
+        let paths = TownPaths::new(town);
+        let lock = TownLock::for_command(&paths)?;
+        let (config, complaints) = LiveConfig::load(paths.clone())?;
+        for complaint in complaints {
+            tracing::warn!(file = %complaint.file.display(), "{}", complaint.text);
+        }
+        let config = Arc::new(config);
+        let store = open_ledger(&paths)?;
+        Ok(Self {
+            store,
+            book: Shelf::new(Arc::clone(&config)),
+            config,
+            paths,
+            origin,
+            clock: Arc::new(SystemClock),
+            _lock: lock,
+        })
+    }
+
+    fn read(&self, command: &Command) -> Result<Answer, Refusal> {
+        match command {
+            Command::Status => Ok(Answer::Status(Box::new(self.status()))),
+            Command::RigList => Ok(Answer::Rigs(self.status().rigs)),
+            Command::Events(filter) => {
+                reports::events(&self.store, self.store.head(), filter).map(Answer::Events)
+            }
+            Command::Why { about } => reports::why(&self.store, about).map(Answer::Story),
+            Command::Prime { agent } => {
+                let config = self.config.current();
+                self.store.read(|board| {
+                    let agent = names::or_self(board, &self.origin, agent.as_deref())?;
+                    brief::prime(board, &config, &self.paths, &agent)
+                        .map(|prime| Answer::Prime(Box::new(prime)))
+                })
+            }
+            other => {
+                let answered =
+                    self.store.read(|board| answers::answer(board, &self.book, &self.origin, other));
+                answered.unwrap_or_else(|| Err(Refusal::not_running("this")))
+            }
+        }
+    }
+
+    fn status(&self) -> StatusReport {
+        let config = self.config.current();
+        let trouble = self.store.read_only();
+        let town = TownRow {
+            name: config.town.name.clone(),
+            path: self.paths.root().display().to_string(),
+            state: if trouble.is_some() { "read_only" } else { "stopped" }.to_owned(),
+            note: trouble.map(|error| error.to_string()),
+            pid: None,
+            uptime_s: None,
+            seq: self.store.head(),
+        };
+        let rigs = config.rigs.values().map(rigs::row).collect();
+        self.store.read(|board| answers::status(board, town, rigs, self.clock.now()))
+    }
+
+    fn write(&self, command: &Command) -> Result<Answer, Refusal> {
+        let decision = |board: &_, now| decide(board, &self.book, &self.origin, command, now);
+        self.store.write_one(self.clock.now(), decision).map(|written| written.value)
+    }
+
+    fn add_rig(&self, new: &NewRig) -> Result<Answer, Refusal> {
+        let prefix = rigs::check(&self.config, new)?;
+        let mut progress = |line: &str| tracing::debug!("{line}");
+        let prepared = rigs::prepare(&self.paths, new, prefix, CancelToken::new(), &mut progress)?;
+        let now = self.clock.now();
+        self.store.write_one(now, |board, now| {
+            let mut draft = Draft::new(board, self.origin.actor(), now);
+            rigs::record(&mut draft, &prepared);
+            Ok((draft.finish(), ()))
+        })?;
+        rigs::register(&self.paths, &prepared, now)?;
+        self.config.refresh();
+        Ok(rigs::answer(&prepared))
+    }
+}
+
+/// Opens the ledger of a town whose lock is held.
+pub(crate) fn open_ledger(paths: &TownPaths) -> Result<Store, Refusal> {
+    let store = Store::open(&paths.ledger(), Limits::default()).map_err(|error: LedgerError| {
+        let refusal = Refusal::failed("ledger", format!("cannot open the town's ledger: {error}"));
+        match error.hint() {
+            Some(hint) => refusal.hint(hint),
+            None => refusal,
+        }
+    })?;
+    for finding in store.findings() {
+        tracing::warn!("{finding}");
+    }
+    Ok(store)
+}
+
+impl Carrier for Offline {
+    fn ask(&mut self, command: Command) -> Result<Answer, Refusal> {
+        permitted(&self.origin, &command)?;
+        match (need(&command), &command) {
+            (Need::Write, _) => self.write(&command),
+            (Need::Read, _) => self.read(&command),
+            (Need::Town, Command::RigAdd(new)) => self.add_rig(new),
+            (Need::Town, _) => Err(Refusal::not_running(called(&command))),
+        }
+    }
+
+    fn open(&mut self, stream: Stream) -> Result<Duplex, Refusal> {
+        Err(Refusal::not_running(match stream {
+            Stream::Events(_) => "following events",
+            Stream::Attach { .. } => "attaching to a terminal",
+        }))
+    }
+
+    fn is_live(&self) -> bool {
+        false
+    }
+}
+
+/// What people call a command that needs the living town.
+fn called(command: &Command) -> &'static str {
+    match command {
+        Command::Done { .. } => "`done`",
+        Command::Nudge { .. } => "`nudge`",
+        Command::Peek { .. } => "`peek`",
+        Command::AgentRestart { .. } => "`agent restart`",
+        Command::Stop => "`stop`",
+        Command::Tree => "`tree`",
+        Command::FaultKillActor { .. } => "`fault`",
+        _ => "this",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::Command as Process;
+
+    use model::command::{EventFilter, NewBead, Sling};
+    use model::ids::BeadId;
+    use model::refusal::Class;
+    use model::time::Timestamp;
+
+    use super::*;
+
+    struct Fixture {
+        folder: tempfile::TempDir,
+        town: PathBuf,
+    }
+
+    fn fixture() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let town = folder.path().join("town");
+        config::install::create_town(&town, "harbour", Some("shell"), Timestamp::from_millis(1)).unwrap();
+        Fixture { folder, town }
+    }
+
+    impl Fixture {
+        fn open(&self) -> Offline {
+            Offline::open(&self.town, Origin::operator()).unwrap()
+        }
+
+        /// A repository with one commit.
+        fn origin(&self) -> String {
+            let at = self.folder.path().join("origin");
+            let script = "git init -q . && git symbolic-ref HEAD refs/heads/main && echo x > x && \
+                          git add x && git commit -q -m start";
+            std::fs::create_dir(&at).unwrap();
+            let made = Process::new("sh")
+                .args(["-c", script])
+                .current_dir(&at)
+                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                .envs(["AUTHOR", "COMMITTER"].map(|who| (format!("GIT_{who}_NAME"), "t")))
+                .envs(["AUTHOR", "COMMITTER"].map(|who| (format!("GIT_{who}_EMAIL"), "t@example.org")))
+                .status();
+            assert!(made.unwrap().success());
+            at.display().to_string()
+        }
+    }
+
+    fn rig(url: &str) -> Command {
+        Command::RigAdd(NewRig {
+            name: "web".parse().unwrap(),
+            url: url.into(),
+            prefix: None,
+            branch: None,
+            gates: Vec::new(),
+            max_workers: Some(2),
+            preset: None,
+        })
+    }
+
+    fn create(title: &str) -> Command {
+        let rig = Some("web".parse().unwrap());
+        Command::BeadCreate(NewBead { title: title.into(), rig, ..NewBead::default() })
+    }
+
+    fn id(answer: Answer) -> BeadId {
+        match answer {
+            Answer::Bead(bead) => bead.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_changed_without_a_runtime_is_there_the_next_time() {
+        let fixture = fixture();
+        let mut carrier = fixture.open();
+        let refusal = carrier.ask(rig("/no/such/place")).unwrap_err();
+        assert_eq!(refusal.code, "not_a_repository");
+        assert!(refusal.hint.is_some());
+        assert!(!fixture.town.join("web").exists());
+        let Answer::Rig(row) = carrier.ask(rig(&fixture.origin())).unwrap() else { panic!() };
+        assert_eq!((row.prefix.as_str(), row.default_branch.as_str()), ("web", "main"));
+        assert_eq!(carrier.ask(rig("x")).unwrap_err().code, "rig_exists");
+        let bead = id(carrier.ask(create("one")).unwrap());
+        let sling = Sling { beads: vec![bead.clone()], target: "web".into(), ..Sling::default() };
+        carrier.ask(Command::Sling(sling)).unwrap();
+        drop(carrier);
+
+        let mut carrier = fixture.open();
+        let Answer::Status(status) = carrier.ask(Command::Status).unwrap() else { panic!() };
+        assert_eq!((status.town.state.as_str(), status.town.pid), ("stopped", None));
+        assert_eq!((status.rigs[0].open, status.rigs[0].waiting), (1, 1));
+        let Answer::Rigs(rigs) = carrier.ask(Command::RigList).unwrap() else { panic!() };
+        assert_eq!(rigs, status.rigs);
+        let filter = EventFilter { bead: Some(bead.clone()), ..EventFilter::default() };
+        let Answer::Events(events) = carrier.ask(Command::Events(filter)).unwrap() else { panic!() };
+        let kinds: Vec<&str> = events.iter().map(|record| record.event.kind()).collect();
+        assert_eq!(kinds, ["bead.created", "bead.slung"]);
+        let Answer::Story(story) = carrier.ask(Command::Why { about: bead.to_string() }).unwrap() else {
+            panic!()
+        };
+        assert!(story.last().unwrap().ends_with(&format!("slung {bead} to web")));
+        let Answer::Prime(prime) = carrier.ask(Command::Prime { agent: Some("mayor".into()) }).unwrap()
+        else {
+            panic!()
+        };
+        assert!(prime.text.contains("mayor/"));
+    }
+
+    #[test]
+    fn what_needs_the_living_town_is_refused_with_the_way_to_start_it() {
+        let fixture = fixture();
+        let mut carrier = fixture.open();
+        assert!(!carrier.is_live());
+        for command in [
+            Command::Stop,
+            Command::Tree,
+            Command::Peek { agent: "mayor/".into(), lines: None },
+            Command::Nudge { agent: "mayor/".into(), text: "x".into() },
+        ] {
+            let refusal = carrier.ask(command).unwrap_err();
+            assert_eq!((refusal.class, refusal.code.as_str()), (Class::Runtime, "not_running"));
+            assert!(refusal.hint.unwrap().contains("gastown run"));
+        }
+        let follow = carrier.open(Stream::Events(EventFilter::default())).unwrap_err();
+        assert_eq!(follow.class, Class::Runtime);
+    }
+
+    #[test]
+    fn a_runtime_keeps_others_from_the_ledger() {
+        let fixture = fixture();
+        let lock = TownLock::for_runtime(&TownPaths::new(&fixture.town)).unwrap();
+        let refusal = Offline::open(&fixture.town, Origin::operator()).unwrap_err();
+        assert_eq!((refusal.class, refusal.code.as_str()), (Class::Runtime, "already_running"));
+        drop(lock);
+        fixture.open();
+    }
+}
