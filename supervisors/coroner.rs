@@ -79,7 +79,7 @@ impl Actor for Coroner {
             // The dead one's task was over when this was asked, so its event had been sent. But
             // event and question may both have come between our look at the port for events and
             // our look at the one for messages. On the next turn events are taken first.
-            None => me.cast(Message::CauseAgain(id, reply))?,
+            None => drop(me.cast(Message::CauseAgain(id, reply))),
         }
         Ok(())
     }
