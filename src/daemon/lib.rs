@@ -7,6 +7,7 @@
 
 mod compose;
 mod front;
+mod live;
 mod lock;
 pub mod offline;
 mod socket;
