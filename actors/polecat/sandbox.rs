@@ -172,7 +172,7 @@ impl Place {
             return Ok((None, Removal::Removed));
         }
         let (name, bead) = (self.name.as_str(), sandbox.bead.as_str());
-        let saved = git::rescue::save_and_empty(&repo, &self.folder, name, bead, &self.bundles)?;
+        let saved = git::clear::save_and_empty(&repo, &self.folder, name, bead, &self.bundles)?;
         let head = git::status::status(&self.folder)?.head;
         let removal = match head {
             Some(head) => git::worktree::remove(&repo, &self.folder, head)?,

@@ -16,6 +16,7 @@
 //! The rule above all others: a working tree with work in it is neither reset nor removed. What must go
 //! is saved first (`rescue`), what is in the way is moved aside (`worktree::ensure`).
 
+pub mod clear;
 mod clone;
 pub mod gate;
 pub mod landing;

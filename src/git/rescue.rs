@@ -19,7 +19,7 @@ use crate::{
     remote::{Push, Pushed},
     repo::open_library,
     snapshot::{tree_of_files, tree_of_index},
-    status::{self, Cleanliness, InProgress},
+    status::{self, Cleanliness},
 };
 
 /// Where saved work is.
@@ -57,62 +57,6 @@ pub fn save(
     };
     let bundle = bundle(repo, &branch, oid, bundle_dir)?;
     Ok(Some(Saved { branch, oid, pushed: false, bundle: Some(bundle), why: Some(why) }))
-}
-
-/// Saves everything in `worktree` as [`save`] does, and then empties it: changes are undone, unknown files
-/// and the branch's stashes go, what has been begun is ended. Ignored files and the branch itself stay.
-///
-/// It is emptied only when a second look finds exactly what was saved; an agent that still writes there
-/// makes it an error, and nothing is lost.
-///
-/// # Errors
-/// `Dirty` when the worktree changed while it was being saved.
-pub fn save_and_empty(
-    repo: &Repo,
-    worktree: &Path,
-    agent: &str,
-    label: &str,
-    bundle_dir: &Path,
-) -> Result<Option<Saved>> {
-    let Some(saved) = save(repo, worktree, agent, label, bundle_dir)? else { return Ok(None) };
-    let again = commit(repo, worktree, agent, label)?;
-    if again.is_none_or(|(_, oid)| oid != saved.oid) {
-        let files = status::status(worktree)?.files();
-        return Err(Error::Dirty { path: worktree.to_owned(), files });
-    }
-    let state = status::status(worktree)?;
-    let git = |args: &[&str]| {
-        repo.git_in(worktree, format!("empty the worktree {}", worktree.display())).args(args).run().map(drop)
-    };
-    match state.in_progress {
-        Some(InProgress::Rebase) => git(&["rebase", "--quit"])?,
-        Some(InProgress::ApplyMailbox) => git(&["am", "--quit"])?,
-        Some(InProgress::Bisect) => git(&["bisect", "reset"])?,
-        Some(InProgress::Merge | InProgress::CherryPick | InProgress::Revert) | None => {}
-    }
-    git(&["reset", "--quiet", "--hard"])?;
-    git(&["clean", "-ffdq"])?;
-    let mut library = open_library(worktree)?;
-    for stash in &state.stashes {
-        drop_stash(&mut library, stash.oid)
-            .map_err(Error::library(format!("drop a saved stash of {}", worktree.display())))?;
-    }
-    Ok(Some(saved))
-}
-
-/// Takes one stash off the stack, by what it is: its number may have changed.
-fn drop_stash(library: &mut Repository, wanted: Oid) -> std::result::Result<(), git2::Error> {
-    let mut number = None;
-    library.stash_foreach(|at, _, oid| {
-        if *oid == wanted {
-            number = Some(at);
-        }
-        number.is_none()
-    })?;
-    match number {
-        Some(number) => library.stash_drop(number),
-        None => Ok(()),
-    }
 }
 
 /// Pushes a branch that is new to the remote; returns why it was not taken.
@@ -153,7 +97,12 @@ pub(crate) fn bundle(repo: &Repo, branch: &str, oid: Oid, dir: &Path) -> Result<
 }
 
 /// Makes the rescue commit and its local branch.
-fn commit(repo: &Repo, worktree: &Path, agent: &str, label: &str) -> Result<Option<(String, Oid)>> {
+pub(crate) fn commit(
+    repo: &Repo,
+    worktree: &Path,
+    agent: &str,
+    label: &str,
+) -> Result<Option<(String, Oid)>> {
     let doing = || Error::library(format!("save what is in {}", worktree.display()));
     let listing = status::list(worktree)?;
     let state = status::status(worktree)?;
