@@ -406,10 +406,9 @@ impl State {
         }
         if matches!(self.state, AgentState::Idle | AgentState::Working)
             && let Some(brief) = self.typed_brief.take()
+            && let Err(refusal) = self.type_prompt(&brief).await
         {
-            if let Err(refusal) = self.type_prompt(&brief).await {
-                tracing::warn!(agent = %self.agent, %refusal, "the brief was not typed");
-            }
+            tracing::warn!(agent = %self.agent, %refusal, "the brief was not typed");
         }
         self.show_mail().await;
         self.type_ready_nudges().await;

@@ -26,3 +26,8 @@ pub mod mols;
 pub mod names;
 pub mod reports;
 pub mod story;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

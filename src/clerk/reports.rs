@@ -20,12 +20,18 @@ const SENTENCES: usize = 10;
 /// `cannot_read`, when the log cannot be read.
 pub fn events(store: &Store, head: Seq, filter: &EventFilter) -> Result<Vec<Record>, Refusal> {
     let wanted = filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    backwards(store, head, filter.after, |record| answers::fits(record, filter), |found| found.len() >= wanted)
-        .map(|mut found| {
-            found.truncate(wanted);
-            found.reverse();
-            found
-        })
+    backwards(
+        store,
+        head,
+        filter.after,
+        |record| answers::fits(record, filter),
+        |found| found.len() >= wanted,
+    )
+    .map(|mut found| {
+        found.truncate(wanted);
+        found.reverse();
+        found
+    })
 }
 
 /// What has happened to an agent or a bead, in a few lines.

@@ -87,7 +87,7 @@ impl From<Reply> for Result<Answer, Refusal> {
 #[serde(rename_all = "snake_case")]
 pub enum StreamItem {
     /// An event of a followed log.
-    Event(Record),
+    Event(Box<Record>),
     /// The terminal that one is attached to has this size now.
     Size {
         /// Rows.

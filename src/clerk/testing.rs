@@ -1,0 +1,143 @@
+//! A town on paper, for the clerk's tests: a board, and a way to decide and record.
+
+use std::collections::BTreeMap;
+
+use ledger::views::Board;
+use model::answer::{Answer, FormulaRow};
+use model::command::{Command, NewBead, Origin, Sling};
+use model::event::{Event, PouredStep, Record};
+use model::ids::{BeadId, RigName};
+use model::refusal::Refusal;
+use model::role::Address;
+use model::time::Timestamp;
+
+use crate::book::Book;
+use crate::decide::decide;
+use crate::draft::{Deed, Draft};
+
+/// A book with one formula of two steps.
+#[derive(Debug)]
+pub(crate) struct OneFormula;
+
+impl Book for OneFormula {
+    fn steps(
+        &self,
+        _: Option<&RigName>,
+        formula: &str,
+        _: &BTreeMap<String, String>,
+    ) -> Result<Vec<PouredStep>, Refusal> {
+        let step = |id: &str, needs: &[&str]| PouredStep {
+            id: id.into(),
+            title: id.into(),
+            description: String::new(),
+            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+        };
+        match formula {
+            "two" => Ok(vec![step("first", &[]), step("second", &["first"])]),
+            _ => Err(Refusal::no_such("formula", formula, ["two"])),
+        }
+    }
+
+    fn list(&self, _: Option<&RigName>) -> Vec<FormulaRow> {
+        Vec::new()
+    }
+
+    fn show(&self, _: Option<&RigName>, formula: &str) -> Result<serde_json::Value, Refusal> {
+        Err(Refusal::no_such("formula", formula, []))
+    }
+
+    fn default_for(&self, _: &RigName) -> Option<String> {
+        Some("two".into())
+    }
+}
+
+/// A town on paper, with the rig `web`.
+#[derive(Debug, Clone)]
+pub(crate) struct Paper {
+    pub(crate) board: Board,
+    pub(crate) records: Vec<Record>,
+}
+
+impl Paper {
+    pub(crate) fn new() -> Self {
+        let mut paper = Paper { board: Board::default(), records: Vec::new() };
+        paper.rig("web", "web");
+        paper
+    }
+
+    pub(crate) fn rig(&mut self, name: &str, prefix: &str) {
+        let (rig, prefix) = (name.parse().unwrap(), prefix.parse().unwrap());
+        let event = Event::RigAdded { rig, git_url: "/x".into(), prefix, branch: "main".into() };
+        self.record(vec![(Address::Overseer, event)]);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_000 * (self.records.len() as i64 + 1))
+    }
+
+    pub(crate) fn record(&mut self, deed: Deed) {
+        for (actor, event) in deed {
+            let record = Record { seq: self.board.head.next(), at: self.now(), actor, event };
+            self.board.apply(&record);
+            self.records.push(record);
+        }
+    }
+
+    /// A command of `origin`, decided and recorded.
+    pub(crate) fn by(&mut self, origin: &Origin, command: Command) -> Result<Answer, Refusal> {
+        let (deed, answer) = decide(&self.board, &OneFormula, origin, &command, self.now())?;
+        self.record(deed);
+        Ok(answer)
+    }
+
+    /// A command of the operator.
+    pub(crate) fn does(&mut self, command: Command) -> Result<Answer, Refusal> {
+        self.by(&Origin::operator(), command)
+    }
+
+    /// What an actor at `address` decides.
+    pub(crate) fn role(
+        &mut self,
+        address: &Address,
+        decide: impl FnOnce(&mut Draft<'_>) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let board = self.board.clone();
+        let mut draft = Draft::new(&board, address.clone(), self.now());
+        decide(&mut draft)?;
+        self.record(draft.finish());
+        Ok(())
+    }
+
+    /// Makes a bead of the rig `web`.
+    pub(crate) fn bead(&mut self, title: &str) -> BeadId {
+        let new = NewBead { title: title.into(), rig: Some("web".parse().unwrap()), ..Default::default() };
+        match self.does(Command::BeadCreate(new)).unwrap() {
+            Answer::Bead(bead) => bead.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn sling(&mut self, beads: &[&BeadId], target: &str) -> Result<Answer, Refusal> {
+        let beads = beads.iter().map(|id| (*id).clone()).collect();
+        self.does(Command::Sling(Sling { beads, target: target.into(), ..Default::default() }))
+    }
+
+    /// Hangs what can go next on a hook of `web`, as its dispatcher would; returns who took what.
+    pub(crate) fn dispatch(&mut self, max_workers: usize) -> Option<(BeadId, Address)> {
+        let pool = ["docs".parse().unwrap(), "backend".parse().unwrap()];
+        let rig = "web".parse().unwrap();
+        let (waiting, worker) = crate::hooks::next_assignment(&self.board, &rig, &pool, max_workers)?;
+        let bead = waiting.bead.clone();
+        let who = worker.clone();
+        self.role(&Address::Runtime, move |draft| {
+            crate::hooks::hang(draft, &OneFormula, &waiting, &who).map(drop)
+        })
+        .unwrap();
+        Some((bead, worker))
+    }
+
+    /// The events since record number `from`, by type.
+    pub(crate) fn kinds(&self, from: usize) -> Vec<&'static str> {
+        self.records[from..].iter().map(|record| record.event.kind()).collect()
+    }
+}

@@ -1,0 +1,410 @@
+//! The rules, tried on a town on paper.
+
+use model::agent::{AgentState, Exit, SessionEnd, Verdict};
+use model::answer::Answer;
+use model::bead::{DepType, Patch, Status};
+use model::command::{Command, NewBead, Origin, Sling};
+use model::event::Event;
+use model::hook::Stage;
+use model::ids::{BeadId, MailId};
+use model::mail::Kind;
+use model::merge::{GateResult, MergeState, Rejection};
+use model::refusal::Refusal;
+use model::role::Address;
+
+use crate::agents::{self, Begun};
+use crate::hooks::{self, HandedIn};
+use crate::idle::Left;
+use crate::testing::Paper;
+use crate::{letters, merges};
+
+fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> String {
+    result.unwrap_err().code
+}
+
+fn witness() -> Address {
+    "web/witness".parse().unwrap()
+}
+
+fn refinery() -> Address {
+    "web/refinery".parse().unwrap()
+}
+
+/// The oldest letter that `to` has not acknowledged.
+fn letter(paper: &Paper, to: &Address) -> (MailId, Kind) {
+    let post = paper.board.mail.unacked(to).next().expect("a letter");
+    (post.letter.id.clone(), post.letter.kind.clone())
+}
+
+/// Hands the bead on `worker`'s hook in, and takes it through the Witness into the queue.
+fn submit(paper: &mut Paper, bead: &BeadId, worker: &Address) {
+    let work = HandedIn { branch: "b".into(), head: "h".into(), bundle: None };
+    paper
+        .role(worker, |draft| hooks::done(draft, worker, bead, Exit::Completed, None, Some(work)).map(drop))
+        .unwrap();
+    let (id, kind) = letter(paper, &witness());
+    assert!(matches!(kind, Kind::PolecatDone { .. }));
+    let ready =
+        Kind::MergeReady { bead: bead.clone(), worker: worker.clone(), branch: "b".into(), head: "h".into() };
+    paper
+        .role(&witness(), |draft| {
+            draft.handled(&id)?;
+            draft.send(&refinery(), ready);
+            Ok(())
+        })
+        .unwrap();
+    let (id, kind) = letter(paper, &refinery());
+    paper
+        .role(&refinery(), |draft| {
+            draft.handled(&id)?;
+            merges::submit(draft, &kind)
+        })
+        .unwrap();
+}
+
+fn hooked(paper: &mut Paper, title: &str) -> (BeadId, Address) {
+    let bead = paper.bead(title);
+    paper.sling(&[&bead], "web").unwrap();
+    let (taken, worker) = paper.dispatch(8).unwrap();
+    assert_eq!(taken, bead);
+    (bead, worker)
+}
+
+#[test]
+fn a_bead_travels_from_a_sling_to_a_landing() {
+    let mut paper = Paper::new();
+    let (bead, worker) = hooked(&mut paper, "one");
+    assert_eq!(paper.board.beads.get(&bead).unwrap().status, Status::Hooked);
+    submit(&mut paper, &bead, &worker);
+    let merge = paper.board.merges.of_bead(&bead).unwrap().id.clone();
+    assert_eq!(paper.board.hooks.of(&worker).unwrap().stage, Stage::Submitted);
+    // A gate without a green run on this very commit keeps it from being pushed.
+    let gates = vec!["test".to_owned()];
+    let push = |draft: &mut crate::draft::Draft<'_>| merges::pushing(draft, &merge, "base", "c1", &gates);
+    assert_eq!(code(paper.role(&refinery(), push)), "not_green");
+    let run = |commit: &str, passed| GateResult {
+        gate: "test".into(),
+        command: "true".into(),
+        commit: commit.into(),
+        tree: "t".into(),
+        passed,
+        verdict: String::new(),
+        duration_ms: 1,
+        log: String::new(),
+    };
+    for (commit, passed) in [("c0", true), ("c1", false)] {
+        paper.role(&refinery(), |draft| merges::gate(draft, &merge, run(commit, passed))).unwrap();
+        assert_eq!(code(paper.role(&refinery(), push)), "not_green");
+    }
+    paper.role(&refinery(), |draft| merges::gate(draft, &merge, run("c1", true))).unwrap();
+    paper.role(&refinery(), push).unwrap();
+    let land = |draft: &mut crate::draft::Draft<'_>| merges::landed(draft, &merge, "c1", "main");
+    paper.role(&refinery(), land).unwrap();
+    assert_eq!(paper.board.beads.get(&bead).unwrap().status, Status::Closed);
+    assert_eq!(paper.board.hooks.of(&worker).unwrap().stage, Stage::Landed);
+    assert_eq!(code(paper.role(&refinery(), land)), "merge_over", "it lands once");
+    assert!(matches!(letter(&paper, &witness()).1, Kind::Merged { .. }));
+}
+
+#[test]
+fn a_letter_is_handled_once_and_everything_with_it() {
+    let mut paper = Paper::new();
+    let (bead, worker) = hooked(&mut paper, "one");
+    submit(&mut paper, &bead, &worker);
+    let before = paper.records.len();
+    let handled = paper.board.mail.inbox(&witness()).next().unwrap().letter.id.clone();
+    let again = paper.role(&witness(), |draft| {
+        draft.send(&refinery(), Kind::Shutdown { why: "twice".into() });
+        draft.handled(&handled)
+    });
+    assert_eq!(code(again), "already_handled");
+    assert_eq!(paper.records.len(), before, "nothing of it happened");
+}
+
+#[test]
+fn a_rejected_bead_goes_back_to_its_worker_and_keeps_its_entry() {
+    let mut paper = Paper::new();
+    let (bead, worker) = hooked(&mut paper, "one");
+    for attempt in 1..=3_u32 {
+        submit(&mut paper, &bead, &worker);
+        let merge = paper.board.merges.of_bead(&bead).unwrap().clone();
+        assert_eq!((merge.id.as_str(), merge.attempts), ("mr-1", attempt));
+        let rejection = Rejection::Conflict { files: vec!["a".into()], base: "b".into(), attempt };
+        paper.role(&refinery(), |draft| merges::rejected(draft, &merge.id, rejection, 3)).unwrap();
+        assert!(paper.board.hooks.of(&worker).unwrap().stage.wants_session());
+        let (id, kind) = letter(&paper, &witness());
+        assert!(matches!(kind, Kind::ReworkRequest { .. }));
+        paper.role(&witness(), |draft| draft.handled(&id)).unwrap();
+        let held = paper.board.agents.get(&worker).unwrap().held;
+        assert_eq!(held, attempt == 3, "after the limit a person is asked");
+    }
+    assert_eq!(paper.board.escalations.open().count(), 1);
+    assert!(!Left::of(&paper.board).attention.is_empty());
+    paper.does(Command::AgentStart { agent: worker.to_string() }).unwrap();
+    assert!(!paper.board.agents.get(&worker).unwrap().held);
+}
+
+#[test]
+fn work_on_a_branch_is_closed_by_landing_alone() {
+    let mut paper = Paper::new();
+    let (bead, worker) = hooked(&mut paper, "one");
+    let close = || Command::BeadClose { ids: vec![bead.clone()], reason: None, force: true };
+    let agent = Origin::Session { agent: worker.clone(), session: "s".parse().unwrap() };
+    assert_eq!(code(paper.by(&agent, close())), "closed_by_landing");
+    assert_eq!(code(paper.does(close())), "closed_by_landing");
+    submit(&mut paper, &bead, &worker);
+    paper.does(Command::Unsling { bead: bead.clone(), force: true }).unwrap();
+    let merge = paper.board.merges.of_bead(&bead).unwrap();
+    assert!(matches!(merge.state, MergeState::Withdrawn { .. }));
+    assert!(paper.does(close()).is_ok(), "taken back, it is an ordinary bead again");
+}
+
+#[test]
+fn a_bead_is_on_one_hook_and_a_hook_holds_one_bead() {
+    let mut paper = Paper::new();
+    let (bead, worker) = hooked(&mut paper, "one");
+    assert!(
+        matches!(paper.sling(&[&bead], "web").unwrap(), Answer::Slung(report) if report.beads[0].outcome == "already there")
+    );
+    assert_eq!(code(paper.sling(&[&bead], "web/polecats/backend")), "bead_taken");
+    let other = paper.bead("two");
+    assert_eq!(code(paper.sling(&[&other], &worker.to_string())), "hook_taken");
+    paper.sling(&[&other], "web").unwrap();
+    assert_eq!(paper.dispatch(1), None, "one worker at a time");
+    let (_, second) = paper.dispatch(8).unwrap();
+    assert_ne!(second, worker);
+    // The pool is used up: further workers are numbered.
+    let third = paper.bead("three");
+    paper.sling(&[&third], "web").unwrap();
+    assert_eq!(paper.dispatch(8).unwrap().1.to_string(), "web/polecats/docs-2");
+}
+
+#[test]
+fn beads_go_by_urgency_then_age_and_wait_for_their_blockers() {
+    let mut paper = Paper::new();
+    let (low, first, second, blocked) =
+        (paper.bead("low"), paper.bead("first"), paper.bead("second"), paper.bead("blocked"));
+    let patch = Patch { priority: Some(3.try_into().unwrap()), ..Patch::default() };
+    paper.does(Command::BeadUpdate { ids: vec![low.clone()], patch, status: None, claim: false }).unwrap();
+    let depend = |bead: &BeadId, on: &BeadId| Command::DepAdd {
+        bead: bead.clone(),
+        on: on.clone(),
+        kind: DepType::Blocks,
+    };
+    paper.does(depend(&blocked, &first)).unwrap();
+    assert_eq!(code(paper.does(depend(&first, &blocked))), "cycle");
+    assert_eq!(code(paper.sling(&[&blocked], "web")), "bead_blocked");
+    let force =
+        Sling { beads: vec![blocked.clone()], target: "web".into(), force: true, ..Default::default() };
+    paper.does(Command::Sling(force)).unwrap();
+    paper.sling(&[&low, &first, &second], "web").unwrap();
+    let order: Vec<BeadId> = (0..3).map(|_| paper.dispatch(8).unwrap().0).collect();
+    assert_eq!(order, [first.clone(), second, low]);
+    assert_eq!(paper.dispatch(8), None);
+    let holder = paper.board.hooks.holder(&first).unwrap().clone();
+    paper
+        .role(&holder, |draft| {
+            hooks::done(draft, &holder, &first, Exit::Completed, Some("nothing to do"), None).map(drop)
+        })
+        .unwrap();
+    assert_eq!(paper.dispatch(8).unwrap().0, blocked, "freed by the close");
+}
+
+#[test]
+fn several_beads_make_one_convoy_that_arrives_with_the_last() {
+    let mut paper = Paper::new();
+    let (a, b) = (paper.bead("a"), paper.bead("b"));
+    let Answer::Slung(report) = paper.sling(&[&a, &b, &a], "web").unwrap() else { panic!() };
+    let convoy = report.convoy.unwrap();
+    assert_eq!(paper.board.convoys.get(&convoy).unwrap().beads.len(), 2);
+    for bead in [&a, &b] {
+        paper.does(Command::Unsling { bead: bead.clone(), force: false }).unwrap();
+        assert!(paper.board.convoys.get(&convoy).unwrap().closed_at.is_none());
+        paper.does(Command::BeadClose { ids: vec![bead.clone()], reason: None, force: false }).unwrap();
+    }
+    assert!(paper.board.convoys.get(&convoy).unwrap().closed_at.is_some());
+    assert!(matches!(letter(&paper, &Address::Overseer).1, Kind::ConvoyDone { beads: 2, .. }));
+}
+
+#[test]
+fn each_exit_frees_the_hook_and_says_what_becomes_of_the_bead() {
+    for (exit, status) in [
+        (Exit::Blocked, Status::Blocked),
+        (Exit::Refactor, Status::Deferred),
+        (Exit::Escalate, Status::Deferred),
+    ] {
+        let mut paper = Paper::new();
+        let (bead, worker) = hooked(&mut paper, "one");
+        paper
+            .role(&worker, |draft| hooks::done(draft, &worker, &bead, exit, Some("why"), None).map(drop))
+            .unwrap();
+        assert_eq!(paper.board.beads.get(&bead).unwrap().status, status, "{exit}");
+        assert!(paper.board.hooks.of(&worker).is_none());
+        assert_eq!(paper.board.escalations.open().count(), 1);
+    }
+}
+
+#[test]
+fn steps_are_done_in_order_once_and_stay_done() {
+    let mut paper = Paper::new();
+    let (_, worker) = hooked(&mut paper, "one");
+    let agent = Origin::Session { agent: worker, session: "s".parse().unwrap() };
+    let step = |step: &str| Command::StepDone { step: step.into() };
+    assert_eq!(code(paper.by(&agent, step("second"))), "step_not_ready");
+    assert_eq!(code(paper.by(&agent, step("frist"))), "no_such_step");
+    let from = paper.records.len();
+    paper.by(&agent, step("first")).unwrap();
+    paper.by(&agent, step("first")).unwrap();
+    paper.by(&agent, step("second")).unwrap();
+    assert_eq!(paper.kinds(from), ["mol.step_completed", "mol.step_completed", "mol.completed"]);
+}
+
+#[test]
+fn an_agent_may_not_do_what_is_a_persons() {
+    let mut paper = Paper::new();
+    let (bead, worker) = hooked(&mut paper, "one");
+    let agent = Origin::Session { agent: worker, session: "s".parse().unwrap() };
+    assert_eq!(code(crate::decide::permitted(&agent, &Command::Stop)), "operator_only");
+    assert_eq!(code(paper.by(&agent, Command::Unsling { bead, force: true })), "operator_only");
+    assert!(crate::decide::permitted(&Origin::operator(), &Command::Stop).is_ok());
+}
+
+fn begin(paper: &mut Paper, agent: &Address, bead: &BeadId, session: &str) -> Result<(), Refusal> {
+    let begun = Begun {
+        agent: agent.clone(),
+        session: session.parse().unwrap(),
+        preset: "shell".into(),
+        bead: Some(bead.clone()),
+        reason: "hook".into(),
+    };
+    paper.role(agent, |draft| agents::begun(draft, begun))
+}
+
+#[test]
+fn each_session_has_one_verdict_and_the_third_failure_is_for_a_person() {
+    let mut paper = Paper::new();
+    let (bead, worker) = hooked(&mut paper, "one");
+    for n in 1..=3 {
+        let session = format!("s{n}");
+        begin(&mut paper, &worker, &bead, &session).unwrap();
+        assert_eq!(code(begin(&mut paper, &worker, &bead, "other")), "session_open");
+        let id = session.parse().unwrap();
+        let end = SessionEnd::Signalled { signal: 11 };
+        paper.role(&worker, |draft| agents::ended(draft, &worker, &id, end.clone())).unwrap();
+        assert_eq!(
+            code(paper.role(&worker, |draft| agents::ended(draft, &worker, &id, end))),
+            "no_such_session"
+        );
+        let judge = |draft: &mut crate::draft::Draft<'_>| {
+            agents::judged(draft, &worker, &id, Verdict::Crashed, "signal 11", Some("last words".into()))
+        };
+        paper.role(&witness(), judge).unwrap();
+        assert_eq!(code(paper.role(&witness(), judge)), "no_such_session");
+        let failed = paper.board.agents.state(&worker) == AgentState::Failed;
+        assert_eq!((failed, paper.board.escalations.open().count()), (n == 3, usize::from(n == 3)));
+    }
+    paper.does(Command::AgentStart { agent: worker.to_string() }).unwrap();
+    assert_eq!(paper.board.agents.get(&worker).unwrap().failures, 0);
+    assert_ne!(paper.board.agents.state(&worker), AgentState::Failed);
+}
+
+#[test]
+fn mail_goes_to_those_who_exist_and_to_nobody_else() {
+    let mut paper = Paper::new();
+    paper.rig("api", "api");
+    let send =
+        |to: &str| Command::MailSend { to: to.into(), subject: "s".into(), body: "b".into(), kind: None };
+    let before = paper.records.len();
+    let refusal = paper.does(send("web/witnes")).unwrap_err();
+    assert_eq!(refusal.code, "no_such_agent");
+    assert!(refusal.hint.unwrap().contains("web/witness"));
+    assert_eq!(code(paper.does(send("@polecats"))), "empty_group");
+    assert_eq!(code(paper.does(send("@rig/wbe"))), "no_such_rig");
+    assert_eq!(paper.records.len(), before, "nothing is stored");
+    let Answer::Sent(sent) = paper.does(send("@witnesses")).unwrap() else { panic!() };
+    assert_eq!(sent.len(), 2);
+    let Answer::Sent(all) = paper.does(send("@all")).unwrap() else { panic!() };
+    assert_eq!(all.len(), 6, "mayor, deacon, two of each rig, and not the sender");
+    let reply = Command::MailReply { id: sent[0].clone(), body: "r".into() };
+    let witness = Origin::Session { agent: "api/witness".parse().unwrap(), session: "s".parse().unwrap() };
+    paper.by(&witness, reply).unwrap();
+    let (_, kind) = letter(&paper, &Address::Overseer);
+    assert_eq!(kind.subject(), "Re: s");
+    assert_eq!(code(paper.by(&witness, Command::MailAck(vec![sent[1].clone()]))), "no_such_mail");
+}
+
+#[test]
+fn the_third_failed_handling_puts_a_letter_aside() {
+    let mut paper = Paper::new();
+    let to = witness();
+    paper
+        .role(&Address::Runtime, |draft| {
+            draft.send(&to, Kind::Shutdown { why: "x".into() });
+            Ok(())
+        })
+        .unwrap();
+    let (id, _) = letter(&paper, &to);
+    for n in 1..=3 {
+        paper
+            .role(&to, |draft| {
+                letters::failed(draft, &id, "it broke");
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(paper.board.mail.unacked(&to).count(), usize::from(n < 3));
+    }
+    assert_eq!(paper.board.mail.dead().count(), 1);
+    assert_eq!(paper.board.escalations.open().count(), 1);
+}
+
+#[test]
+fn a_bead_that_cannot_be_is_refused() {
+    let mut paper = Paper::new();
+    let new = |title: &str| NewBead { title: title.into(), ..Default::default() };
+    assert_eq!(code(paper.does(Command::BeadCreate(new("  ")))), "usage");
+    assert_eq!(code(paper.does(Command::BeadCreate(new("a\nb")))), "usage");
+    let stranger = NewBead { rig: Some("wbe".parse().unwrap()), ..new("x") };
+    assert_eq!(code(paper.does(Command::BeadCreate(stranger))), "no_such_rig");
+    let Answer::Bead(town) = paper.does(Command::BeadCreate(new("x"))).unwrap() else { panic!() };
+    assert!(town.id.as_str().starts_with("hq-"));
+    let part = NewBead { parent: Some(town.id.clone()), ..new("part") };
+    let Answer::Bead(part) = paper.does(Command::BeadCreate(part)).unwrap() else { panic!() };
+    assert_eq!(part.id, town.id.child(1));
+    let hooked = Command::BeadUpdate {
+        ids: vec![town.id.clone()],
+        patch: Patch::default(),
+        status: Some(Status::Hooked),
+        claim: false,
+    };
+    assert_eq!(code(paper.does(hooked)), "illegal_transition");
+}
+
+#[test]
+fn the_idle_town_has_nothing_left_and_says_what_it_waits_for() {
+    let mut paper = Paper::new();
+    let bead = paper.bead("one");
+    assert_eq!(Left::of(&paper.board), Left::default(), "what was not slung is nobody's work");
+    paper.sling(&[&bead], "web").unwrap();
+    assert_eq!(Left::of(&paper.board).busy.len(), 1);
+    let (_, worker) = paper.dispatch(8).unwrap();
+    submit(&mut paper, &bead, &worker);
+    let merge = paper.board.merges.of_bead(&bead).unwrap().id.clone();
+    paper.role(&refinery(), |draft| merges::held(draft, &merge, "the remote is away", None)).unwrap();
+    paper.role(&refinery(), |draft| merges::held(draft, &merge, "the remote is away", None)).unwrap();
+    let left = Left::of(&paper.board);
+    assert!(left.busy.is_empty(), "{left:?}");
+    assert_eq!(paper.board.escalations.open().count(), 1, "a person is told once");
+}
+
+#[test]
+fn the_log_gives_the_board_back() {
+    let mut paper = Paper::new();
+    let (bead, worker) = hooked(&mut paper, "one");
+    submit(&mut paper, &bead, &worker);
+    let mut again = ledger::views::Board::default();
+    for record in &paper.records {
+        again.apply(record);
+    }
+    assert_eq!(again, paper.board);
+    assert!(paper.records.iter().any(|record| matches!(record.event, Event::HookSet { .. })));
+}
