@@ -6,6 +6,7 @@
 //! - `telemetry` what the runtime tells of itself
 
 mod compose;
+mod demo;
 mod front;
 mod live;
 mod lock;
