@@ -117,7 +117,12 @@ fn rest(feed: &mut Subscription) -> Result<Vec<Record>, LedgerError> {
 /// An event for people; none for those that say nothing to them.
 fn line(record: &Record) -> Option<String> {
     let text = sentence(record)?;
-    Some(format!("{} {:<22} {}\n", picture::clock(record.at), record.actor.to_string(), picture::plain(&text)))
+    Some(format!(
+        "{} {:<22} {}\n",
+        picture::clock(record.at),
+        record.actor.to_string(),
+        picture::plain(&text)
+    ))
 }
 
 /// Draws the picture anew after events.
@@ -232,6 +237,9 @@ mod tests {
             text.push_str(std::str::from_utf8(&piece).unwrap());
         }
         assert_eq!(text.lines().count(), 302);
-        assert_eq!(text.lines().next().unwrap(), "12:34:56 mayor/                 denied by test: thing 1 [2J");
+        assert_eq!(
+            text.lines().next().unwrap(),
+            "12:34:56 mayor/                 denied by test: thing 1 [2J"
+        );
     }
 }

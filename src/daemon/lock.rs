@@ -98,10 +98,9 @@ fn cannot(paths: &TownPaths, what: &str, error: &io::Error) -> Refusal {
 
 fn clear(path: &Path, what: &str) -> Result<(), Refusal> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Refusal::failed(
-            "cannot_lock",
-            format!("cannot remove {what}, {}: {error}", path.display()),
-        )),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Refusal::failed("cannot_lock", format!("cannot remove {what}, {}: {error}", path.display())))
+        }
         _ => Ok(()),
     }
 }
@@ -198,10 +197,7 @@ mod tests {
         let refusal = TownLock::for_runtime(&paths).unwrap_err();
         assert_eq!((refusal.class, refusal.code.as_str()), (Class::Runtime, "already_running"));
         assert!(refusal.message.contains(&std::process::id().to_string()));
-        assert_eq!(
-            fs::read_to_string(paths.pid_file()).unwrap().trim(),
-            std::process::id().to_string()
-        );
+        assert_eq!(fs::read_to_string(paths.pid_file()).unwrap().trim(), std::process::id().to_string());
         drop(first);
         assert!(!paths.pid_file().exists());
         TownLock::for_runtime(&paths).unwrap();

@@ -85,15 +85,15 @@ fn create_beads(town: &mut Offline, rig: &RigName) -> Result<Vec<BeadId>, Refusa
         }
     };
     // The two name each other, so the first one is told of the second when that has a name.
-    let evening = create(Piece { title: "Add the evening boat to the timetable", description: String::new() })?;
+    let evening =
+        create(Piece { title: "Add the evening boat to the timetable", description: String::new() })?;
     let night = create(beads::night(&evening))?;
     let mut all = vec![evening.clone(), night.clone(), create(beads::fare())?];
     for piece in beads::plain() {
         all.push(create(piece)?);
     }
     let Piece { title, description } = beads::evening(&night);
-    let patch =
-        Patch { title: Some(title.to_owned()), description: Some(description), ..Patch::default() };
+    let patch = Patch { title: Some(title.to_owned()), description: Some(description), ..Patch::default() };
     town.ask(Command::BeadUpdate { ids: vec![evening], patch, status: None, claim: false })?;
     Ok(all)
 }
@@ -262,9 +262,7 @@ mod tests {
             panic!()
         };
         assert_eq!((convoys.len(), convoys[0].total), (1, 6));
-        let Answer::Beads(beads) = town.ask(Command::BeadList(Default::default())).unwrap() else {
-            panic!()
-        };
+        let Answer::Beads(beads) = town.ask(Command::BeadList(Default::default())).unwrap() else { panic!() };
         let night = beads.iter().find(|bead| bead.title.contains("night")).unwrap();
         let evening = beads.iter().find(|bead| bead.title.contains("evening")).unwrap();
         assert!(evening.description.contains(night.id.as_str()));

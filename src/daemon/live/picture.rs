@@ -124,8 +124,7 @@ impl Picture {
             .filter_map(|row| row.position.map(|position| (position, row)))
             .map(|(position, row)| {
                 let detail = row.detail.map(|detail| format!(": {}", plain(&detail))).unwrap_or_default();
-                let line =
-                    format!("  queue {position} of {}: {} {}{detail}", row.rig, row.bead, row.state);
+                let line = format!("  queue {position} of {}: {} {}{detail}", row.rig, row.bead, row.state);
                 fit(&line, columns)
             })
             .collect()

@@ -36,11 +36,7 @@ pub(super) async fn hold<T: Town>(stream: UnixStream, town: &T, over: watch::Rec
     }
 }
 
-async fn converse<T: Town>(
-    stream: UnixStream,
-    town: &T,
-    mut over: watch::Receiver<bool>,
-) -> io::Result<()> {
+async fn converse<T: Town>(stream: UnixStream, town: &T, mut over: watch::Receiver<bool>) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
     // At once, while the process is most likely still there.
@@ -113,7 +109,9 @@ async fn greet<T: Town>(
             "other_version",
             format!("the town speaks version {} of the protocol, not {}", wire::VERSION, hello.version),
         );
-        return Ok(Some(Err(refusal.hint("use the program that the town was started with: its bin/gastown"))));
+        return Ok(Some(
+            Err(refusal.hint("use the program that the town was started with: its bin/gastown")),
+        ));
     }
     let origin = match peer::origin(town, &hello, pid, ancestry) {
         Ok(origin) => origin,
@@ -147,8 +145,7 @@ async fn follow<T: Town>(
     let head = store.head();
     let (past, next) = if filter.limit.is_some() {
         let (store, filter) = (store.clone(), filter.clone());
-        let found =
-            tokio::task::spawn_blocking(move || clerk::reports::events(&store, head, &filter)).await;
+        let found = tokio::task::spawn_blocking(move || clerk::reports::events(&store, head, &filter)).await;
         match found.map_err(io::Error::other)? {
             Ok(past) => (past, head.next()),
             Err(refusal) => return outgoing.say(&Reply::Refused(refusal)).await,
@@ -158,7 +155,7 @@ async fn follow<T: Town>(
     };
     outgoing.say(&Reply::Ok(Answer::Done)).await?;
     for record in past {
-        outgoing.say(&StreamItem::Event(record)).await?;
+        outgoing.say(&StreamItem::Event(Box::new(record))).await?;
     }
     let mut feed = store.subscribe(next);
     loop {
@@ -173,7 +170,7 @@ async fn follow<T: Town>(
                 Ok(Some(records)) => {
                     for record in records {
                         if clerk::answers::fits(&record, &filter) {
-                            outgoing.say(&StreamItem::Event(record)).await?;
+                            outgoing.say(&StreamItem::Event(Box::new(record))).await?;
                         }
                     }
                 }

@@ -55,11 +55,7 @@ pub(crate) trait Town: Clone + Send + Sync + 'static {
     fn store(&self) -> &Store;
 
     /// Answers a command.
-    fn ask(
-        &self,
-        origin: Origin,
-        command: Command,
-    ) -> impl Future<Output = Result<Answer, Refusal>> + Send;
+    fn ask(&self, origin: Origin, command: Command) -> impl Future<Output = Result<Answer, Refusal>> + Send;
 
     /// Takes a seat before an agent's terminal.
     fn attach(

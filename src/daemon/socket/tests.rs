@@ -175,8 +175,7 @@ async fn a_question_is_answered_and_the_carrier_says_who_asked() {
     fixture.ask(as_mayor, why("x")).await.unwrap();
     let token = Hello { token: Some("right".into()), ..hello() };
     fixture.ask(token.clone(), why("x")).await.unwrap();
-    let expected =
-        [Origin::operator(), Origin::Operator { on_behalf_of: Some(Address::Mayor) }, session()];
+    let expected = [Origin::operator(), Origin::Operator { on_behalf_of: Some(Address::Mayor) }, session()];
     assert_eq!(*fixture.town.asked.lock().unwrap(), expected);
 
     let refused = |hello| async { fixture.ask(hello, why("x")).await.unwrap_err().code };

@@ -8,8 +8,8 @@ use std::fmt;
 use clerk::idle::Left;
 use clerk::reports::cannot_read;
 use config::TownPaths;
-use ledger::feed::CHUNK;
 use ledger::Store;
+use ledger::feed::CHUNK;
 use ledger::views::Board;
 use model::bead::Status;
 use model::ids::{BeadId, MergeId, RigName, Seq};
@@ -122,11 +122,10 @@ impl Summary {
 
     fn told(chronicle: &Chronicle, board: &Board, aim: Aim) -> Summary {
         let title = |bead: &BeadId| board.beads.get(bead).map(|bead| bead.title.clone()).unwrap_or_default();
-        let landed = chronicle.landed().map(|landed| Landed { title: title(&landed.bead), ..landed }).collect();
-        let not_landed: Vec<NotLanded> = chronicle
-            .begun()
-            .filter_map(|bead| stands(board, bead, chronicle.last_reason(bead)))
-            .collect();
+        let landed =
+            chronicle.landed().map(|landed| Landed { title: title(&landed.bead), ..landed }).collect();
+        let not_landed: Vec<NotLanded> =
+            chronicle.begun().filter_map(|bead| stands(board, bead, chronicle.last_reason(bead))).collect();
         let left = Left::of(board);
         let clean = left.busy.is_empty() && left.attention.is_empty();
         let exit = match aim {
@@ -159,9 +158,8 @@ fn stands(board: &Board, id: &BeadId, reason: Option<&str>) -> Option<NotLanded>
         _ => None,
     };
     let blockers = board.beads.blockers(bead);
-    let waits = (!blockers.is_empty()).then(|| {
-        format!("waits for {}", blockers.iter().map(BeadId::as_str).collect::<Vec<_>>().join(", "))
-    });
+    let waits = (!blockers.is_empty())
+        .then(|| format!("waits for {}", blockers.iter().map(BeadId::as_str).collect::<Vec<_>>().join(", ")));
     let state = match (hook, waiting) {
         (Some(hook), _) => format!("{} at {}", hook.stage.as_str(), hook.agent),
         (None, Some(waiting)) => format!("waiting for a worker of {}", waiting.rig),
@@ -197,10 +195,8 @@ fn first_parent(store: &Store, paths: &TownPaths) -> Vec<String> {
 
 /// What to type to look at the town: its own `bin` is named, since the program need not be on PATH.
 fn commands(summary: &Summary, paths: &TownPaths) -> Vec<String> {
-    let mut commands = vec![
-        format!("cd {}", quoted(&paths.root().display().to_string())),
-        "bin/gastown status".to_owned(),
-    ];
+    let mut commands =
+        vec![format!("cd {}", quoted(&paths.root().display().to_string())), "bin/gastown status".to_owned()];
     if let Some(bead) = summary.not_landed.first().map(|bead| &bead.bead) {
         commands.push(format!("bin/gastown why {bead}"));
     } else if let Some(landed) = summary.landed.iter().max_by_key(|landed| landed.attempts) {

@@ -95,8 +95,7 @@ impl Script {
     }
 
     fn reject(&mut self, id: &str) -> &mut Self {
-        let rejection =
-            Rejection::Conflict { files: vec!["a.txt".into()], base: "abc".into(), attempt: 1 };
+        let rejection = Rejection::Conflict { files: vec!["a.txt".into()], base: "abc".into(), attempt: 1 };
         self.say(Event::MqRejected {
             merge: mr(id),
             bead: id.parse().unwrap(),
