@@ -94,6 +94,8 @@ pub enum Message {
         /// Where the answer goes, once it is typed.
         reply: oneshot::Sender<Result<Answer, Refusal>>,
     },
+    /// What waits to be typed may be possible now.
+    Retry,
     /// There may be letters to show.
     Mail,
     /// The program is to end.
@@ -162,7 +164,10 @@ pub struct State {
     waiting: VecDeque<Spoken>,
     answering: bool,
     nudges: VecDeque<(String, oneshot::Sender<Result<Answer, Refusal>>)>,
-    stopping: bool,
+    /// The way down from asking to killing, once it has been begun.
+    ladder: Option<Errand>,
+    /// Looks again when a person may have left the keyboard.
+    patience: Option<Errand>,
     errands: Vec<Errand>,
     _live: Entry,
     _leaf: SessionGuard,
@@ -230,7 +235,8 @@ impl Actor for Session {
             waiting: VecDeque::new(),
             answering: false,
             nudges: VecDeque::new(),
-            stopping: false,
+            ladder: None,
+            patience: None,
             errands: Vec::new(),
         })
     }
@@ -272,6 +278,7 @@ impl Actor for Session {
                 state.nudges.push_back((text, reply));
                 state.type_nudges(&me).await;
             }
+            Message::Retry => state.type_nudges(&me).await,
             Message::Mail => state.show_mail().await,
             Message::Stop { why } => state.stop(&why).await,
             Message::Exited(status) => {
@@ -401,7 +408,7 @@ impl State {
             }
             None => (self.state, None),
         };
-        if !self.stopping && to != self.state {
+        if self.ladder.is_none() && to != self.state {
             self.set(to, note.as_deref()).await;
         }
         if matches!(self.state, AgentState::Idle | AgentState::Working)
@@ -431,7 +438,7 @@ impl State {
             self.keyboard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_free(Instant::now());
         let ready = self.preset.replies || self.state == AgentState::Idle || self.preset.ready.is_empty();
         let asks = matches!(self.state, AgentState::Waiting | AgentState::Starting | AgentState::Stopping);
-        free && ready && !asks && !self.stopping
+        free && ready && !asks && self.ladder.is_none()
     }
 
     async fn type_nudges(&mut self, me: &ActorRef<Message>) {
@@ -440,10 +447,9 @@ impl State {
             // A person has the keyboard, or the program is busy: looked at again when the screen has
             // been quiet, and when the person has.
             let me = me.clone();
-            self.errands.truncate(3);
-            self.errands.push(Errand::run(|_| async move {
+            self.patience = Some(Errand::run(|_| async move {
                 tokio::time::sleep(keyboard::PATIENCE).await;
-                let _ = me.cast(Message::Quiet(None));
+                let _ = me.cast(Message::Retry);
             }));
         }
     }
@@ -477,7 +483,7 @@ impl State {
 
     /// Shows letters that have not been shown, to programs that read them from their terminal.
     async fn show_mail(&mut self) {
-        if !self.preset.replies || self.stopping || self.state == AgentState::Starting {
+        if !self.preset.replies || self.ladder.is_some() || self.state == AgentState::Starting {
             return;
         }
         let fresh: Vec<_> = self.tools.look(|board| {
@@ -501,13 +507,12 @@ impl State {
     }
 
     async fn stop(&mut self, why: &str) {
-        if self.stopping {
+        if self.ladder.is_some() {
             return;
         }
-        self.stopping = true;
         self.set(AgentState::Stopping, Some(why)).await;
         let (terminal, plan) = (self.terminal.handle(), stop_plan(&self.preset));
-        self.errands.push(Errand::run(|_| async move {
+        self.ladder = Some(Errand::run(|_| async move {
             pty::stop(&terminal, plan).await;
         }));
     }

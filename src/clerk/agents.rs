@@ -138,6 +138,8 @@ pub fn judged(
             body,
             &[Address::Mayor, Address::Overseer],
         );
+    } else if view.is_some_and(|agent| agent.held) {
+        state(draft, agent, AgentState::Parked, Some("held back"));
     } else if wanted {
         state(draft, agent, AgentState::Starting, Some(&format!("to be started again: {detail}")));
     } else if board.hooks.of(agent).is_some() {

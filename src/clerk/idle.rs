@@ -48,6 +48,10 @@ impl Left {
                 left.attention.push(format!("{} has failed at {}: {note}", hook.agent, hook.bead));
             } else if state == AgentState::Waiting {
                 left.attention.push(format!("{} asks a person about {}: {note}", hook.agent, hook.bead));
+            } else if state == AgentState::Stuck {
+                left.attention.push(format!("{} is stuck at {}: {note}", hook.agent, hook.bead));
+            } else if state == AgentState::Starting && told(board, &hook.agent) {
+                left.attention.push(format!("{} cannot start at {}: {note}", hook.agent, hook.bead));
             } else {
                 let held = board
                     .merges
@@ -78,4 +82,9 @@ impl Left {
         }
         left
     }
+}
+
+/// Whether a person has been told that something is wrong with `agent`, and has not taken note.
+fn told(board: &Board, agent: &model::role::Address) -> bool {
+    board.escalations.open().any(|escalation| escalation.agent.as_ref() == Some(agent))
 }
