@@ -5,6 +5,7 @@
 //! run twice.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clerk::agents::Begun;
 use model::agent::SessionEnd;
@@ -17,6 +18,12 @@ use crate::brief;
 use crate::keys;
 use crate::session::{self, Session};
 use crate::tools::Tools;
+
+/// How long a session that was killed may take to be gone.
+const VACATED_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often that is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// One role's seat.
 #[derive(Debug)]
@@ -85,6 +92,7 @@ impl Seat {
         if self.is_taken() {
             return Ok(());
         }
+        self.vacated().await?;
         let town = self.tools.town();
         let preset = town.preset(self.agent.rig(), self.agent.role(), wanted.preset.as_deref())?.clone();
         // A conversation is taken up again when it was about the same thing and the program can.
@@ -131,6 +139,18 @@ impl Seat {
                 self.end(session, SessionEnd::NotStarted { error }).await
             }
         }
+    }
+
+    /// Waits until the session of an earlier life of this role is gone with everything that it had
+    /// started: when a role is killed, its session dies beside it and not before it.
+    async fn vacated(&self) -> Result<(), Refusal> {
+        for _ in 0..VACATED_WITHIN.as_millis() / LOOK_AGAIN.as_millis() {
+            if self.tools.directory.session(&self.agent).is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Err(Refusal::failed("session_open", format!("an earlier session of {} does not end", self.agent)))
     }
 
     /// Asks the session to end, if there is one.
