@@ -197,8 +197,8 @@ fn people_read_what_landed_where_and_what_to_type() {
         "1 of 2 beads landed in 14 s.
 
   web-1  the work of web-1  web/polecats/for-web-1  main 0123456789ab
-         waited 2.0 s, work 2.0 s, queue 4.3 s, gates 0.7 s, total 9.0 s, 2 attempts
-         given back once: merge conflict in a.txt
+         waited 2.0 s, work 2.0 s, queue 4.3 s, gates 700 ms, total 9.0 s, 2 attempts
+         given back: merge conflict in a.txt
 
 Not landed:
   web-2  the work of web-2 (waiting for a worker of web)

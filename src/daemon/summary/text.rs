@@ -41,7 +41,7 @@ pub(super) fn render(summary: &Summary, f: &mut fmt::Formatter<'_>) -> fmt::Resu
             time(one.total_ms),
         )?;
         for why in &one.given_back {
-            writeln!(f, "  {:bead$}  given back once: {}", "", clean(why))?;
+            writeln!(f, "  {:bead$}  given back: {}", "", clean(why))?;
         }
     }
     if !not_landed.is_empty() {
@@ -68,22 +68,23 @@ fn beads(n: usize) -> String {
     if n == 1 { "1 bead".to_owned() } else { format!("{n} beads") }
 }
 
-/// A span for people: `0.4 s`, `12 s`, `3 min 5 s`.
-pub(crate) fn time(ms: u64) -> String {
+/// A span for people: `40 ms`, `1.4 s`, `12 s`, `3 min 5 s`.
+fn time(ms: u64) -> String {
     match ms {
-        0..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        0..1000 => format!("{ms} ms"),
+        1000..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
         10_000..60_000 => format!("{} s", ms / 1000),
         _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000),
     }
 }
 
 /// `text` on one line, without anything that a terminal would obey.
-pub(crate) fn clean(text: &str) -> String {
+fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The first `width` characters of `text`.
-pub(crate) fn cut(text: &str, width: usize) -> String {
+fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
