@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod learn;
 pub(crate) mod observe;
 pub(crate) mod ship;
+pub(crate) mod stop;
 pub(crate) mod talk;
 pub(crate) mod town;
 pub(crate) mod work;
@@ -123,7 +124,7 @@ fn done(command: &Command) -> String {
         Command::AgentStart { agent } => format!("Started {agent}"),
         Command::AgentStop { agent } => format!("Stopped {agent}"),
         Command::AgentRestart { agent } => format!("Restarted {agent}"),
-        Command::Stop => "The town has been told to stop".to_owned(),
+        Command::Stop => "The town has stopped".to_owned(),
         Command::FaultKillActor { name } => format!("Killed the actor {name}"),
         _ => "Done".to_owned(),
     };

@@ -15,7 +15,7 @@ use protocol::wire::{self, Frame, StreamItem};
 
 use crate::args::{Globals, Intent, Reading, View, town};
 use crate::client::{self, Found};
-use crate::commands::{self, attach, events, learn};
+use crate::commands::{self, attach, events, learn, stop};
 use crate::env::Env;
 use crate::grammar::{Parsed, parse};
 use crate::host::{Host, InstallOptions, RunOptions};
@@ -125,7 +125,11 @@ fn ask(
 ) -> Result<(), Failure> {
     match client::find(globals, env, host)? {
         Found::Carrier(mut carrier) => {
+            let watched = matches!(command, Command::Stop).then(|| stop::watch(&mut *carrier)).flatten();
             let answer = carrier.ask(command.clone())?;
+            if let Some(town) = watched {
+                town.wait()?;
+            }
             commands::show(&command, view, answer, output)?;
         }
         Found::Tty(tty) => {

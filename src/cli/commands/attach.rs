@@ -11,6 +11,7 @@
 //! that nothing of the agent's is painted after that.
 
 mod keys;
+mod screens;
 mod terminal;
 
 use std::io::Write;
@@ -27,6 +28,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 
 use self::keys::Keys;
+use self::screens::Screens;
 use self::terminal::Raw;
 use crate::args::Globals;
 use crate::args::talk::Attach;
@@ -199,10 +201,19 @@ fn converse(duplex: Duplex, read_only: bool) -> Result<End, Refusal> {
 
 /// Paints what comes until it ends.
 fn paint(incoming: impl Iterator<Item = std::io::Result<Frame>>, gate: &Gate) -> End {
+    let mut screens = Screens::default();
     for frame in incoming {
         let painted = match frame {
             Err(error) => return End::Broken(wire::broken(&error)),
-            Ok(Frame::Bytes(bytes)) => gate.paint(&bytes),
+            Ok(Frame::Bytes(bytes)) => {
+                let (shown, anew) = screens.show(&bytes);
+                let painted = gate.paint(&shown);
+                if anew {
+                    // As if the window had changed: the town answers a size with the whole screen.
+                    let _ = signal_hook::low_level::raise(SIGWINCH);
+                }
+                painted
+            }
             Ok(frame) => match item(&frame) {
                 Ok(StreamItem::Exited { how }) => return End::Exited(how),
                 Ok(StreamItem::Notice(text)) => gate.paint(&terminal::notice(&line(&text))),

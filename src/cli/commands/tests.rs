@@ -355,7 +355,7 @@ fn what_agents_write_cannot_command_the_terminal() {
 fn what_was_done_is_said() {
     let said = |command| text(command, Answer::Done);
     assert_eq!(said(Command::StepDone { step: "tests".into() }), "Step tests is done\n");
-    assert_eq!(said(Command::Stop), "The town has been told to stop\n");
+    assert_eq!(said(Command::Stop), "The town has stopped\n");
     let ids = vec!["web-1".parse().unwrap()];
     let close = Command::BeadClose { ids: ids.clone(), reason: None, force: false };
     assert_eq!(text(close, Answer::Touched(ids)), "Closed bead web-1\n");
