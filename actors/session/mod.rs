@@ -45,6 +45,12 @@ pub const SIZE: Size = Size { rows: 40, cols: 120 };
 /// How long a session may take to end in order when its role ends.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(20);
 
+/// An agent that waits for input with work on its hook is reminded after so long.
+const REMIND_AFTER: Duration = Duration::from_secs(60);
+
+/// So often; then it counts as stuck.
+const REMINDERS: u32 = 3;
+
 /// Commands of one session that may wait for their answer; more make the program wait, by being refused.
 const MAX_WAITING: usize = 256;
 
@@ -94,6 +100,8 @@ pub enum Message {
         /// Where the answer goes, once it is typed.
         reply: oneshot::Sender<Result<Answer, Refusal>>,
     },
+    /// It has waited for input for a while, although something hangs on its hook.
+    StillIdle,
     /// What waits to be typed may be possible now.
     Retry,
     /// There may be letters to show.
@@ -168,6 +176,9 @@ pub struct State {
     ladder: Option<Errand>,
     /// Looks again when a person may have left the keyboard.
     patience: Option<Errand>,
+    /// Reminds an agent that has ended its turn without having handed its work in.
+    reminder: Option<Errand>,
+    reminded: u32,
     errands: Vec<Errand>,
     _live: Entry,
     _leaf: SessionGuard,
@@ -237,6 +248,8 @@ impl Actor for Session {
             nudges: VecDeque::new(),
             ladder: None,
             patience: None,
+            reminder: None,
+            reminded: 0,
             errands: Vec::new(),
         })
     }
@@ -272,13 +285,20 @@ impl Actor for Session {
                 state.answering = false;
                 state.reply(id, *result).await;
             }
-            Message::Quiet(sign) => state.quiet(sign).await,
+            Message::Quiet(sign) => {
+                state.quiet(sign).await;
+                state.watch_idleness(&me);
+            }
             Message::NotReady => state.not_ready().await,
             Message::Nudge { text, reply } => {
                 state.nudges.push_back((text, reply));
                 state.type_nudges(&me).await;
             }
             Message::Retry => state.type_nudges(&me).await,
+            Message::StillIdle => {
+                state.remind().await;
+                state.watch_idleness(&me);
+            }
             Message::Mail => state.show_mail().await,
             Message::Stop { why } => state.stop(&why).await,
             Message::Exited(status) => {
@@ -419,6 +439,46 @@ impl State {
         }
         self.show_mail().await;
         self.type_ready_nudges().await;
+    }
+
+    /// Sets a reminder when the program waits for input although it has work.
+    fn watch_idleness(&mut self, me: &ActorRef<Message>) {
+        if self.state != AgentState::Idle || !self.at_work {
+            self.reminder = None;
+        } else if self.reminder.is_none() {
+            let me = me.clone();
+            self.reminder = Some(Errand::run(|_| async move {
+                tokio::time::sleep(REMIND_AFTER).await;
+                let _ = me.cast(Message::StillIdle);
+            }));
+        }
+    }
+
+    /// Work hangs on the hook and the program waits: it is told so, and in the end a person is.
+    async fn remind(&mut self) {
+        self.reminder = None;
+        let hook = self.tools.look(|board| board.hooks.of(&self.agent).cloned());
+        let Some(hook) = hook.filter(|hook| hook.stage.wants_session() && self.state == AgentState::Idle)
+        else {
+            return;
+        };
+        if self.reminded >= REMINDERS {
+            let note =
+                format!("waits for input with {} on its hook, {REMINDERS} reminders did not help", hook.bead);
+            self.set(AgentState::Stuck, Some(&note)).await;
+            return;
+        }
+        if self.may_type() {
+            self.reminded += 1;
+            let text = format!(
+                "{} still hangs on your hook. Go on with it; when it is committed and checked, say `gt done`. \
+                 If you cannot go on: gt done --exit blocked --reason \"...\"",
+                hook.bead
+            );
+            if let Err(refusal) = self.type_prompt(&text).await {
+                tracing::warn!(agent = %self.agent, %refusal, "a reminder was not typed");
+            }
+        }
     }
 
     async fn not_ready(&mut self) {
