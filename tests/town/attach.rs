@@ -1,0 +1,163 @@
+//! A person at an agent's terminal: looks, types, leaves, and the agent goes on (P10).
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::support::{Town, eventually, find};
+
+/// A terminal of a person, with a program in it.
+struct Person {
+    child: Child,
+    keys: File,
+    seen: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Person {
+    fn sits_down(town: &Town, words: &[&str]) -> Person {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let window = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let size = Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&master, size).unwrap();
+        let window = File::from(window);
+        let ends = [window.try_clone().unwrap(), window.try_clone().unwrap(), window];
+        let [stdin, stdout, stderr] = ends.map(Stdio::from);
+        let mut command = town.command(&town.root, words);
+        command.env("TERM", "xterm-256color").stdin(stdin).stdout(stdout).stderr(stderr);
+        let child = command.spawn().unwrap();
+        drop(command);
+        let keys = File::from(master);
+        let mut screen = keys.try_clone().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sees = Arc::clone(&seen);
+        // Ends when the last program has left the terminal.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = screen.read(&mut buffer) {
+                sees.lock().unwrap().extend_from_slice(&buffer[..n]);
+            }
+        });
+        Person { child, keys, seen }
+    }
+
+    fn seen(&self) -> String {
+        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+    }
+
+    #[track_caller]
+    fn sees(&self, text: &str) {
+        eventually(&format!("{text:?} is on the screen"), || self.seen().contains(text));
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits until the program in the terminal has ended.
+    #[track_caller]
+    fn leaves(&mut self) -> i32 {
+        find("attach ends", || self.child.try_wait().unwrap()).code().unwrap()
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A town in which one worker waits for `go`, and who that is.
+fn waiting_worker(words: &str) -> (Town, crate::support::Running, String, String) {
+    let (town, _origin) = Town::with_rig();
+    let bead = town.work("Work", &format!("echo '{words}'; {}; echo x > x.txt", town.barrier("go")));
+    let running = town.run();
+    let worker = town.event_of("hook.checked", &bead)["data"]["agent"].as_str().unwrap().to_owned();
+    (town, running, bead, worker)
+}
+
+#[test]
+fn a_person_looks_in_and_leaves_and_the_agent_goes_on() {
+    let (town, running, bead, worker) = waiting_worker("I am at work");
+    let mut person = Person::sits_down(&town, &["attach", &worker]);
+    person.sees("I am at work");
+    let pid = town.agent(&worker)["pid"].clone();
+    person.types("\x02d");
+    assert_eq!(person.leaves(), 0);
+    person.sees("goes on without you");
+    let agent = town.agent(&worker);
+    assert_eq!((&agent["pid"], &agent["hook"]), (&pid, &bead.as_str().into()));
+    assert_eq!(town.events("agent.started").len(), 1);
+    town.open("go");
+    town.event_of("bead.closed", &bead);
+    running.stop();
+}
+
+#[test]
+fn what_a_person_types_reaches_the_agent_and_its_screen_is_theirs() {
+    let (town, _origin) = Town::with_rig();
+    let script =
+        "gt hook > /dev/null; stty echo; printf 'your name? '; read name; echo \"hello $name\"; linger";
+    crate::support::agent::preset(&town, "asker", script, serde_json::json!({ "brief": "none" }));
+    let bead = town.bead("Ask", "true");
+    town.gastown(&["sling", &bead, "web", "--agent", "asker"]).ok();
+    let running = town.run();
+    let worker = town.event_of("hook.checked", &bead)["data"]["agent"].as_str().unwrap().to_owned();
+    let mut person = Person::sits_down(&town, &["attach", &worker]);
+    person.sees("your name?");
+    person.types("Tess\r");
+    person.sees("hello Tess");
+    let mut second = Person::sits_down(&town, &["attach", &worker]);
+    assert_eq!(second.leaves(), 5, "two may not type at once: {}", second.seen());
+    let mut reader = Person::sits_down(&town, &["attach", &worker, "--read-only"]);
+    reader.sees("hello Tess");
+    reader.types("\x02d");
+    assert_eq!(reader.leaves(), 0);
+    let peeked = town.gastown(&["peek", &worker]).ok();
+    assert!(peeked.stdout.contains("hello Tess"), "{peeked:?}");
+    person.types("\x02d");
+    assert_eq!(person.leaves(), 0);
+    running.stop();
+    town.assert_nothing_runs();
+}
+
+#[test]
+fn a_session_that_ends_gives_the_terminal_back() {
+    let (town, running, bead, worker) = waiting_worker("not for long");
+    let mut person = Person::sits_down(&town, &["attach", &worker]);
+    person.sees("not for long");
+    town.open("go");
+    assert_eq!(person.leaves(), 0, "{}", person.seen());
+    person.sees("has ended");
+    town.event_of("bead.closed", &bead);
+    running.stop();
+}
+
+#[test]
+fn peek_prints_the_screen_and_attach_wants_a_terminal() {
+    let (town, running, bead, worker) = waiting_worker("here I am");
+    let shown = find("the words are on the screen", || {
+        let shown = town.json(&["peek", &worker]);
+        shown["lines"].to_string().contains("here I am").then_some(shown)
+    });
+    assert_eq!(shown["agent"], worker.as_str());
+    let one = town.json(&["peek", &worker, "-n", "1"]);
+    assert_eq!(one["lines"].as_array().unwrap().len(), 1);
+    let short = worker.replace("/polecats/", "/");
+    assert!(town.gastown(&["peek", &short]).ok().stdout.contains("here I am"));
+    town.gastown(&["attach", &worker, "--json"]).refused(2, "no_terminal");
+    town.open("go");
+    town.event_of("bead.closed", &bead);
+    // What it last showed can be read after its end.
+    eventually("the session is over", || town.agent(&worker)["pid"].is_null());
+    assert!(town.gastown(&["peek", &worker]).ok().stdout.contains("here I am"));
+    running.stop();
+}

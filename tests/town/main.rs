@@ -1,0 +1,14 @@
+//! What the contract promises, tried on real towns: a real runtime in a temporary folder, real
+//! terminals, real repositories, scripted agents. A file per promise; the harness is in [`support`].
+
+mod attach;
+mod bad_input;
+mod carriers;
+mod demo;
+mod durability;
+mod flow;
+mod offline;
+mod rework;
+mod stop;
+mod supervision;
+mod support;
