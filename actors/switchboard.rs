@@ -11,9 +11,9 @@
 use std::sync::{Arc, Mutex};
 
 use clerk::decide::{Need, need};
-use clerk::{answers, names, story};
+use clerk::{answers, names, reports};
 use model::answer::{Answer, TownRow};
-use model::command::{Command, EventFilter, Origin};
+use model::command::{Command, Origin};
 use model::event::Event;
 use model::refusal::{Class, Refusal};
 use model::role::Address;
@@ -30,9 +30,6 @@ use crate::{brief, rigs};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
-
-/// Records that a question about the past looks through at most.
-const READ: usize = 512;
 
 /// What the switchboard hears.
 pub enum Message {
@@ -268,8 +265,10 @@ impl Attachment {
             Some(Piece::Screen(bytes) | Piece::Output(bytes)) => Some(AttachPiece::Bytes(bytes)),
             None if self.ended => None,
             None => {
+                // Marked only when it is known: whoever waits here may stop waiting and come again.
+                let status = self.live.terminal.exited().await;
                 self.ended = true;
-                Some(AttachPiece::Exited(self.live.terminal.exited().await.to_string()))
+                Some(AttachPiece::Exited(status.to_string()))
             }
         }
     }
@@ -384,16 +383,13 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
         Command::RigList => Ok(Answer::Rigs(rig_rows(tools))),
         Command::Events(filter) => {
             let (store, filter) = (tools.store.clone(), filter.clone());
-            blocking(move || events(&store, &filter))
-                .await
-                .map_err(|why| Refusal::failed("read_failed", why))?
+            let found = blocking(move || reports::events(&store, store.head(), &filter)).await;
+            found.map_err(|why| Refusal::failed("cannot_read", why))?.map(Answer::Events)
         }
         Command::Why { about } => {
-            let subject = tools.look(|board| story::subject(board, about))?;
-            let store = tools.store.clone();
-            blocking(move || tell(&store, &subject))
-                .await
-                .map_err(|why| Refusal::failed("read_failed", why))?
+            let (store, about) = (tools.store.clone(), about.clone());
+            let told = blocking(move || reports::why(&store, &about)).await;
+            told.map_err(|why| Refusal::failed("cannot_read", why))?.map(Answer::Story)
         }
         Command::Prime { agent } => {
             let address = tools.look(|board| names::or_self(board, &origin, agent.as_deref()))?;
@@ -442,52 +438,6 @@ async fn note_seen(tools: &Tools, origin: &Origin, agent: &Address) {
     };
     if let Err(refusal) = tools.write(agent, note).await {
         tracing::warn!(%agent, %refusal, "cannot record that a brief was read");
-    }
-}
-
-/// The records that a filter means; of many the newest. Reads the log; blocks.
-///
-/// # Errors
-/// `read_failed`.
-pub fn events(store: &ledger::Store, filter: &EventFilter) -> Result<Answer, Refusal> {
-    let mut found = std::collections::VecDeque::new();
-    let limit = filter.limit.unwrap_or(usize::MAX);
-    each(store, filter.after.next(), |record| {
-        if answers::fits(&record, filter) {
-            found.push_back(record);
-            if found.len() > limit {
-                found.pop_front();
-            }
-        }
-    })?;
-    Ok(Answer::Events(found.into()))
-}
-
-/// The story of `subject`. Reads the log; blocks.
-///
-/// # Errors
-/// `read_failed`.
-pub fn tell(store: &ledger::Store, subject: &story::Subject) -> Result<Answer, Refusal> {
-    let mut records = Vec::new();
-    each(store, model::ids::Seq(1), |record| {
-        if story::belongs(&record, subject) {
-            records.push(record);
-        }
-    })?;
-    Ok(Answer::Story(store.read(|board| story::tell(board, subject, &records))))
-}
-
-fn each(
-    store: &ledger::Store,
-    mut from: model::ids::Seq,
-    mut visit: impl FnMut(model::event::Record),
-) -> Result<(), Refusal> {
-    loop {
-        let records =
-            store.events(from, READ).map_err(|error| Refusal::failed("read_failed", error.to_string()))?;
-        let Some(last) = records.last() else { return Ok(()) };
-        from = last.seq.next();
-        records.into_iter().for_each(&mut visit);
     }
 }
 

@@ -97,7 +97,11 @@ pub(crate) async fn start(parts: Parts) -> Result<Running, Refusal> {
         .await
         .map_err(|error| Refusal::failed("cannot_start", error.to_string()))?;
     let companions = vec![
-        tokio::spawn(async { pty::orphans::keep_reaping().await }),
+        tokio::spawn(async {
+            if let Err(error) = pty::orphans::keep_reaping().await {
+                tracing::error!(%error, "orphans are not reaped");
+            }
+        }),
         tokio::spawn(keep_config(tools.clone())),
         tokio::spawn(keep_feed(tools.clone())),
     ];
@@ -121,7 +125,9 @@ async fn look_at_reality(config: &Arc<LiveConfig>, host: &Arc<RealHost>) -> Resu
             }
         }
     };
-    tokio::task::spawn_blocking(look).await.map_err(|error| Refusal::failed("cannot_start", error.to_string()))
+    tokio::task::spawn_blocking(look)
+        .await
+        .map_err(|error| Refusal::failed("cannot_start", error.to_string()))
 }
 
 /// Records that the runtime is up, that sessions of an earlier one are lost, and rigs that were found.
@@ -254,4 +260,3 @@ impl Running {
         end
     }
 }
-

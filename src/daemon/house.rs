@@ -11,7 +11,7 @@ use model::role::Role;
 use model::time::{Clock, SystemClock};
 use protocol::wire::Carrier;
 
-use crate::offline::Offline;
+use crate::offline::Unopened;
 
 /// The preset of a town's agents when nothing is said and none of the usual programs is installed.
 const FALLBACK: &str = "shell";
@@ -29,7 +29,7 @@ impl House {
 
 impl Host for House {
     fn offline(&self, town: &Path, origin: Origin) -> Result<Box<dyn Carrier>, Refusal> {
-        Ok(Box::new(Offline::open(town, origin)?))
+        Ok(Box::new(Unopened::new(town, origin)))
     }
 
     fn run(&self, options: RunOptions) -> u8 {

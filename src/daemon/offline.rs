@@ -4,7 +4,7 @@
 //! What this carrier has changed is found by the next runtime, which looks at the board when it wakes;
 //! no bell is rung.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::book::Shelf;
@@ -15,6 +15,7 @@ use clerk::{answers, names, reports};
 use config::{LiveConfig, TownPaths};
 use git::CancelToken;
 use ledger::{LedgerError, Limits, Store};
+use model::agent::AgentState;
 use model::answer::{Answer, StatusReport, TownRow};
 use model::command::{Command, NewRig, Origin, Stream};
 use model::refusal::Refusal;
@@ -34,6 +35,43 @@ pub struct Offline {
     origin: Origin,
     clock: Arc<dyn Clock>,
     _lock: TownLock,
+}
+
+/// The way to a town whose ledger is opened when the first question needs it: what only a living town
+/// answers is refused without keeping one from starting.
+#[derive(Debug)]
+pub struct Unopened {
+    town: PathBuf,
+    origin: Origin,
+    opened: Option<Offline>,
+}
+
+impl Unopened {
+    /// The town at `town`, in the name of `origin`.
+    pub fn new(town: &Path, origin: Origin) -> Self {
+        Self { town: town.to_owned(), origin, opened: None }
+    }
+}
+
+impl Carrier for Unopened {
+    fn ask(&mut self, command: Command) -> Result<Answer, Refusal> {
+        if need(&command) == Need::Town && !matches!(command, Command::RigAdd(_)) {
+            return Err(Refusal::not_running(called(&command)));
+        }
+        let offline = match self.opened.take() {
+            Some(offline) => offline,
+            None => Offline::open(&self.town, self.origin.clone())?,
+        };
+        self.opened.insert(offline).ask(command)
+    }
+
+    fn open(&mut self, stream: Stream) -> Result<Duplex, Refusal> {
+        Err(not_streamed(&stream))
+    }
+
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 impl Offline {
@@ -99,7 +137,14 @@ impl Offline {
             seq: self.store.head(),
         };
         let rigs = config.rigs.values().map(rigs::row).collect();
-        self.store.read(|board| answers::status(board, town, rigs, self.clock.now()))
+        let mut report = self.store.read(|board| answers::status(board, town, rigs, self.clock.now()));
+        for agent in report.agents.iter_mut().filter(|agent| agent.state.has_session()) {
+            // What the ledger last heard; nothing of it is alive without a runtime.
+            agent.note = Some(format!("no runtime is up; it was {}", agent.state));
+            agent.state = AgentState::Parked;
+            agent.session = None;
+        }
+        report
     }
 
     fn write(&self, command: &Command) -> Result<Answer, Refusal> {
@@ -150,15 +195,19 @@ impl Carrier for Offline {
     }
 
     fn open(&mut self, stream: Stream) -> Result<Duplex, Refusal> {
-        Err(Refusal::not_running(match stream {
-            Stream::Events(_) => "following events",
-            Stream::Attach { .. } => "attaching to a terminal",
-        }))
+        Err(not_streamed(&stream))
     }
 
     fn is_live(&self) -> bool {
         false
     }
+}
+
+fn not_streamed(stream: &Stream) -> Refusal {
+    Refusal::not_running(match stream {
+        Stream::Events(_) => "following events",
+        Stream::Attach { .. } => "attaching to a terminal",
+    })
 }
 
 /// What people call a command that needs the living town.
@@ -177,7 +226,6 @@ fn called(command: &Command) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
     use std::process::Command as Process;
 
     use model::command::{EventFilter, NewBead, Sling};
