@@ -139,8 +139,10 @@ impl Work {
         assert!(
             !self.town.json(&["status"])["queue"].as_array().unwrap().iter().any(|m| m["state"] != "landed")
         );
-        let left: Vec<_> = std::fs::read_dir(self.town.root.join("web/polecats"))
-            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        // What was half made when a kill came is put aside as `NAME.rescued-N`, never thrown away.
+        let left: Vec<String> = std::fs::read_dir(self.town.root.join("web/polecats"))
+            .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()))
+            .map(|names| names.filter(|name| !name.contains(".rescued-")).collect())
             .unwrap_or_default();
         assert!(left.is_empty(), "worktrees are left after kills at {points}: {left:?}");
     }

@@ -45,7 +45,7 @@ fn all_end(by: impl Fn(&Town, &crate::support::Running)) {
     for verdict in town.events("agent.verdict") {
         assert_eq!(verdict["data"]["verdict"], "stopped", "{verdict}");
     }
-    assert_eq!(town.events("agent.verdict").len(), 2);
+    assert_eq!(town.events("agent.stopped").len(), 2);
     assert!(town.events("escalation.raised").is_empty());
     for bead in &beads {
         assert_eq!(town.bead_shown(bead)["status"], "hooked");
@@ -89,6 +89,10 @@ fn the_next_run_goes_on_where_the_last_one_was_stopped() {
     both.sort();
     assert_eq!(landings, both);
     assert_eq!((origin.file("one.txt"), origin.file("two.txt")), ("one".into(), "two".into()));
+    for verdict in town.events("agent.verdict") {
+        let word = verdict["data"]["verdict"].as_str().unwrap();
+        assert!(["stopped", "completed"].contains(&word), "{verdict}");
+    }
     // One assignment all along: hung once, the same worker.
     let hung = town.events("hook.set");
     assert_eq!(hung.iter().filter(|event| event["data"]["bead"] == bead.as_str()).count(), 1);

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -170,12 +171,7 @@ impl Place {
     /// Runs a command in some folder to its end.
     #[track_caller]
     pub(crate) fn gastown_in(&self, folder: &Path, words: &[&str]) -> Output {
-        let said = self.command(folder, words).output().unwrap();
-        Output {
-            code: said.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&said.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&said.stderr).into_owned(),
-        }
+        self.begin(self.command(folder, words)).wait()
     }
 
     /// What a command answers with `--json`.
@@ -227,10 +223,15 @@ impl Place {
     /// Starts the program as a process of the test.
     #[track_caller]
     pub(crate) fn start(&self, words: &[&str]) -> Running {
-        let out = self.folder.join("out");
-        let n = fs::read_dir(&out).unwrap().count();
+        self.begin(self.command(&self.root, words))
+    }
+
+    /// Starts a command as a process of the test. What it prints goes to files: nobody need read it.
+    #[track_caller]
+    pub(crate) fn begin(&self, mut command: Command) -> Running {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let (out, n) = (self.folder.join("out"), NUMBER.fetch_add(1, Ordering::Relaxed));
         let (stdout, stderr) = (out.join(format!("{n}.out")), out.join(format!("{n}.err")));
-        let mut command = self.command(&self.root, words);
         command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap());
         Running { place: self.clone(), child: command.spawn().unwrap(), stdout, stderr }
     }
