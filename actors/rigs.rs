@@ -172,6 +172,13 @@ pub fn undiscovered(board: &Board, config: &LiveConfig) -> Vec<RigConfig> {
     town.rigs.values().filter(|rig| board.rigs.get(&rig.name).is_none()).cloned().collect()
 }
 
+/// What is wrong with the configuration, one line each, for `status`.
+pub fn complaints(config: &LiveConfig) -> Vec<String> {
+    let told =
+        |complaint: config::live::Complaint| format!("{}: {}", complaint.file.display(), complaint.text);
+    config.complaints().into_iter().map(told).collect()
+}
+
 /// A rig as data.
 pub fn row(config: &RigConfig) -> RigRow {
     RigRow {

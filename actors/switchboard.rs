@@ -476,6 +476,7 @@ fn status(tools: &Tools) -> model::answer::StatusReport {
     let rigs = town.rigs.values().map(rigs::row).collect();
     let mut report = tools.look(|board| answers::status(board, row, rigs, now));
     enliven(tools, &mut report.agents);
+    report.attention.extend(rigs::complaints(&tools.config));
     report
 }
 

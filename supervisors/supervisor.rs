@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Children are not linked to the supervisor in ractor's sense, but to the town's
-//! [coroner](crate::coroner), and are ended by their watchers when the supervisor is gone, by
+//! coroner, and are ended by their watchers when the supervisor is gone, by
 //! their graces, where ractor would kill them all at once.
 //!
 //! Each incarnation has a generation; what is said of another one is ignored. So a child that was

@@ -37,7 +37,7 @@ use crate::role::{Post, vocabulary};
 use crate::seat::{Seat, Wanted};
 use crate::tools::Tools;
 use lifecycle::{Effect, Seen};
-use sandbox::{HandIn, Place};
+use sandbox::{HandIn, Made, Place};
 
 /// After git has failed at making or removing a worktree, it is tried again after so long.
 const GIT_AGAIN: Duration = Duration::from_secs(10);
@@ -74,7 +74,7 @@ pub enum Back {
         /// Why a session is wanted.
         reason: String,
         /// What came out.
-        made: Result<Sandbox, Refusal>,
+        made: Result<Made, Refusal>,
     },
     /// The hand-in was looked at and brought to safety.
     HandedIn {
@@ -362,7 +362,7 @@ impl State {
     async fn came_back(&mut self, back: Back, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
         match back {
             Back::Rested => Ok(()),
-            Back::Ready { reason, made: Ok(sandbox) } => self.begin(reason, sandbox, me).await,
+            Back::Ready { reason, made: Ok(made) } => self.begin(reason, made, me).await,
             Back::Ready { made: Err(refusal), .. } => {
                 let note = format!("no worktree: {refusal}");
                 tracing::warn!(agent = %self.agent, %refusal, "cannot make a worktree");
@@ -419,12 +419,19 @@ impl State {
     async fn begin(
         &mut self,
         reason: String,
-        sandbox: Sandbox,
+        Made { sandbox, aside }: Made,
         me: &ActorRef<Message>,
     ) -> Result<(), ActorProcessingErr> {
         let Some(hook) = self.hook().filter(|hook| hook.bead == sandbox.bead) else { return Ok(()) };
         let agent = self.agent.clone();
         let record = move |draft: &mut clerk::draft::Draft<'_>| {
+            if let Some(aside) = aside {
+                draft.push(Event::FilesMovedAside {
+                    agent: agent.clone(),
+                    bead: sandbox.bead.clone(),
+                    folder: aside.display().to_string(),
+                });
+            }
             let known = draft.board.agents.get(&agent).and_then(|agent| agent.sandbox.as_ref());
             if known != Some(&sandbox) {
                 let Sandbox { bead, branch, base } = sandbox;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use config::paths::TownPaths;
 use git::publish::Published;
 use git::rescue::Saved;
-use git::worktree::Removal;
+use git::worktree::{How, Removal};
 use git::{CancelToken, Oid, Repo};
 use ledger::views::agents::Sandbox;
 use model::agent::Exit;
@@ -55,12 +55,7 @@ impl Place {
     ///
     /// # Errors
     /// What git says; `Dirty` when another assignment's work is still in the folder.
-    pub fn ensure(
-        &self,
-        bead: &BeadId,
-        known: Option<&Sandbox>,
-        cancel: CancelToken,
-    ) -> git::Result<Sandbox> {
+    pub fn ensure(&self, bead: &BeadId, known: Option<&Sandbox>, cancel: CancelToken) -> git::Result<Made> {
         let repo = self.open(cancel)?;
         let branch = self.branch(bead);
         // A first start works on what stands at the remote now, if that can be asked; what was fetched
@@ -80,8 +75,14 @@ impl Place {
                 Err(error) => return Err(error),
             },
         };
-        git::worktree::ensure(&repo, &self.folder, &branch, base)?;
-        Ok(Sandbox { bead: bead.clone(), branch, base: base.to_string() })
+        let made = git::worktree::ensure(&repo, &self.folder, &branch, base)?;
+        let aside = match made.how {
+            How::Repaired { rescued: Some(aside) } if !git::worktree::discard_copy(&aside, &self.folder) => {
+                Some(aside)
+            }
+            _ => None,
+        };
+        Ok(Made { sandbox: Sandbox { bead: bead.clone(), branch, base: base.to_string() }, aside })
     }
 
     /// Looks at the worktree when its worker says that it is finished, and brings the branch to safety.
@@ -168,12 +169,13 @@ impl Place {
         cancel: CancelToken,
     ) -> Result<(Option<Saved>, Removal), git::Error> {
         let repo = self.open(cancel)?;
-        if !self.folder.exists() {
-            return Ok((None, Removal::Removed));
+        let (mut saved, mut head) = (None, repo.branch_head(&sandbox.branch)?);
+        if self.folder.exists() {
+            let (name, bead) = (self.name.as_str(), sandbox.bead.as_str());
+            saved = git::clear::save_and_empty(&repo, &self.folder, name, bead, &self.bundles)?;
+            head = git::status::status(&self.folder)?.head;
         }
-        let (name, bead) = (self.name.as_str(), sandbox.bead.as_str());
-        let saved = git::clear::save_and_empty(&repo, &self.folder, name, bead, &self.bundles)?;
-        let head = git::status::status(&self.folder)?.head;
+        // Also where the folder is gone: a removal that was cut short has leavings beside it.
         let removal = match head {
             Some(head) => git::worktree::remove(&repo, &self.folder, head)?,
             None => Removal::Removed,
@@ -197,18 +199,14 @@ impl Place {
         let repo = self.open(cancel)?;
         repo.fetch_branch(target)?;
         let mut saved = None;
-        if self.folder.exists() {
-            let landed = Oid::from_str(commit).map_err(|source| git::Error::Library {
-                doing: format!("read the commit {commit}"),
-                source,
-            })?;
-            if let Removal::Refused(why) = git::worktree::remove(&repo, &self.folder, landed)? {
-                tracing::warn!(?why, folder = %self.folder.display(), "more was left than has landed; saving it");
-                let (rescued, removal) = self.clear(sandbox, CancelToken::new())?;
-                saved = rescued;
-                if let Removal::Refused(why) = removal {
-                    return Ok(CleanedUp { saved, left: Some(format!("{why:?}")) });
-                }
+        let landed = Oid::from_str(commit)
+            .map_err(|source| git::Error::Library { doing: format!("read the commit {commit}"), source })?;
+        if let Removal::Refused(why) = git::worktree::remove(&repo, &self.folder, landed)? {
+            tracing::warn!(?why, folder = %self.folder.display(), "more was left than has landed; saving it");
+            let (rescued, removal) = self.clear(sandbox, CancelToken::new())?;
+            saved = rescued;
+            if let Removal::Refused(why) = removal {
+                return Ok(CleanedUp { saved, left: Some(format!("{why:?}")) });
             }
         }
         if let Some(head) = repo.branch_head(&sandbox.branch)?
@@ -218,6 +216,15 @@ impl Place {
         }
         Ok(CleanedUp { saved, left: None })
     }
+}
+
+/// A worktree that is there.
+#[derive(Debug)]
+pub struct Made {
+    /// The worktree.
+    pub sandbox: Sandbox,
+    /// Where files went that stood in its place and are nowhere else.
+    pub aside: Option<PathBuf>,
 }
 
 /// What a worker's hand-in came to.

@@ -75,6 +75,8 @@ mod tests {
             submitted_at: Timestamp::default(),
             queued_at: Seq(1),
             attempts: 1,
+            faults: 0,
+            tried_on: None,
             state,
             gates: Vec::new(),
             landed_at: None,

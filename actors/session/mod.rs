@@ -262,10 +262,10 @@ impl Actor for Session {
             let _ = exit.cast(Message::Exited(status));
         }));
         let terminal = state.terminal.handle();
-        let patterns = watch::patterns(&state.preset);
+        let (patterns, modes) = (watch::patterns(&state.preset), watch::Modes::of(&state.preset));
         let patience = state.preset.ready_timeout;
         let quiet = me.clone();
-        state.errands.push(Errand::run(|_| watch::screen(terminal, patterns, quiet)));
+        state.errands.push(Errand::run(|_| watch::screen(terminal, patterns, modes, quiet)));
         state.errands.push(Errand::run(|_| async move {
             tokio::time::sleep(patience).await;
             let _ = me.cast(Message::NotReady);

@@ -32,12 +32,38 @@ pub(super) fn patterns(preset: &Preset) -> Vec<Pattern> {
     .concat()
 }
 
+/// Terminal modes by which a program shows that it is ready; they weigh least.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Modes {
+    paste: bool,
+    alternate: bool,
+}
+
+impl Modes {
+    /// The modes among a preset's signs of readiness.
+    pub(super) fn of(preset: &Preset) -> Self {
+        let has = |mode: &str| preset.ready.mode.iter().any(|named| named == mode);
+        Self { paste: has("bracketed_paste"), alternate: has("alternate_screen") }
+    }
+
+    fn shown_by(&self, snapshot: &Snapshot) -> bool {
+        (self.paste && snapshot.bracketed_paste) || (self.alternate && snapshot.alternate_screen)
+    }
+}
+
 /// Tells the session what its screen means, each time it has come to rest.
-pub(super) async fn screen(terminal: TerminalHandle, patterns: Vec<Pattern>, session: ActorRef<Message>) {
+pub(super) async fn screen(
+    terminal: TerminalHandle,
+    patterns: Vec<Pattern>,
+    modes: Modes,
+    session: ActorRef<Message>,
+) {
     let mut output = terminal.output();
     loop {
         let quiet = settle_changed(&mut output).await;
-        let sign = signs::read(&terminal.snapshot(), &patterns);
+        let snapshot = terminal.snapshot();
+        let sign =
+            signs::read(&snapshot, &patterns).or_else(|| modes.shown_by(&snapshot).then_some(Sign::Ready));
         if session.cast(Message::Quiet(sign)).is_err() || !quiet {
             return;
         }

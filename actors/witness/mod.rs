@@ -84,11 +84,7 @@ impl Actor for Witness {
             Message::Look => {
                 state.post.bell.heard();
                 state.letters().await?;
-                let rig = state.rig.clone();
-                let watches = |agent: &Address| {
-                    agent.rig() == Some(&rig) && !matches!(agent, Address::Witness(_) | Address::Refinery(_))
-                };
-                judge::all(&state.tools, &state.me, watches).await?;
+                state.judge().await?;
             }
             Message::Ask(ask) => {
                 let cwd = state.tools.paths.rig(&state.rig).witness();
@@ -112,11 +108,21 @@ impl Actor for Witness {
 
     async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
         state.seat.close().await;
+        // The workers have been ended before; each end gets its verdict now and not at the next start.
+        state.judge().await?;
         Ok(())
     }
 }
 
 impl State {
+    /// Judges the ended sessions of the rig's workers.
+    async fn judge(&self) -> Result<(), ActorProcessingErr> {
+        let watches = |agent: &Address| {
+            agent.rig() == Some(&self.rig) && !matches!(agent, Address::Witness(_) | Address::Refinery(_))
+        };
+        Ok(judge::all(&self.tools, &self.me, watches).await?)
+    }
+
     /// Handles all letters, oldest first.
     async fn letters(&mut self) -> Result<(), ActorProcessingErr> {
         let letters: Vec<(MailId, Kind)> = self.tools.look(|board| {

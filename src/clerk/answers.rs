@@ -189,6 +189,7 @@ pub fn status(board: &Board, town: TownRow, mut rigs: Vec<RigRow>, now: Timestam
             .count();
         rig.waiting = board.hooks.all_waiting().filter(|waiting| waiting.rig == rig.name).count();
     }
+    let configured = rigs.iter().map(|rig| rig.name.clone()).collect();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for bead in board.beads.iter() {
         *counts.entry(bead.status.to_string()).or_default() += 1;
@@ -201,7 +202,7 @@ pub fn status(board: &Board, town: TownRow, mut rigs: Vec<RigRow>, now: Timestam
         rigs,
         queue,
         mail: gauge(board, now),
-        attention: idle::Left::of(board).attention,
+        attention: idle::Left::of(board, &configured).attention,
         beads: counts,
     }
 }

@@ -1,8 +1,11 @@
 //! Whether a town has anything left to do by itself, and what only a person can do.
 
+use std::collections::BTreeSet;
+
 use ledger::views::Board;
 use model::agent::AgentState;
 use model::bead::Status;
+use model::ids::RigName;
 use model::merge::MergeState;
 
 /// What is left.
@@ -15,13 +18,20 @@ pub struct Left {
 }
 
 impl Left {
-    /// Looks at everything that was slung, hangs on a hook, is in a queue or in the post.
-    pub fn of(board: &Board) -> Left {
+    /// Looks at everything that was slung, hangs on a hook, is in a queue or in the post. `rigs` are those
+    /// that are configured: nobody works for one that is not.
+    pub fn of(board: &Board, rigs: &BTreeSet<RigName>) -> Left {
         let mut left = Left::default();
+        let idle_rig = |rig: Option<&RigName>| rig.is_some_and(|rig| !rigs.contains(rig));
         for waiting in board.hooks.all_waiting() {
             let Some(bead) = board.beads.get(&waiting.bead) else { continue };
             let blockers = board.beads.blockers(bead);
-            if bead.status != Status::Open {
+            if idle_rig(Some(&waiting.rig)) {
+                left.attention.push(format!(
+                    "{} waits for rig {}, whose configuration is missing or wrong",
+                    bead.id, waiting.rig
+                ));
+            } else if bead.status != Status::Open {
                 left.attention.push(format!("{} was slung but is {}", bead.id, bead.status));
             } else if blockers.is_empty() {
                 left.busy.push(format!("{} waits for a worker of {}", bead.id, waiting.rig));
@@ -42,7 +52,9 @@ impl Left {
             let state = board.agents.state(&hook.agent);
             let line = format!("{} is at {} ({})", hook.agent, hook.bead, hook.stage.as_str());
             let note = agent.and_then(|agent| agent.note.clone()).unwrap_or_default();
-            if agent.is_some_and(|agent| agent.held) && hook.stage.wants_session() {
+            if idle_rig(hook.agent.rig()) {
+                left.attention.push(format!("{line}, and the configuration of its rig is missing or wrong"));
+            } else if agent.is_some_and(|agent| agent.held) && hook.stage.wants_session() {
                 left.attention.push(format!("{} is held back at {}", hook.agent, hook.bead));
             } else if state == AgentState::Failed {
                 left.attention.push(format!("{} has failed at {}: {note}", hook.agent, hook.bead));
@@ -67,14 +79,21 @@ impl Left {
                 MergeState::Held { why, .. } => {
                     left.attention.push(format!("{} of {} cannot land: {why}", merge.id, merge.bead));
                 }
+                state if state.is_open() && idle_rig(Some(&merge.rig)) => {
+                    left.attention.push(format!(
+                        "{} waits for rig {}, whose configuration is missing or wrong",
+                        merge.id, merge.rig
+                    ));
+                }
                 state if state.is_open() => left.busy.push(format!("{} is {}", merge.id, state.as_str())),
                 _ => {}
             }
         }
-        for post in board.mail.all_unacked().filter(|post| post.letter.kind.is_for_code()) {
+        let unhandled = board.mail.all_unacked().filter(|post| post.letter.kind.is_for_code());
+        for post in unhandled.filter(|post| !idle_rig(post.letter.to.rig())) {
             left.busy.push(format!("{} to {} is not handled", post.letter.kind.name(), post.letter.to));
         }
-        for (address, open) in crate::agents::without_verdict(board, |_| true) {
+        for (address, open) in crate::agents::without_verdict(board, |agent| !idle_rig(agent.rig())) {
             left.busy.push(format!("session {} of {address} has no verdict", open.id));
         }
         for escalation in board.escalations.open() {

@@ -62,6 +62,8 @@ pub fn submit(draft: &mut Draft<'_>, kind: &Kind) -> Result<(), Refusal> {
         submitted_at: before.map_or(draft.now, |merge| merge.submitted_at),
         queued_at: Seq::default(),
         attempts: before.map_or(0, |merge| merge.attempts) + 1,
+        faults: before.map_or(0, |merge| merge.faults),
+        tried_on: before.and_then(|merge| merge.tried_on.clone()),
         state: MergeState::Queued,
         gates: before.map(|merge| merge.gates.clone()).unwrap_or_default(),
         landed_at: None,
@@ -147,11 +149,11 @@ pub fn rejected(
         worker: worker.clone(),
         rejection: rejection.clone(),
     });
-    if merge.attempts >= max_attempts {
+    if merge.faults_after(&rejection) >= max_attempts {
         draft.push(Event::AgentHeld {
             agent: worker.clone(),
             held: true,
-            reason: format!("{bead} was given back {} times", merge.attempts),
+            reason: format!("{bead} was given back {max_attempts} times for faults of its own"),
         });
         draft.escalate(
             "high",

@@ -27,9 +27,12 @@ pub enum Subject {
 pub fn subject(board: &Board, text: &str) -> Result<Subject, Refusal> {
     match text.parse::<BeadId>() {
         Ok(bead) if board.beads.get(&bead).is_some() => Ok(Subject::Bead(bead)),
-        _ => names::address(board, text).map(Subject::Agent).map_err(|refusal| Refusal {
-            message: format!("there is neither a bead nor an agent called {text:?}"),
-            ..refusal
+        _ => names::address(board, text).map(Subject::Agent).map_err(|_| {
+            let agents: Vec<String> = names::everybody(board).iter().map(ToString::to_string).collect();
+            let beads = board.beads.iter().map(|bead| bead.id.as_str());
+            let known = agents.iter().map(String::as_str).chain(beads);
+            let message = format!("there is neither a bead nor an agent called {text:?}");
+            Refusal { message, ..Refusal::no_such("agent", text, known) }
         }),
     }
 }
@@ -110,6 +113,9 @@ pub fn sentence(record: &Record) -> Option<String> {
         }
         Event::WorkRescued { agent, branch, reason, .. } => {
             format!("saved unsaved work of {agent} on {branch}: {reason}")
+        }
+        Event::FilesMovedAside { agent, folder, .. } => {
+            format!("moved files in the place of {agent} aside, to {folder}")
         }
         Event::MqSubmitted { merge } => {
             format!("{} queued {} (attempt {})", merge.id, merge.bead, merge.attempts)

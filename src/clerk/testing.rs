@@ -136,6 +136,11 @@ impl Paper {
         Some((bead, worker))
     }
 
+    /// What is left to do, all rigs being configured.
+    pub(crate) fn left(&self) -> crate::idle::Left {
+        crate::idle::Left::of(&self.board, &self.board.rigs.iter().map(|rig| rig.name.clone()).collect())
+    }
+
     /// The events since record number `from`, by type.
     pub(crate) fn kinds(&self, from: usize) -> Vec<&'static str> {
         self.records[from..].iter().map(|record| record.event.kind()).collect()

@@ -125,10 +125,11 @@ fn a_letter_is_handled_once_and_everything_with_it() {
 fn a_rejected_bead_goes_back_to_its_worker_and_keeps_its_entry() {
     let mut paper = Paper::new();
     let (bead, worker) = hooked(&mut paper, "one");
-    for attempt in 1..=3_u32 {
+    for attempt in 1..=4_u32 {
         submit(&mut paper, &bead, &worker);
         let merge = paper.board.merges.of_bead(&bead).unwrap().clone();
         assert_eq!((merge.id.as_str(), merge.attempts), ("mr-1", attempt));
+        // The first conflict is with what others have landed; the next ones, on the same base, are not.
         let rejection = Rejection::Conflict { files: vec!["a".into()], base: "b".into(), attempt };
         paper.role(&refinery(), |draft| merges::rejected(draft, &merge.id, rejection, 3)).unwrap();
         assert!(paper.board.hooks.of(&worker).unwrap().stage.wants_session());
@@ -136,10 +137,10 @@ fn a_rejected_bead_goes_back_to_its_worker_and_keeps_its_entry() {
         assert!(matches!(kind, Kind::ReworkRequest { .. }));
         paper.role(&witness(), |draft| draft.handled(&id)).unwrap();
         let held = paper.board.agents.get(&worker).unwrap().held;
-        assert_eq!(held, attempt == 3, "after the limit a person is asked");
+        assert_eq!(held, attempt == 4, "after the limit a person is asked");
     }
     assert_eq!(paper.board.escalations.open().count(), 1);
-    assert!(!Left::of(&paper.board).attention.is_empty());
+    assert!(!paper.left().attention.is_empty());
     paper.does(Command::AgentStart { agent: worker.to_string() }).unwrap();
     assert!(!paper.board.agents.get(&worker).unwrap().held);
 }
@@ -383,17 +384,26 @@ fn a_bead_that_cannot_be_is_refused() {
 fn the_idle_town_has_nothing_left_and_says_what_it_waits_for() {
     let mut paper = Paper::new();
     let bead = paper.bead("one");
-    assert_eq!(Left::of(&paper.board), Left::default(), "what was not slung is nobody's work");
+    assert_eq!(paper.left(), Left::default(), "what was not slung is nobody's work");
     paper.sling(&[&bead], "web").unwrap();
-    assert_eq!(Left::of(&paper.board).busy.len(), 1);
+    assert_eq!(paper.left().busy.len(), 1);
     let (_, worker) = paper.dispatch(8).unwrap();
     submit(&mut paper, &bead, &worker);
     let merge = paper.board.merges.of_bead(&bead).unwrap().id.clone();
     paper.role(&refinery(), |draft| merges::held(draft, &merge, "the remote is away", None)).unwrap();
     paper.role(&refinery(), |draft| merges::held(draft, &merge, "the remote is away", None)).unwrap();
-    let left = Left::of(&paper.board);
+    let left = paper.left();
     assert!(left.busy.is_empty(), "{left:?}");
     assert_eq!(paper.board.escalations.open().count(), 1, "a person is told once");
+}
+
+#[test]
+fn work_for_a_rig_that_is_not_configured_is_a_persons() {
+    let mut paper = Paper::new();
+    let bead = paper.bead("one");
+    paper.sling(&[&bead], "web").unwrap();
+    let left = Left::of(&paper.board, &Default::default());
+    assert_eq!((left.busy.len(), left.attention.len()), (0, 1), "{left:?}");
 }
 
 #[test]

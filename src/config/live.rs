@@ -142,6 +142,11 @@ impl LiveConfig {
         self.lock().refresh(&self.paths)
     }
 
+    /// What is wrong with the files now.
+    pub fn complaints(&self) -> Vec<Complaint> {
+        self.lock().made.iter().map(|(_, complaint)| complaint.clone()).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whatever panicked while it held the lock, the files are compared again by the next refresh.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -144,6 +144,7 @@ impl Offline {
             agent.state = AgentState::Parked;
             agent.session = None;
         }
+        report.attention.extend(rigs::complaints(&self.config));
         report
     }
 

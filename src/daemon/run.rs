@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
 use std::num::NonZero;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -136,9 +137,10 @@ async fn live(
     }
 
     let mut stopping = running.tools.stopping.subscribe();
+    let config = Arc::clone(&running.tools.config);
     let until_idle = options.until_idle || options.demo;
     let end = tokio::select! {
-        why = until::over(&store, &mut stopping, &mut signals, until_idle) => End::Why(why),
+        why = until::over(&store, || config.current().rigs.keys().cloned().collect(), &mut stopping, &mut signals, until_idle) => End::Why(why),
         end = running.ended() => End::Tree(end),
     };
     let stopped = stop(running, &end, &mut signals).await;
@@ -155,7 +157,7 @@ async fn live(
         return Err(gave_up(end, paths));
     }
     if until_idle {
-        return tell(options, &store, paths, since).await;
+        return tell(options, &store, config, since).await;
     }
     if let (End::Why(why), false) = (&end, options.json) {
         let _ = writeln!(io::stdout(), "the town has stopped: {}", why.text());
@@ -191,10 +193,15 @@ fn gave_up(end: &TownEnd, paths: &TownPaths) -> Refusal {
 }
 
 /// Prints what came of it; returns the exit code that follows.
-async fn tell(options: &RunOptions, store: &Store, paths: &TownPaths, since: Seq) -> Result<u8, Refusal> {
+async fn tell(
+    options: &RunOptions,
+    store: &Store,
+    config: Arc<LiveConfig>,
+    since: Seq,
+) -> Result<u8, Refusal> {
     let aim = if options.demo { Aim::AllLand } else { Aim::Idle };
-    let (store, paths) = (store.clone(), paths.clone());
-    let summary = tokio::task::spawn_blocking(move || Summary::of(&store, &paths, since, aim))
+    let store = store.clone();
+    let summary = tokio::task::spawn_blocking(move || Summary::of(&store, &config, since, aim))
         .await
         .map_err(|error| Refusal::failed("summary", format!("cannot sum up the run: {error}")))??;
     let text = if options.json {

@@ -1,10 +1,12 @@
 //! Why a run ends: somebody wants it, or nothing is left to do.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
 use clerk::idle::Left;
 use ledger::Store;
+use model::ids::RigName;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -69,6 +71,7 @@ impl Signals {
 /// Waits for the first reason to end.
 pub(crate) async fn over(
     store: &Store,
+    rigs: impl Fn() -> BTreeSet<RigName>,
     stopping: &mut watch::Receiver<Option<String>>,
     signals: &mut Signals,
     until_idle: bool,
@@ -82,15 +85,16 @@ pub(crate) async fn over(
     tokio::select! {
         name = signals.next() => Why::Signal(name),
         why = asked => Why::Asked(why),
-        () = idle(store), if until_idle => Why::Idle,
+        () = idle(store, rigs), if until_idle => Why::Idle,
     }
 }
 
 /// Waits until nothing is left that the town would do by itself. Looks only after something happened.
-pub(crate) async fn idle(store: &Store) {
+pub(crate) async fn idle(store: &Store, rigs: impl Fn() -> BTreeSet<RigName>) {
     loop {
+        let configured = rigs();
         let mut feed = store.subscribe(store.head().next());
-        let quiet = store.read(|board| Left::of(board).busy.is_empty());
+        let quiet = store.read(|board| Left::of(board, &configured).busy.is_empty());
         let news = if quiet {
             match tokio::time::timeout(SETTLED, feed.next()).await {
                 Ok(news) => news,
@@ -139,10 +143,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_town_is_idle_once_its_last_letter_is_handled_and_not_before() {
         let store = Store::in_memory(Arc::new(MemoryLog::new())).unwrap();
-        idle(&store).await;
+        idle(&store, BTreeSet::new).await;
         write(&store, letter());
         let watched = store.clone();
-        let waiting = tokio::spawn(async move { idle(&watched).await });
+        let waiting = tokio::spawn(async move { idle(&watched, BTreeSet::new).await });
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert!(!waiting.is_finished());
         write(&store, Event::MailAcked { mail: "m-1".parse().unwrap() });
@@ -154,10 +158,10 @@ mod tests {
         let store = Store::in_memory(Arc::new(MemoryLog::new())).unwrap();
         let stopping = watch::Sender::new(None);
         let mut signals = Signals::listen().unwrap();
-        let why = over(&store, &mut stopping.subscribe(), &mut signals, true).await;
+        let why = over(&store, BTreeSet::new, &mut stopping.subscribe(), &mut signals, true).await;
         assert_eq!(why, Why::Idle);
         stopping.send_replace(Some("stopped by overseer".to_owned()));
-        let why = over(&store, &mut stopping.subscribe(), &mut signals, false).await;
+        let why = over(&store, BTreeSet::new, &mut stopping.subscribe(), &mut signals, false).await;
         assert_eq!(why, Why::Asked("stopped by overseer".to_owned()));
     }
 }

@@ -127,6 +127,43 @@ pub fn reference(repo: &Repo, path: &Path, commit: Oid) -> Result<Worktree> {
     Ok(Worktree { head: commit, branch: None, ..tree })
 }
 
+/// Deletes the folder `aside`, if every file in it stands with the same bytes in `worktree` too: what was
+/// moved aside was only a copy that somebody had begun. Returns whether it is gone.
+pub fn discard_copy(aside: &Path, worktree: &Path) -> bool {
+    if !is_copy(aside, worktree, true) {
+        return false;
+    }
+    match fs::remove_dir_all(aside) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, folder = %aside.display(), "cannot delete what was begun and is a copy");
+            false
+        }
+    }
+}
+
+fn is_copy(copy: &Path, whole: &Path, top: bool) -> bool {
+    let Ok(mut entries) = fs::read_dir(copy) else { return false };
+    entries.all(|entry| {
+        let Ok(entry) = entry else { return false };
+        // The pointer to git's own folder is not anybody's work.
+        if top && entry.file_name() == ".git" {
+            return true;
+        }
+        let (here, there) = (entry.path(), whole.join(entry.file_name()));
+        match (entry.file_type(), fs::symlink_metadata(&there)) {
+            (Ok(kind), Ok(other)) if kind.is_dir() => other.is_dir() && is_copy(&here, &there, false),
+            (Ok(kind), Ok(other)) if kind.is_symlink() => {
+                other.is_symlink() && fs::read_link(&here).ok() == fs::read_link(&there).ok()
+            }
+            (Ok(kind), Ok(other)) if kind.is_file() && other.is_file() => {
+                matches!((fs::read(&here), fs::read(&there)), (Ok(a), Ok(b)) if a == b)
+            }
+            _ => false,
+        }
+    })
+}
+
 /// Removes the worktree at `path`, if it is clean and its head is contained in `landed_in`.
 ///
 /// Its branch stays. A folder that is gone already counts as removed.
@@ -240,6 +277,21 @@ mod tests {
         let mut names: Vec<_> = names.collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn only_a_copy_of_what_is_there_is_discarded() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = ensure(&repo, &lab.path("docs"), "polecat/docs/a", lab.first).unwrap().path;
+        let aside = lab.path("docs.rescued-1");
+        fs::create_dir_all(aside.join(".git")).unwrap();
+        fs::copy(path.join("a.txt"), aside.join("a.txt")).unwrap();
+        fs::write(aside.join("own.txt"), "mine").unwrap();
+        assert!(!discard_copy(&aside, &path) && aside.join("own.txt").exists());
+        fs::remove_file(aside.join("own.txt")).unwrap();
+        assert!(discard_copy(&aside, &path) && !aside.exists());
+        assert!(path.join("a.txt").exists());
     }
 
     #[test]

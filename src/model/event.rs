@@ -286,6 +286,16 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Files stood where a worktree was to be made, and are nowhere else.
+    #[serde(rename = "work.moved_aside")]
+    FilesMovedAside {
+        /// Whose place.
+        agent: Address,
+        /// For what it was made.
+        bead: BeadId,
+        /// Where they are now.
+        folder: String,
+    },
     /// A worker has handed its work in.
     #[serde(rename = "work.done")]
     WorkDone {
@@ -530,6 +540,7 @@ impl Event {
             Event::SandboxCreated { .. } => "sandbox.created",
             Event::SandboxRemoved { .. } => "sandbox.removed",
             Event::WorkRescued { .. } => "work.rescued",
+            Event::FilesMovedAside { .. } => "work.moved_aside",
             Event::WorkDone { .. } => "work.done",
             Event::MolCreated { .. } => "mol.created",
             Event::MolStepCompleted { .. } => "mol.step_completed",

@@ -1,7 +1,7 @@
 //! What a town is made of: values and rules. No IO, no async, no clock of its own.
 //!
 //! Everything that crosses a door of the house is a type of this room: what can be asked
-//! ([`command::Command`]), by whom ([`command::Origin`]), what comes back ([`command::Answer`] or
+//! ([`command::Command`]), by whom ([`command::Origin`]), what comes back ([`answer::Answer`] or
 //! [`refusal::Refusal`]) and what has happened for good ([`event::Event`]).
 
 pub mod agent;

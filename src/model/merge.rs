@@ -45,6 +45,14 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// The target's head that it was tried on.
+    pub fn base(&self) -> Option<&str> {
+        match self {
+            Rejection::Conflict { base, .. } | Rejection::Gate { base, .. } => Some(base),
+            Rejection::Unfit { .. } => None,
+        }
+    }
+
     /// Which attempt it was, from 1.
     pub fn attempt(&self) -> u32 {
         match self {
@@ -170,13 +178,33 @@ pub struct MergeRequest {
     pub queued_at: Seq,
     /// How often it was submitted.
     pub attempts: u32,
+    /// How often it was given back for a fault of its own, see [`MergeRequest::faults_after`].
+    #[serde(default)]
+    pub faults: u32,
+    /// The target's head that it was last given back on.
+    #[serde(default)]
+    pub tried_on: Option<String>,
     /// Where it stands.
     #[serde(flatten)]
     pub state: MergeState,
     /// Gate runs, oldest first.
     #[serde(default)]
     pub gates: Vec<GateResult>,
-    /// Milliseconds it took from the first submission to the landing.
+    /// When it landed.
     #[serde(default)]
     pub landed_at: Option<Timestamp>,
+}
+
+impl MergeRequest {
+    /// How often it will have been given back for a fault of its own, after `rejection`.
+    ///
+    /// A conflict with what others have landed since it was last tried is nobody's fault: of many
+    /// requests for the same lines each lands in its turn.
+    pub fn faults_after(&self, rejection: &Rejection) -> u32 {
+        let moved = match rejection {
+            Rejection::Conflict { base, .. } => self.tried_on.as_ref() != Some(base),
+            Rejection::Gate { .. } | Rejection::Unfit { .. } => false,
+        };
+        self.faults + u32::from(!moved)
+    }
 }

@@ -11,14 +11,14 @@
 //! ```
 //!
 //! **It may be killed anywhere.** What it has done it finds again in its branch: each commit names its
-//! block in a trailer ([`marks`]), and a note in the git directory ([`notes`]) names the block under way
+//! block in a trailer (`marks`), and a note in the git directory (`notes`) names the block under way
 //! and those that left no commit. What a killed block left behind is saved as a `rescue/` branch
-//! ([`rescue`]) before the block runs anew, so that each block takes effect once.
+//! (`rescue`) before the block runs anew, so that each block takes effect once.
 //!
 //! **It cannot think.** A failing block ends the work with `escalate`, since a script that failed once
 //! fails again. A conflict is answered by running all blocks again on the new base. A failed gate is
 //! answered by running them again on top of the work so far; the scripts find the attempt and the gate's
-//! output in their environment ([`block`]).
+//! output in their environment (`block`).
 
 mod block;
 mod fences;

@@ -69,6 +69,8 @@ fn merge(state: MergeState) -> MergeRow {
         submitted_at: at(10),
         queued_at: Seq(9),
         attempts: 2,
+        faults: 0,
+        tried_on: None,
         state,
         gates: vec![GateResult {
             gate: "test".into(),

@@ -3,11 +3,12 @@
 mod chronicle;
 mod text;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use clerk::idle::Left;
 use clerk::reports::cannot_read;
-use config::TownPaths;
+use config::{LiveConfig, TownPaths};
 use ledger::Store;
 use ledger::feed::CHUNK;
 use ledger::views::Board;
@@ -104,7 +105,9 @@ impl Summary {
     ///
     /// # Errors
     /// `cannot_read`, when the log cannot be read.
-    pub(crate) fn of(store: &Store, paths: &TownPaths, since: Seq, aim: Aim) -> Result<Summary, Refusal> {
+    pub(crate) fn of(store: &Store, config: &LiveConfig, since: Seq, aim: Aim) -> Result<Summary, Refusal> {
+        let paths = config.paths();
+        let rigs = config.current().rigs.keys().cloned().collect();
         let mut chronicle = Chronicle::since(since);
         let mut next = Seq(1);
         loop {
@@ -113,20 +116,20 @@ impl Summary {
             next = last.seq.next();
             records.iter().for_each(|record| chronicle.take(record));
         }
-        let mut summary = store.read(|board| Self::told(&chronicle, board, aim));
+        let mut summary = store.read(|board| Self::told(&chronicle, board, &rigs, aim));
         summary.town = paths.root().display().to_string();
         summary.first_parent = first_parent(store, paths);
         summary.commands = commands(&summary, paths);
         Ok(summary)
     }
 
-    fn told(chronicle: &Chronicle, board: &Board, aim: Aim) -> Summary {
+    fn told(chronicle: &Chronicle, board: &Board, rigs: &BTreeSet<RigName>, aim: Aim) -> Summary {
         let title = |bead: &BeadId| board.beads.get(bead).map(|bead| bead.title.clone()).unwrap_or_default();
         let landed =
             chronicle.landed().map(|landed| Landed { title: title(&landed.bead), ..landed }).collect();
         let not_landed: Vec<NotLanded> =
             chronicle.begun().filter_map(|bead| stands(board, bead, chronicle.last_reason(bead))).collect();
-        let left = Left::of(board);
+        let left = Left::of(board, rigs);
         let clean = left.busy.is_empty() && left.attention.is_empty();
         let exit = match aim {
             Aim::Idle => u8::from(!clean),

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use model::agent::Exit;
 use model::bead::{Bead, Move, Priority};
 use model::command::Sling;
@@ -73,6 +75,8 @@ impl Script {
             submitted_at: Timestamp::default(),
             queued_at: Seq(0),
             attempts: attempt,
+            faults: 0,
+            tried_on: None,
             state: MergeState::Queued,
             gates: Vec::new(),
             landed_at: None,
@@ -120,7 +124,7 @@ impl Script {
     fn told(&self, since: u64, aim: Aim) -> Summary {
         let mut chronicle = Chronicle::since(Seq(since));
         self.records.iter().for_each(|record| chronicle.take(record));
-        Summary::told(&chronicle, &self.board, aim)
+        Summary::told(&chronicle, &self.board, &BTreeSet::from(["web".parse().unwrap()]), aim)
     }
 }
 

@@ -73,6 +73,10 @@ impl Merges {
                 }
             }
             Event::MqRejected { merge, rejection, .. } => {
+                if let Some(merge) = self.by_id.get_mut(merge) {
+                    merge.faults = merge.faults_after(rejection);
+                    merge.tried_on = rejection.base().map(str::to_owned);
+                }
                 self.set(merge, MergeState::Rejected { rejection: rejection.clone() });
             }
             Event::MqRequeued { merge, .. } => self.set(merge, MergeState::Queued),
