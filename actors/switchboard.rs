@@ -505,6 +505,14 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             let agent = agent.clone();
             tools.directory.ask(&agent, |reply| Ask::Done { origin, exit, reason, reply }).await
         }
+        Command::Said { key, text } => {
+            let Origin::Session { agent, session } = &origin else {
+                return Err(Refusal::usage("only an agent speaks like that"));
+            };
+            let live = tools.directory.session(agent).filter(|live| live.session == *session);
+            live.ok_or_else(|| no_session(tools, agent))?.said(key, text);
+            Ok(Answer::Done)
+        }
         Command::Nudge { agent, text } => {
             let address = tools.look(|board| names::address(board, &agent))?;
             if text.trim().is_empty() {

@@ -12,7 +12,7 @@ pub mod environment;
 pub mod keyboard;
 mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,6 +82,13 @@ pub struct Arguments {
 pub enum Message {
     /// The program said something that may be a command.
     Heard(Vec<Heard>),
+    /// A hook has handed over what the agent said in its own words.
+    Said {
+        /// Which piece of its speech.
+        key: String,
+        /// What.
+        text: String,
+    },
     /// A command that it gave has its answer.
     Answered {
         /// The number that it gave it.
@@ -143,6 +150,12 @@ impl fmt::Debug for Live {
 }
 
 impl Live {
+    /// Hands over what the agent said in its own words.
+    pub fn said(&self, key: String, text: String) {
+        // A session that has just ended has nothing more to say.
+        let _ = self.actor.cast(Message::Said { key, text });
+    }
+
     /// Types `text` into the terminal when it is safe, and says when it has been typed.
     ///
     /// # Errors
@@ -170,6 +183,8 @@ pub struct State {
     state: AgentState,
     typed_brief: Option<String>,
     waiting: VecDeque<Spoken>,
+    /// Pieces of its speech that were taken; hooks may hand one over again.
+    said: HashSet<String>,
     answering: bool,
     nudges: VecDeque<(String, oneshot::Sender<Result<Answer, Refusal>>)>,
     /// The way down from asking to killing, once it has been begun.
@@ -182,7 +197,7 @@ pub struct State {
     errands: Vec<Errand>,
     _live: Entry,
     _leaf: SessionGuard,
-    _key: Held,
+    key: Held,
 }
 
 /// The actor.
@@ -232,7 +247,7 @@ impl Actor for Session {
         Ok(State {
             _live: tools.directory.show(agent.clone(), live),
             _leaf: tools.tree.attach_session(&parent, &format!("{agent} session")),
-            _key: key,
+            key,
             tools,
             agent,
             session,
@@ -244,6 +259,7 @@ impl Actor for Session {
             state: AgentState::Starting,
             typed_brief,
             waiting: VecDeque::new(),
+            said: HashSet::new(),
             answering: false,
             nudges: VecDeque::new(),
             ladder: None,
@@ -281,6 +297,12 @@ impl Actor for Session {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Heard(heard) => state.hear(heard).await,
+            Message::Said { key, text } => {
+                if state.said.insert(key) {
+                    let heard = speech::in_prose(&state.key.key.nonce, &text);
+                    state.hear(heard).await;
+                }
+            }
             Message::Answered { id, result } => {
                 state.answering = false;
                 state.reply(id, *result).await;

@@ -69,6 +69,7 @@ pub fn need(command: &Command) -> Need {
         | C::Why { .. }
         | C::Prime { .. } => Need::Read,
         C::Done { .. }
+        | C::Said { .. }
         | C::Nudge { .. }
         | C::Peek { .. }
         | C::AgentRestart { .. }

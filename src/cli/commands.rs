@@ -6,6 +6,7 @@ pub(crate) mod bead;
 pub(crate) mod events;
 pub(crate) mod learn;
 pub(crate) mod observe;
+pub(crate) mod said;
 pub(crate) mod ship;
 pub(crate) mod stop;
 pub(crate) mod talk;

@@ -413,6 +413,15 @@ pub enum Command {
         bead: Option<BeadId>,
     },
 
+    /// What an agent has said in its own words, handed over exactly by a hook of its program; lines in it
+    /// that carry its nonce are commands.
+    Said {
+        /// What makes this piece of speech different from all others: said again, it means nothing.
+        key: String,
+        /// The text, in whole lines.
+        text: String,
+    },
+
     // agents
     /// Everybody in the town and how they are.
     AgentList {
