@@ -37,6 +37,11 @@ pub enum Hooks {
     Claude,
 }
 
+/// The hooks that this program gives Claude Code.
+fn claude_hooks() -> serde_json::Value {
+    serde_json::from_str(include_str!("claude-hooks.json")).expect("a test reads this file")
+}
+
 /// Where an agent's use of tokens can be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -244,8 +249,22 @@ impl Preset {
     }
 
     /// Returns what `{settings}` stands for: compact JSON, `{}` when the preset has none.
+    ///
+    /// The preset's hooks are among them, beside those that the settings name themselves.
     pub fn settings_text(&self) -> String {
-        self.settings.as_ref().map_or_else(|| "{}".to_owned(), serde_json::Value::to_string)
+        let mut settings = self.settings.clone().unwrap_or_else(|| serde_json::json!({}));
+        if let (Hooks::Claude, Some(settings)) = (self.hooks, settings.as_object_mut()) {
+            let hooks = settings.entry("hooks").or_insert_with(|| serde_json::json!({}));
+            if let (Some(hooks), serde_json::Value::Object(ours)) = (hooks.as_object_mut(), claude_hooks()) {
+                for (event, ours) in ours {
+                    match hooks.get_mut(&event).and_then(serde_json::Value::as_array_mut) {
+                        Some(theirs) => theirs.extend(ours.as_array().cloned().unwrap_or_default()),
+                        None => drop(hooks.insert(event, ours)),
+                    }
+                }
+            }
+        }
+        settings.to_string()
     }
 
     /// Fills in the placeholders in one pass, so that nothing that was put in is looked at again.
@@ -287,6 +306,20 @@ mod tests {
         let session: SessionId = "s-1".parse().unwrap();
         let start = Start { gastown: Path::new("/opt/gastown"), session: &session, resume, brief };
         preset.command_line(start).join(" ")
+    }
+
+    #[test]
+    fn hooks_stand_beside_those_of_the_settings() {
+        let hooked = |settings| {
+            let mut preset = crate::Presets::shipped().unwrap().get("claude").unwrap().clone();
+            preset.settings = settings;
+            serde_json::from_str::<serde_json::Value>(&preset.settings_text()).unwrap()["hooks"].clone()
+        };
+        assert_eq!(hooked(None), claude_hooks());
+        let own = serde_json::json!({"hooks": {"Stop": [1], "MessageDisplay": [2]}});
+        let both = hooked(Some(own));
+        assert_eq!(both["Stop"], serde_json::json!([1]));
+        assert_eq!(both["MessageDisplay"].as_array().unwrap().len(), 2);
     }
 
     #[test]
