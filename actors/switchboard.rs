@@ -335,7 +335,7 @@ async fn denied(tools: &Tools, origin: &Origin, command: &Command, refusal: &Ref
         draft.push(event);
         Ok(())
     };
-    if let Err(refusal) = tools.write(&origin.actor(), note).await {
+    if let Err(refusal) = tools.note(&origin.actor(), note).await {
         tracing::warn!(%refusal, "cannot record what was denied");
     }
 }
@@ -436,7 +436,7 @@ async fn note_seen(tools: &Tools, origin: &Origin, agent: &Address) {
         }
         Ok(())
     };
-    if let Err(refusal) = tools.write(agent, note).await {
+    if let Err(refusal) = tools.note(agent, note).await {
         tracing::warn!(%agent, %refusal, "cannot record that a brief was read");
     }
 }
@@ -604,7 +604,7 @@ async fn rig_add(tools: &Tools, origin: &Origin, new: model::command::NewRig) ->
     .map_err(|why| Refusal::failed("git_failed", why))??;
     let recorded = prepared.clone();
     tools
-        .write(&origin.actor(), move |draft| {
+        .note(&origin.actor(), move |draft| {
             rigs::record(draft, &recorded);
             Ok(())
         })

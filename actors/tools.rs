@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use clerk::book::Book;
 use clerk::draft::{Deed, Draft};
@@ -24,6 +25,13 @@ use crate::scribe;
 
 /// The words of a command line to the command that they mean; the one grammar of all carriers.
 pub type Grammar = Arc<dyn Fn(&[String], &Origin) -> Result<Command, Refusal> + Send + Sync>;
+
+/// How often a scribe that is not there is looked for: two seconds in all.
+const TRIES: u32 = 40;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+/// How long a role waits before it tries again to write to a store that cannot.
+const READ_ONLY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Starts and ends actors whose number is not fixed. The supervisors' side of the door; nobody else
 /// starts an actor that has a place in the tree.
@@ -162,35 +170,71 @@ impl Tools {
 
     /// Decides and records in one step; returns when it is on disk.
     ///
+    /// A scribe that is just being started again is waited for: what it had not answered was not
+    /// recorded, so it is decided anew.
+    ///
     /// # Errors
-    /// The decision's refusal; `read_only` when the store cannot write; `no_scribe` when it is unknown
-    /// what became of it, because the scribe died over it or the disk is too slow.
-    pub async fn decide(
-        &self,
-        decide: impl FnOnce(&Board, Timestamp) -> Result<(Deed, Answer), Refusal> + Send + 'static,
-    ) -> Result<Answer, Refusal> {
-        let lost = || {
-            Refusal::failed("no_scribe", "it is not known whether this was recorded")
-                .hint("look with `gastown events` before you do it again")
-        };
-        let scribe = self.scribe.get().ok_or_else(lost)?;
+    /// The decision's refusal; `read_only` when the store cannot write; `no_scribe` when there is none,
+    /// and nothing was recorded; `slow_disk` when it is unknown what became of it.
+    pub async fn decide<F>(&self, decide: F) -> Result<Answer, Refusal>
+    where
+        F: FnOnce(&Board, Timestamp) -> Result<(Deed, Answer), Refusal> + Clone + Send + 'static,
+    {
+        for _ in 0..TRIES {
+            if let Some(result) = self.attempt(Box::new(decide.clone())).await {
+                return result;
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        Err(Refusal::failed("no_scribe", "nothing was recorded: the ledger's writer is not there")
+            .hint("it is being started again: see `gastown tree`, then try again"))
+    }
+
+    /// One try; `None` when it was certainly not recorded because the scribe was not there to do it.
+    async fn attempt(&self, decide: scribe::Decide) -> Option<Result<Answer, Refusal>> {
         let (reply, answer) = oneshot::channel();
-        scribe.cast(scribe::Message::Write { decide: Box::new(decide), reply }).map_err(|_| lost())?;
+        self.scribe.get()?.cast(scribe::Message::Write { decide, reply }).ok()?;
         match tokio::time::timeout(scribe::PATIENCE, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => Err(lost()),
+            Ok(answer) => answer.ok(),
+            Err(_) => Some(Err(Refusal::failed("slow_disk", "it is not known whether this was recorded")
+                .hint("look with `gastown events` before you do it again"))),
         }
     }
 
     /// Records what a role decides: `draft` is filled in by `decide` inside the write step.
     ///
+    /// While the store cannot write, this waits: a role has nobody to refuse to, and goes on by itself
+    /// when the disk can again.
+    ///
+    /// # Errors
+    /// As [`Tools::decide`]; `read_only` only when the town is to stop.
+    pub async fn write<F>(&self, actor: &Address, decide: F) -> Result<(), Refusal>
+    where
+        F: FnOnce(&mut Draft<'_>) -> Result<(), Refusal> + Clone + Send + 'static,
+    {
+        let mut stopping = self.stopping.subscribe();
+        loop {
+            match self.note(actor, decide.clone()).await {
+                Err(refusal) if refusal.code == "read_only" => {
+                    tracing::warn!(%actor, %refusal, "waiting until the ledger can be written");
+                    let stop = stopping.wait_for(Option::is_some);
+                    if tokio::time::timeout(READ_ONLY_PAUSE, stop).await.is_ok() {
+                        return Err(refusal);
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// As [`Tools::write`], but does not wait for a store that cannot write.
+    ///
     /// # Errors
     /// As [`Tools::decide`].
-    pub async fn write(
-        &self,
-        actor: &Address,
-        decide: impl FnOnce(&mut Draft<'_>) -> Result<(), Refusal> + Send + 'static,
-    ) -> Result<(), Refusal> {
+    pub async fn note<F>(&self, actor: &Address, decide: F) -> Result<(), Refusal>
+    where
+        F: FnOnce(&mut Draft<'_>) -> Result<(), Refusal> + Clone + Send + 'static,
+    {
         let actor = actor.clone();
         self.decide(move |board, now| {
             let mut draft = Draft::new(board, actor, now);

@@ -256,7 +256,7 @@ impl Attempt {
 
     async fn record(
         &self,
-        decide: impl FnOnce(&mut clerk::draft::Draft<'_>) -> Result<(), Refusal> + Send + 'static,
+        decide: impl FnOnce(&mut clerk::draft::Draft<'_>) -> Result<(), Refusal> + Clone + Send + 'static,
     ) -> Result<(), Stop> {
         Ok(self.tools.write(&self.me(), decide).await?)
     }
