@@ -1,0 +1,155 @@
+//! The town with real agents: Claude Code itself in its worker's terminal, and a script for its model.
+//!
+//! What scripted agents cannot show: that the preset's arguments, signs and steps of ending are those
+//! of the program. It is the version that `.ci/run` installs; another has other screens. Without the
+//! program, or without python3 for the model, each test says that it is skipped.
+
+#[path = "claude/model.rs"]
+mod model;
+#[path = "claude/office.rs"]
+mod office;
+#[path = "claude/person.rs"]
+mod person;
+#[path = "town/support/mod.rs"]
+#[expect(dead_code, reason = "the harness of all towns; some of it is for agents made of shell")]
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use office::{Office, Trust};
+use person::Person;
+use support::{eventually, find, lives, processes_of, signal};
+
+const LANDS: &str = include_str!("claude/lands.json");
+const KILLED: &str = include_str!("claude/killed.json");
+const GATE_FAILS: &str = include_str!("claude/gate.json");
+
+/// The arguments of a living process.
+fn arguments(pid: u32) -> Vec<String> {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&words).split('\0').map(str::to_owned).collect()
+}
+
+fn pid(agent: &Value) -> u32 {
+    agent["pid"].as_u64().unwrap().try_into().unwrap()
+}
+
+#[test]
+fn a_bead_is_worked_at_by_claude_code_and_lands() {
+    let Some(office) = Office::open(LANDS, Trust::Given) else { return };
+    let bead = office.town.work("Greet in French", "greeting.txt says it in French");
+    let summary = office.town.all_lands();
+    assert_eq!(summary["landed"][0]["attempts"], 1, "{summary}");
+    assert_eq!(office.origin.landings(), [bead.as_str()]);
+    assert_eq!(office.origin.file("greeting.txt"), "bonjour");
+
+    // The brief was its first prompt, whole and once.
+    let prompts = office.model.asked("work");
+    assert_eq!(prompts.len(), 1, "{prompts:?}");
+    let prompt = prompts[0]["user"].as_str().unwrap();
+    for piece in ["# You are web/polecats/", &bead, "greeting.txt says it in French"] {
+        assert!(prompt.contains(piece), "{piece:?} is not in {prompt}");
+    }
+    // Its tools speak on the socket, as the worker.
+    let worker = office.worker_at(&bead);
+    for kind in ["hook.checked", "work.done"] {
+        assert_eq!(office.town.events(kind)[0]["actor"], worker.as_str(), "{kind}");
+    }
+    let verdicts = office.town.events("agent.verdict");
+    assert_eq!(verdicts.len(), 1, "{verdicts:?}");
+    assert_eq!(verdicts[0]["data"]["verdict"], "completed", "{verdicts:?}");
+    office.town.assert_nothing_runs();
+}
+
+#[test]
+fn a_repository_that_nobody_trusts_is_asked_about_and_a_person_answers() {
+    let Some(office) = Office::open(LANDS, Trust::NotAsked) else { return };
+    let bead = office.town.work("Greet in French", "greeting.txt says it in French");
+    let running = office.town.run();
+    let worker = office.worker_at(&bead);
+    let agent = office.agent_that("asks a person", &worker, |row| row["state"] == "waiting");
+    assert!(agent["note"].as_str().unwrap().contains("trust"), "{agent}");
+    assert!(office.model.asked("work").is_empty());
+
+    let mut person = Person::attaches(&office.town, &worker);
+    person.sees("trust");
+    // What Enter would say is no: that has to be seen, not guessed.
+    person.types("\x1b[B");
+    eventually("yes is chosen", || {
+        office.town.gastown(&["peek", &worker]).stdout.contains("❯ Yes, I trust this folder")
+    });
+    person.types("\r");
+    office.town.event_of("bead.closed", &bead);
+    // The session ends with its work, and gives the terminal back.
+    assert_eq!(person.leaves(), 0, "{}", person.seen());
+    assert!(office.is_trusted(), "the answer counts for all worktrees of the repository");
+    assert_eq!(office.town.events("agent.started").len(), 1);
+    office.close(running);
+    assert_eq!(office.origin.file("greeting.txt"), "bonjour");
+}
+
+#[test]
+fn claude_code_that_is_killed_in_a_turn_takes_its_conversation_up_again() {
+    let Some(office) = Office::open(KILLED, Trust::Given) else { return };
+    let bead = office.town.work("Greet in French", "greeting.txt says it in French");
+    let running = office.town.run();
+    let worker = office.worker_at(&bead);
+    // It waits for its model, and something that it has started goes on in a session of its own.
+    office.model.is_asked("held");
+    let first = office.town.agent(&worker);
+    let session = first["session"].as_str().unwrap();
+    let mark = format!("GASTOWN_SESSION={session}");
+    let of_session = || processes_of(Path::new(&mark));
+    let started = find("the tool runs", || {
+        let all = of_session();
+        all.iter().any(|(_, words)| words.starts_with("tail ")).then_some(all)
+    });
+    assert!(arguments(pid(&first)).contains(&"--session-id".to_owned()));
+
+    signal(pid(&first), Signal::KILL);
+    let verdict = office.town.event_of("agent.verdict", &bead);
+    assert_eq!(verdict["data"]["verdict"], "crashed", "{verdict}");
+    assert_eq!(verdict["data"]["session"], session);
+    let prompt = office.model.is_asked("second");
+    let second = office.town.agent(&worker);
+    assert_ne!(second["pid"], first["pid"]);
+    let words = arguments(pid(&second));
+    let resumed = words.windows(2).any(|pair| pair == ["--resume", session]);
+    assert!(resumed, "{words:?}");
+    // What was said before is part of what the model is asked now.
+    assert!(prompt["messages"].as_u64().unwrap() > 1, "{prompt}");
+    eventually("nothing of the first is alive", || started.iter().all(|(pid, _)| !lives(*pid)));
+
+    office.model.releases("second");
+    office.town.event_of("bead.closed", &bead);
+    office.close(running);
+    let sessions: Vec<Value> =
+        office.town.events("agent.started").iter().map(|event| event["data"]["session"].clone()).collect();
+    assert_eq!(sessions, [session, session]);
+    assert_eq!(office.origin.landings(), [bead]);
+    assert_eq!(office.origin.file("greeting.txt"), "bonjour");
+}
+
+#[test]
+fn a_gate_that_fails_is_told_in_the_next_prompt_and_repaired() {
+    let Some(office) = Office::open(GATE_FAILS, Trust::Given) else { return };
+    let bead = office.town.work("Greet in French", "greeting.txt says it in French");
+    let summary = office.town.all_lands();
+    assert_eq!(summary["landed"][0]["attempts"], 2, "{summary}");
+    assert_eq!(office.origin.landings(), [bead]);
+    assert_eq!(office.origin.file("greeting.txt"), "bonjour");
+    assert_eq!(office.origin.git(&["ls-tree", "--name-only", "main", "broken"]), "");
+
+    assert_eq!(office.model.asked("work").len(), 1);
+    let prompts = office.model.asked("repair");
+    assert_eq!(prompts.len(), 1, "{prompts:?}");
+    let prompt = prompts[0]["user"].as_str().unwrap();
+    for piece in ["On your hook", "It came back", "check", "found: broken"] {
+        assert!(prompt.contains(piece), "{piece:?} is not in {prompt}");
+    }
+    office.town.assert_nothing_runs();
+}

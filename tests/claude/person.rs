@@ -1,0 +1,82 @@
+//! A person at a terminal of their own, with `gastown attach` in it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::support::town::Place;
+use crate::support::{eventually, find};
+
+/// The terminal, the program in it, and what it has printed so far.
+#[derive(Debug)]
+pub(crate) struct Person {
+    child: Child,
+    keys: File,
+    seen: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Person {
+    /// Attaches to an agent.
+    #[track_caller]
+    pub(crate) fn attaches(town: &Place, agent: &str) -> Person {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let window = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let size = Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&master, size).unwrap();
+        let window = File::from(window);
+        let ends = [window.try_clone().unwrap(), window.try_clone().unwrap(), window];
+        let [stdin, stdout, stderr] = ends.map(Stdio::from);
+        let mut command = town.command(&town.root, &["attach", agent]);
+        command.env("TERM", "xterm-256color").stdin(stdin).stdout(stdout).stderr(stderr);
+        let child = command.spawn().unwrap();
+        // It holds the terminal's other end: with it open, the reader below would never end.
+        drop(command);
+        let keys = File::from(master);
+        let mut screen = keys.try_clone().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sees = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = screen.read(&mut buffer) {
+                sees.lock().unwrap().extend_from_slice(&buffer[..n]);
+            }
+        });
+        Person { child, keys, seen }
+    }
+
+    /// All that the terminal was sent, escape sequences included.
+    pub(crate) fn seen(&self) -> String {
+        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until the terminal was sent `text`.
+    #[track_caller]
+    pub(crate) fn sees(&self, text: &str) {
+        eventually(&format!("{text:?} is on the screen"), || self.seen().contains(text));
+    }
+
+    pub(crate) fn types(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits until `attach` has ended, and returns its exit code.
+    #[track_caller]
+    pub(crate) fn leaves(&mut self) -> i32 {
+        find("attach ends", || self.child.try_wait().unwrap()).code().unwrap()
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
