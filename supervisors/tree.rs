@@ -50,11 +50,12 @@ pub enum Child {
     Polecats,
 }
 
-/// How many restarts are borne in how long, where children share a window.
-const BORNE: Intensity = Intensity { restarts: 10, within: Duration::from_secs(60) };
+/// How many restarts are borne in how long, where children share a window. An actor that fails at once
+/// each time uses this up in a moment; one that is killed now and then never does.
+const BORNE: Intensity = Intensity { restarts: 20, within: Duration::from_secs(10) };
 
 /// The same for one worker or one rig, which is then set aside.
-const EACH: Intensity = Intensity { restarts: 5, within: Duration::from_secs(60) };
+const EACH: Intensity = Intensity { restarts: 10, within: Duration::from_secs(60) };
 
 /// Roles that may have a session take a moment to end it.
 const WITH_SESSION: Shutdown = Shutdown::Grace(Duration::from_secs(25));
