@@ -35,7 +35,7 @@ linger
     agent::preset(&town, "speaker", script, replies());
     let bead = sling_to(&town, "From a stranger", "speaker");
     town.all_lands();
-    assert_eq!(origin.landings(), [bead.clone()]);
+    assert_eq!(origin.landings(), [bead.as_str()]);
     assert_eq!(origin.file("said.txt"), "From a stranger");
     let comments = town.bead_shown(&bead)["comments"].clone();
     assert!(comments.to_string().contains("two\\nlines"), "{comments}");

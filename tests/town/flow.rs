@@ -30,7 +30,7 @@ fn a_bead_travels_from_the_hook_to_a_merge_on_main() {
     let landed = &summary["landed"][0];
     assert_eq!((&landed["bead"], &landed["attempts"]), (&Value::from(bead.clone()), &Value::from(1)));
     assert_eq!(origin.file("hello.txt"), "hello");
-    assert_eq!(origin.landings(), [bead.clone()]);
+    assert_eq!(origin.landings(), [bead.as_str()]);
 
     // The merge commit says whose work it is.
     let commit = origin.git(&["rev-parse", "main"]);

@@ -52,7 +52,7 @@ else echo work > work.txt; touch broken; fi";
     let bead = town.work("Breaks the gate", script);
     let summary = town.all_lands();
     assert_eq!(summary["landed"][0]["attempts"], 2);
-    assert_eq!(origin.landings(), [bead.clone()]);
+    assert_eq!(origin.landings(), [bead.as_str()]);
     assert_eq!(origin.file("work.txt"), "work");
     assert_eq!(origin.git(&["ls-tree", "--name-only", "main", "broken"]), "");
 
@@ -152,4 +152,58 @@ fn a_target_that_moves_meanwhile_is_gated_anew() {
     let tree = origin.git(&["rev-parse", "main^{tree}"]);
     let gated = town.events("mq.gate");
     assert!(gated.iter().any(|event| event["data"]["result"]["tree"] == tree.as_str()), "{gated:?}");
+}
+
+#[test]
+fn work_that_is_taken_away_is_put_in_safety_first() {
+    let (town, origin) = Town::with_rig();
+    let script = format!(
+        "echo committed > a.txt; git add .; git diff --cached --quiet || git commit -qm a; echo loose > b.txt; {}",
+        town.barrier("go")
+    );
+    let bead = town.work("Taken away", &script);
+    let running = town.run();
+    let worker = town.event_of("hook.checked", &bead)["data"]["agent"].as_str().unwrap().to_owned();
+    let folder = town.root.join("web/polecats").join(worker.rsplit('/').next().unwrap());
+    crate::support::eventually("both files are there", || folder.join("b.txt").exists());
+    town.gastown(&["unsling", &bead, "--json"]).refused(5, "at_work");
+    town.gastown(&["unsling", &bead, "--force"]).ok();
+    let rescued = town.event_of("work.rescued", &bead);
+    crate::support::eventually("the worktree is gone", || !folder.exists());
+    running.stop();
+    assert_eq!(town.bead_shown(&bead)["status"], "open");
+    assert_eq!(town.json(&["hook", &worker]), Value::Null);
+    let commit = rescued["data"]["commit"].as_str().unwrap();
+    let repo = town.root.join("web/repo.git");
+    for (file, text) in [("a.txt", "committed"), ("b.txt", "loose")] {
+        assert_eq!(crate::support::repo::run(&repo, &["show", &format!("{commit}:{file}")]), text);
+    }
+    assert!(origin.landings().is_empty());
+    // It can be slung again, and nobody is in its way.
+    town.open("go");
+    town.gastown(&["sling", &bead, "web"]).ok();
+    town.all_lands();
+    assert_eq!(origin.landings(), [bead]);
+}
+
+#[test]
+fn what_is_not_committed_cannot_be_handed_in() {
+    let (town, origin) = Town::with_rig();
+    let script = r#"
+echo loose > loose.txt
+ask 'done' && exit 1
+case "$answer" in *loose.txt*) ;; *) echo "$answer"; exit 2 ;; esac
+ask 'done --exit completed' && exit 3
+git add . && git commit -qm 'No longer loose'
+ask 'done' || exit 4
+linger
+"#;
+    let fields = serde_json::json!({ "brief": "none", "replies": true });
+    crate::support::agent::preset(&town, "hasty", script, fields);
+    let bead = town.bead("Hasty", "true");
+    town.gastown(&["sling", &bead, "web", "--agent", "hasty"]).ok();
+    town.all_lands();
+    assert_eq!(origin.file("loose.txt"), "loose");
+    assert_eq!(town.events("work.done").len(), 1);
+    assert_eq!(town.events("agent.started").len(), 1);
 }

@@ -45,7 +45,7 @@ fn all_end(by: impl Fn(&Town, &crate::support::Running)) {
     for verdict in town.events("agent.verdict") {
         assert_eq!(verdict["data"]["verdict"], "stopped", "{verdict}");
     }
-    assert_eq!(town.events("agent.stopped").len(), 2);
+    assert_eq!((town.events("agent.stopped").len(), town.events("agent.verdict").len()), (2, 2));
     assert!(town.events("escalation.raised").is_empty());
     for bead in &beads {
         assert_eq!(town.bead_shown(bead)["status"], "hooked");

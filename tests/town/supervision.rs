@@ -64,7 +64,7 @@ fn the_tree_is_the_one_on_paper() {
     let bead = town.work("Work", &format!("{}; echo x > x.txt", town.barrier("go")));
     let worker = town.event_of("hook.checked", &bead)["data"]["agent"].as_str().unwrap().to_owned();
     let polecats = node(&town, "web/polecats").unwrap();
-    assert_eq!(children(&polecats), [worker.clone()]);
+    assert_eq!(children(&polecats), [worker.as_str()]);
     let session = &node(&town, &worker).unwrap()["children"][0];
     assert_eq!(session["kind"], "session", "{polecats}");
     town.open("go");
@@ -141,7 +141,7 @@ fn roles_that_die_in_the_middle_of_a_landing_land_it_once() {
     }
     town.event_of("hook.cleared", &bead);
     running.stop();
-    assert_eq!(origin.landings(), [bead.clone()]);
+    assert_eq!(origin.landings(), [bead.as_str()]);
     assert_eq!((town.events("mq.landed").len(), town.events("bead.closed").len()), (1, 1));
     town.assert_nothing_runs();
 }
