@@ -100,7 +100,7 @@ fn claude_code_that_is_killed_in_a_turn_takes_its_conversation_up_again() {
     let worker = office.worker_at(&bead);
     // It waits for its model, and something that it has started goes on in a session of its own.
     office.model.is_asked("held");
-    let first = office.town.agent(&worker);
+    let first = office.agent_that("is seen to work", &worker, |row| row["state"] == "working");
     let session = first["session"].as_str().unwrap();
     let mark = format!("GASTOWN_SESSION={session}");
     let of_session = || processes_of(Path::new(&mark));
