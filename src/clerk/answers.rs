@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use ledger::views::Board;
-use model::answer::{AgentRow, Answer, MailGauge, MergeRow, RigRow, StatusReport, TownRow};
+use ledger::views::mail::Post;
+use model::answer::{AgentRow, Answer, MailGauge, MailboxGauge, MergeRow, RigRow, StatusReport, TownRow};
 use model::bead::Bead;
 use model::command::{BeadFilter, Command, EventFilter, Origin};
 use model::event::Record;
@@ -92,6 +93,7 @@ pub fn answer(
             rows.sort_by_key(|row| row.seq);
             Ok(Answer::Letters(rows))
         }
+        C::MailDead { agent } => letters::dead(board, origin, agent.as_deref()),
         C::AgentList { rig } => agent_list(board, rig.as_ref()),
         _ => return None,
     })
@@ -208,15 +210,22 @@ pub fn status(board: &Board, town: TownRow, mut rigs: Vec<RigRow>, now: Timestam
 }
 
 fn gauge(board: &Board, now: Timestamp) -> MailGauge {
+    let dead_of: BTreeMap<&Address, usize> = board.mail.dead().fold(BTreeMap::new(), |mut count, post| {
+        *count.entry(&post.letter.to).or_default() += 1;
+        count
+    });
+    let gauge = |(address, unacked, oldest): (&Address, usize, Option<&Post>)| MailboxGauge {
+        address: address.clone(),
+        unacked,
+        oldest_s: oldest.map(|post| now.since(post.letter.sent_at).as_secs()).unwrap_or_default(),
+        dead: dead_of.get(address).copied().unwrap_or_default(),
+    };
+    let boxes: Vec<MailboxGauge> = board.mail.boxes().map(gauge).collect();
     MailGauge {
-        unacked: board.mail.all_unacked().count(),
-        oldest_s: board
-            .mail
-            .all_unacked()
-            .map(|post| now.since(post.letter.sent_at).as_secs())
-            .max()
-            .unwrap_or_default(),
-        dead: board.mail.dead().count(),
+        unacked: boxes.iter().map(|mailbox| mailbox.unacked).sum(),
+        oldest_s: boxes.iter().map(|mailbox| mailbox.oldest_s).max().unwrap_or_default(),
+        dead: boxes.iter().map(|mailbox| mailbox.dead).sum(),
+        boxes,
     }
 }
 

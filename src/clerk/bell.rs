@@ -34,7 +34,7 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         })
     };
     match event {
-        Event::MailSent { .. } => vec![Ear::Postmaster],
+        Event::MailSent { .. } | Event::MailRetried { .. } => vec![Ear::Postmaster],
         Event::MailDelivered { to, .. } => vec![role(to)],
         Event::BeadSlung { rig, .. } => vec![Ear::Dispatcher(rig.clone())],
         // Something may have become free to go, anywhere.

@@ -44,6 +44,7 @@ pub fn need(command: &Command) -> Need {
         | C::MailSend { .. }
         | C::MailReply { .. }
         | C::MailAck(_)
+        | C::MailRetry(_)
         | C::Escalate { .. }
         | C::AgentStart { .. }
         | C::AgentStop { .. } => Need::Write,
@@ -62,6 +63,7 @@ pub fn need(command: &Command) -> Need {
         | C::MailRead(_)
         | C::MailThread(_)
         | C::MailSearch { .. }
+        | C::MailDead { .. }
         | C::AgentList { .. }
         | C::RigList
         | C::Status
@@ -153,6 +155,7 @@ pub fn decide(
             escalate(&mut draft, severity, subject, body, bead.clone())?
         }
         C::AgentStart { agent } => {
+        C::MailRetry(ids) => letters::retry(&mut draft, origin, ids)?,
             let agent = crate::names::address(board, agent)?;
             agents::hold(&mut draft, &agent, false, &format!("started by {}", origin.actor()));
             Answer::Done

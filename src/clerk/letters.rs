@@ -2,13 +2,14 @@
 
 use ledger::views::Board;
 use ledger::views::mail::Post;
-use model::answer::{Answer, MailRow};
+use model::answer::{Answer, DeadRow, FailedHandling, MailRow};
 use model::command::Origin;
 use model::event::Event;
 use model::ids::MailId;
-use model::mail::Kind;
+use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
+use model::time::Timestamp;
 
 use crate::draft::Draft;
 use crate::names;
@@ -63,11 +64,15 @@ pub fn send(
 /// The letter called `id`, if `origin` may see it: people may see all, agents their own.
 pub fn find<'a>(board: &'a Board, origin: &Origin, id: &MailId) -> Result<&'a Post, Refusal> {
     let me = origin.actor();
-    let mine = |post: &Post| origin.is_operator() || post.letter.to == me || post.letter.from == me;
-    board.mail.get(id).filter(|post| mine(post)).ok_or_else(|| {
+    board.mail.get(id).filter(|post| may_see(origin, post)).ok_or_else(|| {
         let near = board.mail.unacked(&me).map(|post| post.letter.id.as_str());
         Refusal::no_such("mail", id.as_str(), near)
     })
+}
+
+fn may_see(origin: &Origin, post: &Post) -> bool {
+    let me = origin.actor();
+    origin.is_operator() || post.letter.to == me || post.letter.from == me
 }
 
 /// Answers a letter.
@@ -89,7 +94,7 @@ pub fn reply(draft: &mut Draft<'_>, origin: &Origin, id: &MailId, body: &str) ->
     Ok(Answer::Sent(vec![sent]))
 }
 
-/// Acknowledges letters. Saying it again changes nothing.
+/// Acknowledges letters, dead ones too: they are dealt with. Saying it again changes nothing.
 pub fn ack(draft: &mut Draft<'_>, origin: &Origin, ids: &[MailId]) -> Result<Answer, Refusal> {
     for id in ids {
         let post = find(draft.board, origin, id)?;
@@ -98,9 +103,94 @@ pub fn ack(draft: &mut Draft<'_>, origin: &Origin, ids: &[MailId]) -> Result<Ans
         }
         if post.acked_at.is_none() {
             draft.push(Event::MailAcked { mail: id.clone() });
+            if post.dead.is_some() {
+                answered(draft, id);
+            }
         }
     }
     Ok(Answer::Done)
+}
+
+/// The dead letters that `origin` may see, or those of them to `agent`, in the order they were sent.
+///
+/// # Errors
+/// `no_such_agent`, with near matches.
+pub fn dead(board: &Board, origin: &Origin, agent: Option<&str>) -> Result<Answer, Refusal> {
+    let to = agent.map(|agent| names::address(board, agent)).transpose()?;
+    let seen = |post: &&Post| may_see(origin, post) && to.as_ref().is_none_or(|to| post.letter.to == *to);
+    let mut rows: Vec<DeadRow> = board.mail.dead().filter(seen).map(dead_row).collect();
+    rows.sort_by_key(|row| row.letter.seq);
+    Ok(Answer::DeadLetters(rows))
+}
+
+fn dead_row(post: &Post) -> DeadRow {
+    let failed = |(at, error): &(Timestamp, String)| FailedHandling { at: *at, error: error.clone() };
+    DeadRow {
+        letter: row(post),
+        cause: post.dead.clone().unwrap_or_default(),
+        dead_at: post.dead_at,
+        failures: post.errors.iter().map(failed).collect(),
+    }
+}
+
+/// Puts dead letters back: each is delivered and handled afresh, in its old place in the order. What a
+/// person was told about its death counts as answered.
+///
+/// # Errors
+/// `no_such_mail` with near matches among the dead; `not_yours` when an agent means a letter to another;
+/// `not_dead`. Then none is put back.
+pub fn retry(draft: &mut Draft<'_>, origin: &Origin, ids: &[MailId]) -> Result<Answer, Refusal> {
+    let board = draft.board;
+    for id in ids {
+        let post = board.mail.get(id).filter(|post| may_see(origin, post)).ok_or_else(|| {
+            let near = board.mail.dead().filter(|post| may_see(origin, post));
+            Refusal::no_such("mail", id.as_str(), near.map(|post| post.letter.id.as_str()))
+        })?;
+        let to = &post.letter.to;
+        if !origin.is_operator() && *to != origin.actor() {
+            return Err(Refusal::forbidden("not_yours", format!("{id} is addressed to {to}"))
+                .hint("who it is addressed to, or a person, may put it back"));
+        }
+        if post.dead.is_none() {
+            let how =
+                if post.acked_at.is_some() { "has been acknowledged" } else { "is still to be handled" };
+            return Err(Refusal::failed("not_dead", format!("{id} is no dead letter: it {how}"))
+                .hint("see which are with `gastown mail dead`"));
+        }
+        // Named twice, it is put back once.
+        if draft.events().any(|event| matches!(event, Event::MailRetried { mail } if mail == id)) {
+            continue;
+        }
+        draft.push(Event::MailRetried { mail: id.clone() });
+        answered(draft, id);
+    }
+    Ok(Answer::Done)
+}
+
+/// What a person was told about the death of a letter is answered.
+fn answered(draft: &mut Draft<'_>, id: &MailId) {
+    let about = format!("letter {id} to ");
+    for escalation in draft.board.escalations.open().filter(|known| known.subject.starts_with(&about)) {
+        draft.push(Event::EscalationAcked { escalation: escalation.id.clone() });
+    }
+}
+
+/// Records that letters were handed over, each once: what has been handed over or settled meanwhile is
+/// left out.
+pub fn deliver(draft: &mut Draft<'_>, letters: impl IntoIterator<Item = MailId>) {
+    for mail in letters {
+        let Some(post) = draft.board.mail.get(&mail) else { continue };
+        if post.delivered_at.is_none() && post.acked_at.is_none() && post.dead.is_none() {
+            let to = post.letter.to.clone();
+            draft.push(Event::MailDelivered { mail, to });
+        }
+    }
+}
+
+/// The letters that code at `me` is to handle now, oldest first, at most `limit`.
+pub fn due(board: &Board, me: &Address, limit: usize) -> Vec<Letter> {
+    let due = board.mail.unacked(me).filter(|post| post.letter.kind.is_for_code());
+    due.filter(|post| post.delivered_at.is_some()).take(limit).map(|post| post.letter.clone()).collect()
 }
 
 /// Records that handling a letter failed; the third time it is put aside and a person is told.

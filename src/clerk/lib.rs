@@ -28,6 +28,8 @@ pub mod reports;
 pub mod story;
 
 #[cfg(test)]
+mod mailboxes;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -359,6 +359,67 @@ fn the_third_failed_handling_puts_a_letter_aside() {
 }
 
 #[test]
+fn a_dead_letter_is_listed_with_what_went_wrong_and_can_be_put_back() {
+    let mut paper = Paper::new();
+    let to = witness();
+    for _ in 0..2 {
+        paper
+            .role(&Address::Runtime, |draft| {
+                draft.send(&to, Kind::Shutdown { why: "x".into() });
+                Ok(())
+            })
+            .unwrap();
+    }
+    let (id, _) = letter(&paper, &to);
+    let retry = |id: &MailId| Command::MailRetry(vec![id.clone(), id.clone()]);
+    assert_eq!(code(paper.does(retry(&id))), "not_dead");
+    for n in 1..=3 {
+        paper
+            .role(&to, |draft| {
+                letters::failed(draft, &id, &format!("report {n}"));
+                Ok(())
+            })
+            .unwrap();
+    }
+    let dead = |paper: &mut Paper, by: &Origin, agent: Option<&str>| {
+        let question = Command::MailDead { agent: agent.map(str::to_owned) };
+        crate::answers::answer(&paper.board, &crate::testing::OneFormula, by, &question).unwrap()
+    };
+    let person = Origin::operator();
+    let Answer::DeadLetters(rows) = dead(&mut paper, &person, None).unwrap() else { panic!() };
+    assert_eq!((rows.len(), &rows[0].letter.id), (1, &id));
+    let reports: Vec<&str> = rows[0].failures.iter().map(|failure| failure.error.as_str()).collect();
+    assert_eq!(reports, ["report 1", "report 2", "report 3"]);
+    assert!(rows[0].cause.contains("report 3"));
+    let Answer::DeadLetters(none) = dead(&mut paper, &person, Some("mayor/")).unwrap() else { panic!() };
+    assert!(none.is_empty());
+    assert_eq!(code(dead(&mut paper, &person, Some("myor/"))), "no_such_agent");
+
+    let session =
+        |agent: &str| Origin::Session { agent: agent.parse().unwrap(), session: "s".parse().unwrap() };
+    let Answer::DeadLetters(none) = dead(&mut paper, &session("web/refinery"), None).unwrap() else {
+        panic!()
+    };
+    assert!(none.is_empty(), "an agent sees its own");
+    assert_eq!(code(paper.by(&session("web/refinery"), retry(&id))), "no_such_mail");
+    let near = paper.does(retry(&"m-11".parse().unwrap())).unwrap_err();
+    assert!(near.hint.unwrap().contains(id.as_str()), "the dead are the near matches");
+
+    let from = paper.records.len();
+    paper.by(&session("web/witness"), retry(&id)).unwrap();
+    assert_eq!(
+        paper.kinds(from),
+        ["mail.retried", "escalation.acked"],
+        "once, and nobody has to be told any more"
+    );
+    assert_eq!(letter(&paper, &to).0, id, "in its old place");
+    assert_eq!(paper.board.mail.undelivered().next().unwrap().letter.id, id);
+    assert_eq!((paper.board.mail.get(&id).unwrap().failures, paper.board.mail.dead().count()), (0, 0));
+    paper.role(&to, |draft| draft.handled(&id)).unwrap();
+    assert_eq!(code(paper.does(retry(&id))), "not_dead");
+}
+
+#[test]
 fn a_bead_that_cannot_be_is_refused() {
     let mut paper = Paper::new();
     let new = |title: &str| NewBead { title: title.into(), ..Default::default() };

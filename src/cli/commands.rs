@@ -105,6 +105,7 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Story(lines) => lines.iter().map(|line| block(line).trim_end().to_owned() + "\n").collect(),
         Answer::Prime(prime) => block(&prime.text),
     }
+        Answer::DeadLetters(rows) => talk::dead(rows, pen),
 }
 
 /// What was done, where the answer says no more than that.
@@ -134,3 +135,7 @@ fn done(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests;
+        Command::MailRetry(ids) => {
+            let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+            format!("Put back {}", ids.join(", "))
+        }

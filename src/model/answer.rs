@@ -92,6 +92,29 @@ impl MailRow {
 }
 
 /// A row of `mq list`.
+/// One handling of a letter that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedHandling {
+    /// When.
+    pub at: Timestamp,
+    /// The refusal, or the report of the crash.
+    pub error: String,
+}
+
+/// A row of `mail dead`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadRow {
+    /// The letter.
+    #[serde(flatten)]
+    pub letter: MailRow,
+    /// Why it is not tried again.
+    pub cause: String,
+    /// Since when.
+    pub dead_at: Option<Timestamp>,
+    /// The handlings that failed, oldest first.
+    pub failures: Vec<FailedHandling>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeRow {
     /// Its name.
@@ -271,6 +294,22 @@ pub struct MailGauge {
     /// Letters that could not be handled.
     pub dead: usize,
 }
+    /// The same for each address that was ever written to.
+    #[serde(default)]
+    pub boxes: Vec<MailboxGauge>,
+}
+
+/// How one mailbox is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailboxGauge {
+    /// Whose.
+    pub address: Address,
+    /// Letters that are not acknowledged.
+    pub unacked: usize,
+    /// The age of the oldest of them, in seconds.
+    pub oldest_s: u64,
+    /// Letters that could not be handled.
+    pub dead: usize,
 
 /// The answer to `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -409,6 +448,8 @@ pub enum Answer {
     /// One.
     Letter(Box<MailRow>),
     /// Letters that were sent, by name.
+    /// Letters that could not be handled, with what went wrong.
+    DeadLetters(Vec<DeadRow>),
     Sent(Vec<MailId>),
     /// Lines of a screen.
     Screen {

@@ -405,6 +405,13 @@ pub enum Command {
     Escalate {
         /// How grave.
         severity: String,
+    /// Letters that could not be handled.
+    MailDead {
+        /// To whom; all that the asker may see when not given.
+        agent: Option<String>,
+    },
+    /// Puts dead letters back, to be delivered and handled afresh.
+    MailRetry(Vec<MailId>),
         /// One line.
         subject: String,
         /// The whole of it.

@@ -149,6 +149,12 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A dead letter was put back: it is delivered and handled afresh.
+    #[serde(rename = "mail.retried")]
+    MailRetried {
+        /// Which.
+        mail: MailId,
+    },
 
     /// An agent's session began.
     #[serde(rename = "agent.started")]
@@ -529,6 +535,7 @@ impl Event {
             Event::MailAcked { .. } => "mail.acked",
             Event::MailFailed { .. } => "mail.failed",
             Event::MailDead { .. } => "mail.dead",
+            Event::MailRetried { .. } => "mail.retried",
             Event::AgentStarted { .. } => "agent.started",
             Event::AgentState { .. } => "agent.state",
             Event::AgentStopped { .. } => "agent.stopped",

@@ -107,6 +107,17 @@ pub(crate) enum Mail {
         #[arg(required = true)]
         words: Vec<String>,
     },
+    /// List the letters that could not be handled, and why
+    Dead {
+        /// To whom; to anybody when not given
+        agent: Option<String>,
+    },
+    /// Put dead letters back, to be delivered and handled afresh
+    Retry {
+        /// Which
+        #[arg(value_name = "LETTER", required = true)]
+        ids: Vec<MailId>,
+    },
 }
 
 impl Mail {
@@ -124,6 +135,8 @@ impl Mail {
             }
             Mail::Thread { id } => Command::MailThread(id),
             Mail::Search { words } => Command::MailSearch { text: words.join(" ") },
+            Mail::Dead { agent } => Command::MailDead { agent },
+            Mail::Retry { ids } => Command::MailRetry(ids),
         })
     }
 }

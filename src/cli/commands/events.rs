@@ -47,6 +47,7 @@ fn words(event: &Event) -> (String, Tint) {
         Event::MailSent { letter } => (format!("wrote to {}: {}", letter.to, letter.kind.subject()), Plain),
         Event::MailDelivered { mail, to } => (format!("{mail} was handed to {to}"), Dim),
         Event::MailAcked { mail } => (format!("acknowledged {mail}"), Dim),
+        Event::MailRetried { mail } => (format!("put {mail} back"), Plain),
         Event::MailDead { mail, reason } => (format!("{mail} could not be handled: {reason}"), Red),
         Event::AgentStarted { agent, preset, bead, reason, .. } => {
             let at = bead.as_ref().map(|bead| format!(" on {bead}")).unwrap_or_default();

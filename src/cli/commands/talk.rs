@@ -1,6 +1,6 @@
 //! Letters and screens as people see them.
 
-use model::answer::MailRow;
+use model::answer::{DeadRow, MailRow};
 use model::command::Command;
 use model::ids::MailId;
 
@@ -61,6 +61,36 @@ pub(super) fn letter(row: &MailRow, pen: &Pen) -> String {
     if !row.body.trim().is_empty() {
         text.push_str(&format!("\n{}\n", block(&row.body).trim_end()));
     }
+    text
+}
+
+/// Dead letters, each with what went wrong.
+pub(super) fn dead(rows: &[DeadRow], pen: &Pen) -> String {
+    if rows.is_empty() {
+        return "no dead letters\n".to_owned();
+    }
+    let one = |row: &DeadRow| {
+        let of = &row.letter;
+        let mut text = format!(
+            "{}  {}\n  from {} to {}, {}\n",
+            pen.paint(Tint::Cyan, of.id.as_str()),
+            pen.paint(Tint::Bold, &line(&of.subject)),
+            of.from,
+            of.to,
+            when(of.sent_at),
+        );
+        for failure in &row.failures {
+            let error = block(&failure.error);
+            let error = error.trim_end().replace('\n', "\n    ");
+            text.push_str(&format!("  failed {}: {}\n", when(failure.at), pen.paint(Tint::Red, &error)));
+        }
+        if row.failures.is_empty() {
+            text.push_str(&format!("  {}\n", pen.paint(Tint::Red, &line(&row.cause))));
+        }
+        text
+    };
+    let mut text = rows.iter().map(one).collect::<Vec<_>>().join("\n");
+    text.push_str("\nPut one back with `gastown mail retry LETTER`\n");
     text
 }
 

@@ -159,7 +159,7 @@ fn the_town_is_a_page() {
         agents: vec![agent("web/polecats/backend", "working"), agent("web/polecats/docs", "stuck")],
         rigs: vec![rig()],
         queue: vec![merge(MergeState::Testing)],
-        mail: MailGauge { unacked: 2, oldest_s: 240, dead: 1 },
+        mail: MailGauge { unacked: 2, oldest_s: 240, dead: 1, boxes: Vec::new() },
         attention: vec!["web-3 was given back three times".into()],
         beads: [("open".to_owned(), 3), ("closed".to_owned(), 4)].into(),
     };

@@ -22,8 +22,14 @@ pub struct Post {
     pub acked_at: Option<Timestamp>,
     /// How often handling it failed.
     pub failures: u32,
+    /// How those handlings failed, oldest first.
+    #[serde(default)]
+    pub errors: Vec<(Timestamp, String)>,
     /// Why it will not be tried again.
     pub dead: Option<String>,
+    /// Since when it will not be tried again.
+    #[serde(default)]
+    pub dead_at: Option<Timestamp>,
 }
 
 /// All letters.
@@ -75,6 +81,15 @@ impl Mail {
         self.undelivered.values().filter_map(|id| self.get(id))
     }
 
+    /// Every address that was ever written to, with what it has not acknowledged, in order.
+    pub fn boxes(&self) -> impl Iterator<Item = (&Address, usize, Option<&Post>)> {
+        self.boxes.keys().map(|address| {
+            let unacked = self.unacked.get(address);
+            let oldest = unacked.and_then(|mailbox| mailbox.values().next()).and_then(|id| self.get(id));
+            (address, unacked.map_or(0, BTreeMap::len), oldest)
+        })
+    }
+
     /// What could not be handled.
     pub fn dead(&self) -> impl Iterator<Item = &Post> {
         self.dead.iter().filter_map(|id| self.get(id))
@@ -95,7 +110,9 @@ impl Mail {
                         delivered_at: None,
                         acked_at: None,
                         failures: 0,
+                        errors: Vec::new(),
                         dead: None,
+                        dead_at: None,
                     },
                 );
             }
@@ -108,20 +125,37 @@ impl Mail {
             Event::MailAcked { mail } => {
                 if let Some(post) = self.by_id.get_mut(mail) {
                     post.acked_at.get_or_insert(record.at);
+                    // A dead letter that somebody has dealt with is dead no longer.
+                    (post.dead, post.dead_at) = (None, None);
+                    self.dead.remove(mail);
                 }
                 self.settle(mail);
             }
-            Event::MailFailed { mail, .. } => {
+            Event::MailFailed { mail, error } => {
                 if let Some(post) = self.by_id.get_mut(mail) {
                     post.failures += 1;
+                    post.errors.push((record.at, error.clone()));
                 }
             }
             Event::MailDead { mail, reason } => {
                 if let Some(post) = self.by_id.get_mut(mail) {
                     post.dead = Some(reason.clone());
+                    post.dead_at = Some(record.at);
                     self.dead.insert(mail.clone());
                 }
                 self.settle(mail);
+            }
+            Event::MailRetried { mail } => {
+                // Back to its old place in the order, and handed over afresh.
+                if self.dead.remove(mail)
+                    && let Some(post) = self.by_id.get_mut(mail)
+                {
+                    (post.dead, post.dead_at, post.delivered_at) = (None, None, None);
+                    post.failures = 0;
+                    post.errors.clear();
+                    self.undelivered.insert(post.seq, mail.clone());
+                    self.unacked.entry(post.letter.to.clone()).or_default().insert(post.seq, mail.clone());
+                }
             }
             _ => {}
         }
