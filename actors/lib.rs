@@ -19,6 +19,7 @@ mod judge;
 pub mod keys;
 pub mod living_tree;
 pub mod mayor;
+pub mod office;
 pub mod polecat;
 pub mod postmaster;
 pub mod refinery;

@@ -70,12 +70,16 @@ fn town_child(
             let start = Start::actor(None, move || (Operator, (t.clone(), way.clone())));
             DynChild::from_spec(line, switchboard::NAME, start)
         }
-        Child::Deacon => {
-            DynChild::from_spec(line, deacon::NAME, Start::actor(None, move || (deacon::Deacon, t.clone())))
-        }
-        Child::Mayor => {
-            DynChild::from_spec(line, mayor::NAME, Start::actor(None, move || (mayor::Mayor, t.clone())))
-        }
+        Child::Deacon => DynChild::from_spec(
+            line,
+            deacon::NAME,
+            Start::actor(None, move || (deacon::Deacon::default(), t.clone())),
+        ),
+        Child::Mayor => DynChild::from_spec(
+            line,
+            mayor::NAME,
+            Start::actor(None, move || (mayor::Mayor::default(), t.clone())),
+        ),
         Child::Rigs => {
             let children = tools.town().rigs.keys().map(|rig| rig_child(rig, tools, records)).collect();
             let branch = DynBranch { children, ..DynBranch::new(RIGS.name, RIGS.rules) };

@@ -91,7 +91,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8, Refusal> {
     let out = OpenOptions::new().create(true).append(true).mode(0o600).open(&log).map_err(cannot)?;
     let err = out.try_clone().map_err(cannot)?;
     let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
-    let mut child = Command::new(std::env::current_exe().map_err(cannot)?);
+    let mut child = Command::new(crate::program::file().map_err(cannot)?);
     child.arg("run").arg("--town").arg(paths.root()).env(MARK, "1").current_dir(paths.root());
     child.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(out).stderr(err);
     let mut running = child.spawn().map_err(cannot)?;

@@ -76,7 +76,7 @@ fn install(options: InstallOptions, presets: Presets) -> Result<Installed, Refus
         }
     };
     let paths = config::install::create_town(&path, &name, agent.as_deref(), now)?;
-    match std::env::current_exe() {
+    match crate::program::file() {
         Ok(program) => config::install::link_binaries(&paths, &program)?,
         Err(error) => notes.push(format!("bin/ is filled at the first run: {error}")),
     }

@@ -15,6 +15,7 @@ mod house;
 mod live;
 mod lock;
 pub mod offline;
+mod program;
 mod run;
 mod socket;
 mod summary;

@@ -17,7 +17,7 @@ use git::CancelToken;
 use ledger::{LedgerError, Limits, Store};
 use model::agent::AgentState;
 use model::answer::{Answer, StatusReport, TownRow};
-use model::command::{Command, NewRig, Origin, Stream};
+use model::command::{Command, LedgerQuestion, NewRig, Origin, Stream};
 use model::refusal::Refusal;
 use model::time::{Clock, SystemClock};
 use protocol::wire::{Carrier, Duplex};
@@ -108,6 +108,11 @@ impl Offline {
                 reports::events(&self.store, self.store.head(), filter).map(Answer::Events)
             }
             Command::Why { about } => reports::why(&self.store, about).map(Answer::Story),
+            Command::Ledger(LedgerQuestion::Rebuild) => match self.store.rebuild() {
+                Ok(check) => Ok(Answer::LedgerChecked(Box::new(check))),
+                Err(error) => Err(cannot_open(&error)),
+            },
+            Command::Ledger(question) => reports::ledger(&self.store, question),
             Command::Prime { agent } => {
                 let config = self.config.current();
                 self.store.read(|board| {
@@ -171,17 +176,20 @@ impl Offline {
 
 /// Opens the ledger of a town whose lock is held.
 pub(crate) fn open_ledger(paths: &TownPaths) -> Result<Store, Refusal> {
-    let store = Store::open(&paths.ledger(), Limits::default()).map_err(|error: LedgerError| {
-        let refusal = Refusal::failed("ledger", format!("cannot open the town's ledger: {error}"));
-        match error.hint() {
-            Some(hint) => refusal.hint(hint),
-            None => refusal,
-        }
-    })?;
+    let store = Store::open(&paths.ledger(), Limits::default()).map_err(|error| cannot_open(&error))?;
     for finding in store.findings() {
         tracing::warn!("{finding}");
     }
     Ok(store)
+}
+
+/// The refusal for a ledger that does not open, or does not let itself be read.
+fn cannot_open(error: &LedgerError) -> Refusal {
+    let refusal = Refusal::failed("ledger", format!("cannot open the town's ledger: {error}"));
+    match error.hint() {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
+    }
 }
 
 impl Carrier for Offline {

@@ -77,7 +77,7 @@ fn attend(options: &RunOptions, announcer: &mut Option<Announcer>) -> Result<u8,
         tracing::error!(file = %complaint.file.display(), "{}", complaint.text);
     }
     let store = open_ledger(&paths)?;
-    let program = std::env::current_exe()
+    let program = crate::program::file()
         .map_err(|error| Refusal::failed("cannot_start", format!("cannot find this program: {error}")))?;
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
