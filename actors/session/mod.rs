@@ -10,6 +10,7 @@
 
 pub mod environment;
 pub mod keyboard;
+mod typing;
 mod watch;
 
 use std::collections::{HashSet, VecDeque};
@@ -17,7 +18,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use config::preset::{Brief, Preset, Start};
 use model::agent::{AgentState, SessionEnd};
@@ -44,12 +45,6 @@ pub const SIZE: Size = Size { rows: 40, cols: 120 };
 
 /// How long a session may take to end in order when its role ends.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(20);
-
-/// An agent that waits for input with work on its hook is reminded after so long.
-const REMIND_AFTER: Duration = Duration::from_secs(60);
-
-/// So often; then it counts as stuck.
-const REMINDERS: u32 = 3;
 
 /// Commands of one session that may wait for their answer; more make the program wait, by being refused.
 const MAX_WAITING: usize = 256;
@@ -463,46 +458,6 @@ impl State {
         self.type_ready_nudges().await;
     }
 
-    /// Sets a reminder when the program waits for input although it has work.
-    fn watch_idleness(&mut self, me: &ActorRef<Message>) {
-        if self.state != AgentState::Idle || !self.at_work {
-            self.reminder = None;
-        } else if self.reminder.is_none() {
-            let me = me.clone();
-            self.reminder = Some(Errand::run(|_| async move {
-                tokio::time::sleep(REMIND_AFTER).await;
-                let _ = me.cast(Message::StillIdle);
-            }));
-        }
-    }
-
-    /// Work hangs on the hook and the program waits: it is told so, and in the end a person is.
-    async fn remind(&mut self) {
-        self.reminder = None;
-        let hook = self.tools.look(|board| board.hooks.of(&self.agent).cloned());
-        let Some(hook) = hook.filter(|hook| hook.stage.wants_session() && self.state == AgentState::Idle)
-        else {
-            return;
-        };
-        if self.reminded >= REMINDERS {
-            let note =
-                format!("waits for input with {} on its hook, {REMINDERS} reminders did not help", hook.bead);
-            self.set(AgentState::Stuck, Some(&note)).await;
-            return;
-        }
-        if self.may_type() {
-            self.reminded += 1;
-            let text = format!(
-                "{} still hangs on your hook. Go on with it; when it is committed and checked, say `gt done`. \
-                 If you cannot go on: gt done --exit blocked --reason \"...\"",
-                hook.bead
-            );
-            if let Err(refusal) = self.type_prompt(&text).await {
-                tracing::warn!(agent = %self.agent, %refusal, "a reminder was not typed");
-            }
-        }
-    }
-
     async fn not_ready(&mut self) {
         if self.state == AgentState::Starting {
             let note = format!(
@@ -511,80 +466,6 @@ impl State {
                 self.agent
             );
             self.set(AgentState::Stuck, Some(&note)).await;
-        }
-    }
-
-    /// Whether something may be typed into the program now.
-    fn may_type(&self) -> bool {
-        let free =
-            self.keyboard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_free(Instant::now());
-        let ready = self.preset.replies || self.state == AgentState::Idle || self.preset.ready.is_empty();
-        let asks = matches!(self.state, AgentState::Waiting | AgentState::Starting | AgentState::Stopping);
-        free && ready && !asks && self.ladder.is_none()
-    }
-
-    async fn type_nudges(&mut self, me: &ActorRef<Message>) {
-        self.type_ready_nudges().await;
-        if !self.nudges.is_empty() {
-            // A person has the keyboard, or the program is busy: looked at again when the screen has
-            // been quiet, and when the person has.
-            let me = me.clone();
-            self.patience = Some(Errand::run(|_| async move {
-                tokio::time::sleep(keyboard::PATIENCE).await;
-                let _ = me.cast(Message::Retry);
-            }));
-        }
-    }
-
-    async fn type_ready_nudges(&mut self) {
-        while self.may_type()
-            && let Some((text, reply)) = self.nudges.pop_front()
-        {
-            let typed = self.type_prompt(&text).await;
-            let _ = reply.send(typed.map(|()| Answer::Done));
-        }
-    }
-
-    /// Types a prompt in the way that the program takes it.
-    async fn type_prompt(&self, text: &str) -> Result<(), Refusal> {
-        let text = keyboard::clean(text);
-        let failed = |error: pty::WriteError| {
-            Refusal::failed("not_typed", format!("the text could not be typed: {error}"))
-        };
-        if self.preset.replies {
-            let line = speech::prompt(&serde_json::json!({ "text": text }));
-            return self.terminal.write(line.as_bytes()).await.map_err(failed);
-        }
-        let paste = self.terminal.snapshot().bracketed_paste;
-        let bytes = keyboard::typed(&text, paste);
-        self.terminal.write(&bytes).await.map_err(failed)?;
-        // Programs take a CR that comes with the text for a part of it.
-        watch::settle(&self.terminal.handle(), Duration::from_millis(150)).await;
-        self.terminal.write(b"\r").await.map_err(failed)
-    }
-
-    /// Shows letters that have not been shown, to programs that read them from their terminal.
-    async fn show_mail(&mut self) {
-        if !self.preset.replies || self.ladder.is_some() || self.state == AgentState::Starting {
-            return;
-        }
-        let fresh: Vec<_> = self.tools.look(|board| {
-            let unread = board.mail.unacked(&self.agent);
-            let fresh = unread.filter(|post| post.delivered_at.is_none() && !post.letter.kind.is_for_code());
-            fresh.map(clerk::letters::row).collect()
-        });
-        for row in fresh {
-            let Ok(value) = serde_json::to_value(&row) else { continue };
-            self.type_line(&speech::mail(&value)).await;
-            let (mail, to) = (row.id, self.agent.clone());
-            let shown = move |draft: &mut clerk::draft::Draft<'_>| {
-                draft.push(model::event::Event::MailDelivered { mail, to });
-                Ok(())
-            };
-            if let Err(refusal) = self.tools.write(&self.agent, shown).await {
-                tracing::warn!(agent = %self.agent, %refusal, "cannot record that a letter was shown");
-                return;
-            }
         }
     }
 
