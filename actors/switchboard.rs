@@ -391,6 +391,11 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             let told = blocking(move || reports::why(&store, &about)).await;
             told.map_err(|why| Refusal::failed("cannot_read", why))?.map(Answer::Story)
         }
+        Command::Ledger(question) => {
+            let (store, question) = (tools.store.clone(), question.clone());
+            let said = blocking(move || reports::ledger(&store, &question)).await;
+            said.map_err(|why| Refusal::failed("cannot_read", why))?
+        }
         Command::Prime { agent } => {
             let address = tools.look(|board| names::or_self(board, &origin, agent.as_deref()))?;
             let town = tools.town();

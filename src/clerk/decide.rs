@@ -2,7 +2,7 @@
 
 use ledger::views::Board;
 use model::answer::Answer;
-use model::command::{Command, Origin};
+use model::command::{Command, LedgerQuestion, Origin};
 use model::event::Event;
 use model::refusal::Refusal;
 use model::role::{Address, Role};
@@ -69,6 +69,7 @@ pub fn need(command: &Command) -> Need {
         | C::Status
         | C::Events(_)
         | C::Why { .. }
+        | C::Ledger(_)
         | C::Prime { .. } => Need::Read,
         C::Done { .. }
         | C::Said { .. }
@@ -91,7 +92,10 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
     let Origin::Session { agent, .. } = origin else { return Ok(()) };
     let trusted = matches!(agent.role(), Role::Mayor | Role::Deacon);
     let denied = match command {
-        C::Stop | C::FaultKillActor { .. } | C::RigAdd(_) => true,
+        C::Stop
+        | C::FaultKillActor { .. }
+        | C::RigAdd(_)
+        | C::Ledger(LedgerQuestion::Rebuild | LedgerQuestion::Repair { .. }) => true,
         C::Unsling { .. } | C::AgentStop { .. } | C::AgentRestart { .. } | C::MergeRetry(_) => !trusted,
         _ => false,
     };

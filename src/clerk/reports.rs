@@ -4,10 +4,11 @@
 
 use ledger::feed::CHUNK;
 use ledger::{LedgerError, Store};
-use model::command::EventFilter;
+use model::answer::Answer;
+use model::command::{EventFilter, LedgerQuestion};
 use model::event::Record;
 use model::ids::Seq;
-use model::refusal::Refusal;
+use model::refusal::{Class, Refusal};
 
 use crate::{answers, story};
 
@@ -46,6 +47,30 @@ pub fn why(store: &Store, about: &str) -> Result<Vec<String>, Refusal> {
         backwards(store, store.head(), Seq::default(), |r| story::belongs(r, &subject), enough)?;
     records.reverse();
     Ok(store.read(|board| story::tell(board, &subject, &records)))
+}
+
+/// What the ledger says of itself. Takes as long as reading all of it.
+///
+/// # Errors
+/// `runtime_is_up` (exit code 3), for what nobody else may look on at; `cannot_read`.
+pub fn ledger(store: &Store, question: &LedgerQuestion) -> Result<Answer, Refusal> {
+    let alone = |what: &str, why: &str| {
+        Refusal::new(Class::Runtime, "runtime_is_up", format!("`ledger {what}` {why}"))
+            .hint("end the town with `gastown stop`, and ask again")
+    };
+    match question {
+        LedgerQuestion::Verify => Ok(Answer::LedgerChecked(Box::new(store.check()))),
+        LedgerQuestion::Stats => match store.stats() {
+            Ok(stats) => Ok(Answer::LedgerStats(Box::new(stats))),
+            Err(error) => Err(cannot_read(&error)),
+        },
+        LedgerQuestion::Rebuild => {
+            Err(alone("rebuild", "exchanges the board that the running town looks at"))
+        }
+        LedgerQuestion::Repair { .. } => {
+            Err(alone("repair", "reads the files of the ledger, which the running town is writing"))
+        }
+    }
 }
 
 /// Reads from `head` back to the record after `after` and keeps what is `meant`, newest first, until

@@ -6,6 +6,7 @@
 pub(crate) mod agents;
 pub(crate) mod bead;
 pub(crate) mod learn;
+pub(crate) mod ledger;
 pub(crate) mod observe;
 pub(crate) mod ship;
 pub(crate) mod talk;

@@ -5,6 +5,7 @@ pub(crate) mod attach;
 pub(crate) mod bead;
 pub(crate) mod events;
 pub(crate) mod learn;
+pub(crate) mod ledger;
 pub(crate) mod observe;
 pub(crate) mod said;
 pub(crate) mod ship;
@@ -40,6 +41,16 @@ pub(crate) fn show(
             output.text(&text)
         }
     }
+}
+
+/// The exit code that goes with an answer: 1 for one that is itself bad news.
+pub(crate) fn exit_code(answer: &Answer) -> u8 {
+    let well = match answer {
+        Answer::LedgerChecked(check) => check.sound,
+        Answer::LedgerRepaired(repaired) => repaired.lost.is_empty(),
+        _ => true,
+    };
+    u8::from(!well)
 }
 
 /// The part of an answer that `view` is about.
@@ -104,6 +115,9 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Events(records) => events::list(records, view, pen),
         Answer::Story(lines) => lines.iter().map(|line| block(line).trim_end().to_owned() + "\n").collect(),
         Answer::Prime(prime) => block(&prime.text),
+        Answer::LedgerChecked(check) => ledger::check(check, command, pen),
+        Answer::LedgerStats(stats) => ledger::stats(stats, pen),
+        Answer::LedgerRepaired(repaired) => ledger::repaired(repaired, pen),
     }
         Answer::DeadLetters(rows) => talk::dead(rows, pen),
 }

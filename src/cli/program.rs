@@ -80,7 +80,7 @@ fn carry_out(
         Parsed::Text(text) => return Ok(output.text(&text).map(|()| 0)?),
     };
     match intent {
-        Intent::Ask(command, view) => ask(command, view, &words, &globals, env, host, output)?,
+        Intent::Ask(command, view) => return ask(command, view, &words, &globals, env, host, output),
         Intent::Follow(filter, view) => follow(filter, view, &globals, env, host, output)?,
         Intent::Attach(args) => attach::attach(&args, &globals, env, host, output)?,
         Intent::Run(args) => return Ok(host.run(run_options(&args, &globals, env, output)?)),
@@ -114,7 +114,7 @@ fn carry_out(
     Ok(0)
 }
 
-/// One question over whatever way there is.
+/// One question over whatever way there is; returns the exit code that goes with the answer.
 fn ask(
     command: Command,
     view: View,
@@ -123,7 +123,7 @@ fn ask(
     env: &Env,
     host: &dyn Host,
     output: &mut Output<'_>,
-) -> Result<(), Failure> {
+) -> Result<u8, Failure> {
     match client::find(globals, env, host)? {
         Found::Carrier(mut carrier) => {
             let watched = matches!(command, Command::Stop).then(|| stop::watch(&mut *carrier)).flatten();
@@ -131,14 +131,16 @@ fn ask(
             if let Some(town) = watched {
                 town.wait()?;
             }
+            let code = commands::exit_code(&answer);
             commands::show(&command, view, answer, output)?;
+            Ok(code)
         }
         Found::Tty(tty) => {
             tty.say(words)?;
             output.note("said on this terminal; no answer comes back this way");
+            Ok(0)
         }
     }
-    Ok(())
 }
 
 /// Events until either side has enough.

@@ -228,7 +228,7 @@ fn called(command: &Command) -> &'static str {
         Command::AgentRestart { .. } => "`agent restart`",
         Command::Stop => "`stop`",
         Command::Tree => "`tree`",
-        Command::FaultKillActor { .. } => "`fault`",
+        Command::FaultKillActor { .. } | Command::FaultPoisonMail { .. } => "`fault`",
         _ => "this",
     }
 }

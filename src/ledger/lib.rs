@@ -13,6 +13,8 @@
 //!   could still be lost; a store that cannot write stays readable and says why.
 //! - Does not: decide. Rules live in whoever hands decisions to [`Store::write`].
 
+mod archive;
+pub mod check;
 mod disk;
 pub mod feed;
 pub mod jsonl;
@@ -81,6 +83,10 @@ pub trait Log: Send + Sync + std::fmt::Debug {
 
     /// Up to `limit` records with their hashes, starting with the number `from`.
     fn read_sealed(&self, from: Seq, limit: usize) -> Result<Vec<Sealed>, LedgerError>;
+
+    /// The same as the bytes that were written, unchecked: for copies, which must not depend on what
+    /// this program would write today.
+    fn read_raw(&self, from: Seq, limit: usize) -> Result<Vec<Vec<u8>>, LedgerError>;
 
     /// Makes the log writable again after a failed append, and takes back what that append may have
     /// left behind, so that what was refused has not happened.

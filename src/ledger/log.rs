@@ -142,6 +142,18 @@ impl SledLog {
         Ok(())
     }
 
+    /// Changes the bytes of the record `seq` behind everybody's back; a record without bytes is gone.
+    #[cfg(test)]
+    pub(crate) fn spoil(&self, seq: Seq, change: impl FnOnce(&mut Vec<u8>)) {
+        let db = self.files().unwrap().db;
+        let mut bytes = db.get(key(seq, 0)).unwrap().unwrap().to_vec();
+        change(&mut bytes);
+        match bytes.is_empty() {
+            true => db.remove(key(seq, 0)).unwrap(),
+            false => db.insert(key(seq, 0), bytes).unwrap(),
+        };
+    }
+
     /// Removes everything after `head`, so that what nobody was told of is not there either.
     fn cut_back(&self, files: &Files, head: Seq) -> Result<(), LedgerError> {
         let doing = "take back what was not acknowledged";
@@ -199,7 +211,7 @@ impl Log for SledLog {
         Ok(sealed)
     }
 
-    fn read_sealed(&self, from: Seq, limit: usize) -> Result<Vec<Sealed>, LedgerError> {
+    fn read_raw(&self, from: Seq, limit: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
         let from = Seq(from.0.max(1));
         let after = Seq(self.head().0.min(from.0.saturating_add(limit as u64) - 1) + 1);
         if after <= from {
@@ -207,25 +219,15 @@ impl Log for SledLog {
         }
         let files = self.files()?;
         let mut row = Vec::new();
-        let mut expected = from;
         let mut bytes = Vec::new();
+        let mut expected = from;
         let mut pieces = 0;
-        let mut finish = |expected: &mut Seq, bytes: &mut Vec<u8>| {
-            row.push(record::decode(*expected, bytes).map_err(|error| match error {
-                RecordError::Newer { seq, found } => {
-                    LedgerError::Newer { seq, found, known: record::VERSION }
-                }
-                error => self.corrupt(error.to_string()),
-            })?);
-            bytes.clear();
-            *expected = expected.next();
-            Ok(())
-        };
         for entry in files.db.range(key(from, 0)..key(after, 0)) {
             let (key, piece) = entry.map_err(|error| from_sled(&self.dir, "read records", &error))?;
             let (seq, n) = number(&key).ok_or_else(|| self.corrupt("a key is not a number"))?;
             if n == 0 && !bytes.is_empty() {
-                finish(&mut expected, &mut bytes)?;
+                row.push(std::mem::take(&mut bytes));
+                expected = expected.next();
                 pieces = 0;
             }
             if (seq, n) != (expected, pieces) {
@@ -235,12 +237,28 @@ impl Log for SledLog {
             pieces += 1;
         }
         if !bytes.is_empty() {
-            finish(&mut expected, &mut bytes)?;
+            row.push(bytes);
+            expected = expected.next();
         }
         if expected != after {
             return Err(self.corrupt(format!("record {expected} is missing")));
         }
         Ok(row)
+    }
+
+    fn read_sealed(&self, from: Seq, limit: usize) -> Result<Vec<Sealed>, LedgerError> {
+        let rows = self.read_raw(from, limit)?;
+        let decoded = rows.iter().zip(from.0.max(1)..).map(|(bytes, seq)| record::decode(Seq(seq), bytes));
+        decoded
+            .map(|sealed| {
+                sealed.map_err(|error| match error {
+                    RecordError::Newer { seq, found } => {
+                        LedgerError::Newer { seq, found, known: record::VERSION }
+                    }
+                    error => self.corrupt(error.to_string()),
+                })
+            })
+            .collect()
     }
 
     fn recover(&self) -> Result<(), LedgerError> {
@@ -343,7 +361,7 @@ fn open_sled(dir: &Path, cache: u64) -> Result<sled::Db, LedgerError> {
     }
 }
 
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words").to_owned()
 }

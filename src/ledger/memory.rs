@@ -85,12 +85,15 @@ impl Log for MemoryLog {
         Ok(sealed)
     }
 
+    fn read_raw(&self, from: Seq, limit: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
+        let skip = usize::try_from(from.0.max(1) - 1).unwrap_or(usize::MAX);
+        Ok(self.lock().records.iter().skip(skip).take(limit).cloned().collect())
+    }
+
     fn read_sealed(&self, from: Seq, limit: usize) -> Result<Vec<Sealed>, LedgerError> {
-        let state = self.lock();
-        let first = from.0.max(1);
-        let skip = usize::try_from(first - 1).unwrap_or(usize::MAX);
-        let rows = state.records.iter().skip(skip).take(limit);
-        rows.zip(first..).map(|(bytes, seq)| record::decode(Seq(seq), bytes).map_err(unreadable)).collect()
+        let rows = self.read_raw(from, limit)?;
+        let rows = rows.iter().zip(from.0.max(1)..);
+        rows.map(|(bytes, seq)| record::decode(Seq(seq), bytes).map_err(unreadable)).collect()
     }
 
     fn recover(&self) -> Result<(), LedgerError> {

@@ -72,6 +72,47 @@ pub(crate) fn save(path: &Path, folded: &Folded) -> Result<(), LedgerError> {
     disk::replace(path, &bytes).map_err(|error| LedgerError::io(path, "write the board's snapshot", &error))
 }
 
+#[derive(Deserialize)]
+struct Glance {
+    fold: String,
+    board: Place,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    head: Seq,
+}
+
+/// Returns the record that the snapshot in `path` was taken at; none when there is none, or one of other
+/// folding code.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(crate) fn peek(path: &Path) -> Result<Option<Seq>, String> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(&error)),
+    };
+    let body = body(&bytes).ok_or(BROKEN)?;
+    match rmp_serde::from_slice::<Glance>(body) {
+        Ok(Glance { fold, board }) => Ok((fold == FOLD).then_some(board.head)),
+        Err(_) => Ok(None),
+    }
+}
+
+const BROKEN: &str = "the snapshot of the board is broken";
+
+fn unreadable(error: &io::Error) -> String {
+    format!("the snapshot of the board cannot be read: {error}")
+}
+
+/// What stands behind the checksum, if that is right.
+fn body(bytes: &[u8]) -> Option<&[u8]> {
+    let (crc, body) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
+    (crc32fast::hash(body) == u32::from_le_bytes(*crc)).then_some(body)
+}
+
 /// What came of looking for a snapshot.
 #[derive(Debug)]
 pub(crate) enum Found {
@@ -88,16 +129,10 @@ pub(crate) fn load(path: &Path, log: &dyn Log) -> Result<Found, LedgerError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => {
-            return Ok(Found::Doubtful(format!("the snapshot of the board cannot be read: {error}")));
-        }
+        Err(error) => return Ok(Found::Doubtful(unreadable(&error))),
     };
-    let broken = || Ok(Found::Doubtful("the snapshot of the board is broken".into()));
-    let Some(rest) = bytes.strip_prefix(MAGIC) else { return broken() };
-    let Some((crc, body)) = rest.split_first_chunk::<4>() else { return broken() };
-    if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
-        return broken();
-    }
+    let broken = || Ok(Found::Doubtful(BROKEN.into()));
+    let Some(body) = body(&bytes) else { return broken() };
     match rmp_serde::from_slice::<Stamp>(body) {
         Ok(stamp) if stamp.fold == FOLD => {}
         _ => return Ok(Found::Nothing),

@@ -9,6 +9,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use model::event::{Event, Record};
@@ -18,6 +19,7 @@ use model::role::Address;
 use model::time::Timestamp;
 use tokio::sync::watch;
 
+use crate::archive::{self, Archive};
 use crate::snapshot::{self, Folded, Found};
 use crate::views::Board;
 use crate::{Entry, Hash, LedgerError, Log, Sealed, SledLog, Subscription, disk};
@@ -75,6 +77,8 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
+    /// Ended before the log is closed; none for a log in memory.
+    archive: Option<Archive>,
     /// None for a log in memory.
     dir: Option<PathBuf>,
     limits: Limits,
@@ -86,6 +90,7 @@ struct Inner {
     newest: watch::Sender<Seq>,
     snapshots: Mutex<()>,
     findings: Vec<String>,
+    opened_in: Duration,
 }
 
 #[derive(Debug)]
@@ -101,6 +106,7 @@ impl Store {
     ///
     /// On a full disk the reserve is given up and the store comes up read-only.
     pub fn open(dir: &Path, limits: Limits) -> Result<Store, LedgerError> {
+        let started = Instant::now();
         let io = |doing: &str, error: &std::io::Error| LedgerError::io(dir, doing, error);
         fs::create_dir_all(dir).map_err(|error| io("make the ledger's folder", &error))?;
         let reserve = dir.join("reserve");
@@ -115,7 +121,7 @@ impl Store {
             }
             other => other?,
         };
-        let store = Self::on(Arc::new(log), Some(dir.to_owned()), limits)?;
+        let store = Self::on(Arc::new(log), Some(dir.to_owned()), limits, started)?;
         if let Err(error) = store.inner.make_room() {
             tracing::error!(%error, "the ledger opens read-only");
             store.inner.stop(error);
@@ -126,10 +132,15 @@ impl Store {
     /// A store in memory that forgets everything, over `log`, which can be made to fail.
     #[cfg(any(test, feature = "fakes"))]
     pub fn in_memory(log: Arc<crate::memory::MemoryLog>) -> Result<Store, LedgerError> {
-        Self::on(log, None, Limits::default())
+        Self::on(log, None, Limits::default(), Instant::now())
     }
 
-    fn on(log: Arc<dyn Log>, dir: Option<PathBuf>, limits: Limits) -> Result<Store, LedgerError> {
+    fn on(
+        log: Arc<dyn Log>,
+        dir: Option<PathBuf>,
+        limits: Limits,
+        started: Instant,
+    ) -> Result<Store, LedgerError> {
         let mut findings = Vec::new();
         let start = match dir.as_deref().map(|dir| snapshot::load(&snapshot_path(dir), &*log)).transpose()? {
             Some(Found::Usable(folded)) => *folded,
@@ -145,8 +156,14 @@ impl Store {
         let writer =
             Writer { draft: live.board.clone(), astray: false, since_snapshot: live.board.head.0 - from.0 };
         let newest = watch::Sender::new(live.board.head);
+        let archive = dir.as_deref().map(|dir| {
+            let (archive, wrong) = Archive::start(&archive::folder(dir), Arc::clone(&log), limits.floor);
+            findings.extend(wrong);
+            archive
+        });
         Ok(Store {
             inner: Arc::new(Inner {
+                archive,
                 dir,
                 limits,
                 log,
@@ -156,6 +173,7 @@ impl Store {
                 newest,
                 snapshots: Mutex::new(()),
                 findings,
+                opened_in: started.elapsed(),
             }),
         })
     }
@@ -300,6 +318,37 @@ impl Store {
         self.inner.snapshot()
     }
 
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.inner.dir.as_deref()
+    }
+
+    pub(crate) fn archive(&self) -> Option<(PathBuf, &Archive)> {
+        Some((archive::folder(self.dir()?), self.inner.archive.as_ref()?))
+    }
+
+    pub(crate) fn log(&self) -> &dyn Log {
+        &*self.inner.log
+    }
+
+    pub(crate) fn opened_in(&self) -> Duration {
+        self.inner.opened_in
+    }
+
+    /// A copy of the live board.
+    pub(crate) fn folded(&self) -> Folded {
+        self.inner.live().clone()
+    }
+
+    /// Puts `folded`, which is as of the same record, in the place of the live board.
+    pub(crate) fn exchange(&self, folded: Folded) {
+        let mut writer = self.inner.lock_writer();
+        let mut live = self.inner.live.write().unwrap_or_else(PoisonError::into_inner);
+        if live.board.head == folded.board.head {
+            writer.draft = folded.board.clone();
+            *live = folded;
+        }
+    }
+
     fn snapshot_aside(&self) {
         let inner = Arc::clone(&self.inner);
         let started = thread::Builder::new().name("ledger-snapshot".into()).spawn(move || {
@@ -338,6 +387,9 @@ impl Inner {
         live.hash = last.hash;
         drop(live);
         self.newest.send_replace(last.record.seq);
+        if let Some(archive) = &self.archive {
+            archive.news();
+        }
     }
 
     /// Returns Ok if a batch may be tried; called with the writer's lock held.
@@ -403,7 +455,7 @@ impl Inner {
     }
 }
 
-fn snapshot_path(dir: &Path) -> PathBuf {
+pub(crate) fn snapshot_path(dir: &Path) -> PathBuf {
     dir.join("board.snap")
 }
 

@@ -6,10 +6,15 @@ use model::ids::Seq;
 use model::role::Address;
 use model::time::Timestamp;
 
-use crate::Entry;
+use crate::{Entry, Limits};
 
 pub(crate) fn noted(seq: u64, event: Event) -> Record {
     Record { seq: Seq(seq), at: Timestamp::from_millis(1_767_225_600_123), actor: Address::Overseer, event }
+}
+
+/// Little of everything.
+pub(crate) fn limits() -> Limits {
+    Limits { cache: 1 << 20, reserve: 64 << 10, floor: 0, snapshot_every: 10 }
 }
 
 /// A small entry; different numbers give different ones.

@@ -11,6 +11,7 @@ use crate::convoy::Convoy;
 use crate::event::Record;
 use crate::hook::Hook;
 use crate::ids::{BeadId, ConvoyId, MailId, MergeId, MolId, RigName, Seq, SessionId};
+use crate::ledger;
 use crate::mail::{Kind, Letter};
 use crate::merge::{GateResult, MergeRequest};
 use crate::role::{Address, Role};
@@ -91,7 +92,6 @@ impl MailRow {
     }
 }
 
-/// A row of `mq list`.
 /// One handling of a letter that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedHandling {
@@ -115,6 +115,7 @@ pub struct DeadRow {
     pub failures: Vec<FailedHandling>,
 }
 
+/// A row of `mq list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeRow {
     /// Its name.
@@ -293,7 +294,6 @@ pub struct MailGauge {
     pub oldest_s: u64,
     /// Letters that could not be handled.
     pub dead: usize,
-}
     /// The same for each address that was ever written to.
     #[serde(default)]
     pub boxes: Vec<MailboxGauge>,
@@ -310,6 +310,7 @@ pub struct MailboxGauge {
     pub oldest_s: u64,
     /// Letters that could not be handled.
     pub dead: usize,
+}
 
 /// The answer to `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -447,9 +448,9 @@ pub enum Answer {
     Letters(Vec<MailRow>),
     /// One.
     Letter(Box<MailRow>),
-    /// Letters that were sent, by name.
     /// Letters that could not be handled, with what went wrong.
     DeadLetters(Vec<DeadRow>),
+    /// Letters that were sent, by name.
     Sent(Vec<MailId>),
     /// Lines of a screen.
     Screen {
@@ -476,6 +477,12 @@ pub enum Answer {
     Story(Vec<String>),
     /// The brief.
     Prime(Box<Prime>),
+    /// What a look at the whole ledger has shown.
+    LedgerChecked(Box<ledger::Check>),
+    /// How large the ledger is.
+    LedgerStats(Box<ledger::Stats>),
+    /// What was saved of a ledger.
+    LedgerRepaired(Box<ledger::Repaired>),
 }
 
 impl Answer {

@@ -4,6 +4,7 @@
 //! says who sent it; the carrier adds the [`Origin`].
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -204,6 +205,23 @@ pub struct EventFilter {
     /// At most so many, the newest.
     #[serde(default)]
     pub limit: Option<usize>,
+}
+
+/// What is asked of the ledger itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerQuestion {
+    /// Whether every record, the board, the snapshot and the archive are as they should be.
+    Verify,
+    /// How large it is, and of what.
+    Stats,
+    /// Drops the snapshot and folds the board again.
+    Rebuild,
+    /// Saves all that is sound into a new ledger.
+    Repair {
+        /// The folder of the new one, as an absolute path; it may not exist yet, or be empty.
+        dest: PathBuf,
+    },
 }
 
 /// Everything that can be asked of a town.
@@ -458,6 +476,8 @@ pub enum Command {
     RigList,
     /// Ends the runtime in order.
     Stop,
+    /// Asks about the ledger itself.
+    Ledger(LedgerQuestion),
     /// Makes an actor die, for tests.
     FaultKillActor {
         /// Its name in the tree.

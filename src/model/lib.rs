@@ -12,6 +12,7 @@ pub mod convoy;
 pub mod event;
 pub mod hook;
 pub mod ids;
+pub mod ledger;
 pub mod mail;
 pub mod merge;
 pub mod near;

@@ -7,6 +7,7 @@ use model::command::{Command, NewGate, NewRig};
 use model::ids::{Prefix, RigName};
 use model::refusal::Refusal;
 
+use super::ledger::Ledger;
 use super::{Intent, Reading, work};
 
 /// The commands of this group.
@@ -27,6 +28,9 @@ pub(crate) enum Verb {
     /// Take in projects and list them
     #[command(subcommand)]
     Rig(Rig),
+    /// Check, measure and repair the ledger
+    #[command(subcommand)]
+    Ledger(Ledger),
     /// Break something on purpose
     #[command(subcommand, hide = true)]
     Fault(Fault),
@@ -154,6 +158,7 @@ impl Verb {
                 .into()
             }
             Verb::Rig(Rig::List) => Command::RigList.into(),
+            Verb::Ledger(ledger) => ledger.intent(reading)?,
             Verb::Fault(Fault::KillActor { name }) => Command::FaultKillActor { name }.into(),
         })
     }

@@ -1,0 +1,469 @@
+//! A second copy of the records, in plain files that only grow.
+//!
+//! ```text
+//!   ledger/archive/<number of the first record, 20 digits>.seg
+//!   segment  "gtarch01", then frames
+//!   frame    marker (4) ++ number (8) ++ length (4) ++ CRC-32 of number, length and bytes (4) ++ bytes
+//! ```
+//!
+//! The bytes are those of the log, with their own checksum and the hash of the record before. A thread
+//! of the store copies what is durable about once a second and syncs it; nobody who is answered waits
+//! for that. So after a disaster the archive may lack the last second, and the log is asked first.
+//! The marker is there to find the next frame behind a broken one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use model::ids::Seq;
+use model::ledger::Finding;
+
+use crate::record;
+use crate::{Log, check, disk};
+
+const MAGIC: &[u8; 8] = b"gtarch01";
+const MARKER: [u8; 4] = [0xa7, b'R', b'e', b'c'];
+const HEAD: usize = 20;
+
+/// A segment that has grown to so many bytes is followed by the next.
+pub(crate) const SEGMENT: u64 = 8 << 20;
+
+/// How long the thread rests between two rounds.
+const REST: Duration = Duration::from_secs(1);
+
+/// How many records are copied at once, and how many at most after the store was told to end.
+const CHUNK: usize = 256;
+const LAST_ROUND: u64 = 20_000;
+
+/// Returns the archive's folder of the ledger in `dir`.
+pub(crate) fn folder(dir: &Path) -> PathBuf {
+    dir.join("archive")
+}
+
+/// A record as it stands in a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Framed {
+    pub(crate) seq: Seq,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What a segment holds.
+#[derive(Debug, Default)]
+pub(crate) struct Segment {
+    /// All sound frames, in their order.
+    pub(crate) frames: Vec<Framed>,
+    /// What is wrong between them: the record that should stand there, and why it does not.
+    pub(crate) broken: Vec<(Seq, String)>,
+    /// Where the last sound frame ends.
+    pub(crate) sound_to: u64,
+    /// Bytes behind that which are no whole frame: an append that was cut short.
+    pub(crate) torn: bool,
+}
+
+/// Returns the segments in `folder`, oldest first; none when there is no such folder.
+pub(crate) fn segments(folder: &Path) -> io::Result<Vec<(Seq, PathBuf)>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let first = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        if let (Some(first), true) = (first, path.extension().is_some_and(|end| end == "seg")) {
+            found.push((Seq(first), path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Reads the segment in `path`, whose first record is `first`, as far as anything of it is sound.
+pub(crate) fn read_segment(path: &Path, first: Seq) -> io::Result<Segment> {
+    let bytes = fs::read(path)?;
+    let mut segment = Segment::default();
+    let mut expected = first;
+    let mut at = MAGIC.len().min(bytes.len());
+    if !bytes.starts_with(MAGIC) {
+        if bytes.len() < MAGIC.len() {
+            segment.torn = true;
+            return Ok(segment);
+        }
+        segment.broken.push((first, "the head of the segment is broken".into()));
+    }
+    segment.sound_to = at as u64;
+    while at < bytes.len() {
+        if let Some(framed) = frame(&bytes[at..]) {
+            at += HEAD + framed.bytes.len();
+            segment.sound_to = at as u64;
+            expected = framed.seq.next();
+            segment.frames.push(framed);
+            continue;
+        }
+        let next = (at + 1..bytes.len()).find(|next| frame(&bytes[*next..]).is_some());
+        let Some(next) = next else {
+            segment.torn = !is_whole(&bytes[at..]);
+            if !segment.torn {
+                segment.broken.push((expected, format!("record {expected} fails its checksum")));
+            }
+            break;
+        };
+        segment.broken.push((expected, format!("record {expected} fails its checksum")));
+        at = next;
+    }
+    Ok(segment)
+}
+
+/// Whether `bytes` are as long as their own head says, or longer: then no append was cut short here.
+fn is_whole(bytes: &[u8]) -> bool {
+    let length = bytes.get(12..16).and_then(|length| length.try_into().ok()).map(u32::from_le_bytes);
+    length.is_some_and(|length| bytes.len() as u64 >= HEAD as u64 + u64::from(length))
+}
+
+fn frame(bytes: &[u8]) -> Option<Framed> {
+    let rest = bytes.strip_prefix(&MARKER)?;
+    let (seq, rest) = rest.split_first_chunk::<8>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (crc, rest) = rest.split_first_chunk::<4>()?;
+    let body = rest.get(..usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    (sum(seq, length, body) == u32::from_le_bytes(*crc))
+        .then(|| Framed { seq: Seq(u64::from_le_bytes(*seq)), bytes: body.to_vec() })
+}
+
+fn sum(seq: &[u8; 8], length: &[u8; 4], body: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(seq);
+    crc.update(length);
+    crc.update(body);
+    crc.finalize()
+}
+
+fn put(into: &mut Vec<u8>, seq: Seq, body: &[u8]) -> io::Result<()> {
+    let number = seq.0.to_le_bytes();
+    let length = u32::try_from(body.len()).map_err(io::Error::other)?.to_le_bytes();
+    into.extend_from_slice(&MARKER);
+    into.extend_from_slice(&number);
+    into.extend_from_slice(&length);
+    into.extend_from_slice(&sum(&number, &length, body).to_le_bytes());
+    into.extend_from_slice(body);
+    Ok(())
+}
+
+/// The end of the archive, where it grows.
+#[derive(Debug)]
+struct Writer {
+    folder: PathBuf,
+    limit: u64,
+    open: Option<(File, u64)>,
+    last: Seq,
+}
+
+impl Writer {
+    /// Finds the end of the archive in `folder`, cuts off what a crash has torn there, and says what else
+    /// is wrong. An archive that knows other records than `log`, or later ones, is put aside.
+    fn resume(folder: &Path, log: &dyn Log, limit: u64) -> io::Result<(Writer, Vec<String>)> {
+        fs::create_dir_all(folder)?;
+        let mut findings = Vec::new();
+        let mut writer = Writer { folder: folder.to_owned(), limit, open: None, last: Seq(0) };
+        let Some((first, path)) = segments(folder)?.pop() else { return Ok((writer, findings)) };
+        let mut segment = read_segment(&path, first)?;
+        writer.last = segment.frames.last().map_or(Seq(first.0.saturating_sub(1)), |framed| framed.seq);
+        if let Some(last) = segment.frames.pop()
+            && let Some(why) = disagreement(log, &last)
+        {
+            let aside = put_aside(folder)?;
+            findings.push(format!("{why}; the archive was put aside as {}", aside.display()));
+            fs::create_dir_all(folder)?;
+            writer.last = Seq(0);
+            return Ok((writer, findings));
+        }
+        if segment.broken.is_empty() {
+            let file = OpenOptions::new().append(true).open(&path)?;
+            if segment.sound_to < MAGIC.len() as u64 {
+                fs::remove_file(&path)?;
+                return Ok((writer, findings));
+            }
+            file.set_len(segment.sound_to)?;
+            writer.open = Some((file, segment.sound_to));
+        } else if writer.last.next() == first {
+            // Nothing in it is worth keeping, and its name is wanted again.
+            fs::rename(&path, path.with_extension("broken"))?;
+        }
+        // A broken one is left as it is, for whoever looks for it; the next record begins a new one.
+        Ok((writer, findings))
+    }
+
+    /// Copies what `log` has and the archive has not, up to `limit` records, and syncs it.
+    fn catch_up(&mut self, log: &dyn Log, limit: u64, go_on: impl Fn() -> bool) -> io::Result<()> {
+        let until = Seq(log.head().0.min(self.last.0.saturating_add(limit)));
+        let mut wrote = false;
+        while self.last < until && go_on() {
+            let left = usize::try_from(until.0 - self.last.0).unwrap_or(CHUNK).min(CHUNK);
+            let rows = check::rows(log, self.last.next(), left as u64).map_err(io::Error::other)?;
+            if rows.is_empty() {
+                break;
+            }
+            self.append(&rows)?;
+            wrote = true;
+        }
+        match &self.open {
+            Some((file, _)) if wrote => file.sync_data(),
+            _ => Ok(()),
+        }
+    }
+
+    fn append(&mut self, rows: &[Vec<u8>]) -> io::Result<()> {
+        if self.open.as_ref().is_some_and(|(_, length)| *length >= self.limit)
+            && let Some((full, _)) = self.open.take()
+        {
+            full.sync_all()?;
+        }
+        let (mut file, length) = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let path = self.folder.join(format!("{:020}.seg", self.last.next().0));
+                let mut file = OpenOptions::new().create_new(true).append(true).open(path)?;
+                file.write_all(MAGIC)?;
+                file.sync_all()?;
+                disk::sync_dir(&self.folder)?;
+                (file, MAGIC.len() as u64)
+            }
+        };
+        let mut frames = Vec::new();
+        let mut last = self.last;
+        for bytes in rows {
+            last = last.next();
+            put(&mut frames, last, bytes)?;
+        }
+        // After an error the end is looked for anew: `open` is gone with it.
+        file.write_all(&frames)?;
+        self.open = Some((file, length + frames.len() as u64));
+        self.last = last;
+        Ok(())
+    }
+}
+
+/// Why `log` does not hold the record that the archive ends with, if it does not.
+fn disagreement(log: &dyn Log, last: &Framed) -> Option<String> {
+    if last.seq > log.head() {
+        let first = log.head().next();
+        return Some(format!(
+            "records {first} to {} are in the archive and not in the log any more",
+            last.seq
+        ));
+    }
+    match check::raw(log, last.seq) {
+        Ok(bytes) if bytes != last.bytes => Some(format!("the archive knows another record {}", last.seq)),
+        // One that cannot be read says nothing about the archive.
+        _ => None,
+    }
+}
+
+fn put_aside(folder: &Path) -> io::Result<PathBuf> {
+    let mut n = 1;
+    loop {
+        let aside = folder.with_extension(n.to_string());
+        if !aside.exists() {
+            fs::rename(folder, &aside)?;
+            return Ok(aside);
+        }
+        n += 1;
+    }
+}
+
+/// Looks at every segment of the archive in `folder` and compares it with `log`; returns the newest record
+/// that is sound, and what is wrong.
+pub(crate) fn verify(folder: &Path, log: &dyn Log) -> (Seq, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let mut newest = Seq(0);
+    let all = match segments(folder) {
+        Ok(all) => all,
+        Err(error) => {
+            return (newest, vec![Finding::new("archive", None, format!("cannot be read: {error}"))]);
+        }
+    };
+    let count = all.len();
+    for (nth, (first, path)) in all.into_iter().enumerate() {
+        let place = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let place = format!("archive/{place}");
+        let segment = match read_segment(&path, first) {
+            Ok(segment) => segment,
+            Err(error) => {
+                findings.push(Finding::new(place, None, format!("cannot be read: {error}")));
+                continue;
+            }
+        };
+        let at = |what: &str, seq| Finding::new(place.as_str(), seq, what);
+        if newest.next() != first {
+            findings.push(at(
+                &format!("it begins with record {first} and {} was expected", newest.next()),
+                first,
+            ));
+        }
+        for (seq, why) in &segment.broken {
+            findings.push(at(why, *seq));
+        }
+        // The last one may be growing just now.
+        if segment.torn && nth + 1 < count {
+            findings.push(at("its end is torn", newest.next()));
+        }
+        newest = newest.max(Seq(first.0.saturating_sub(1)));
+        for framed in &segment.frames {
+            newest = framed.seq;
+            if let Err(error) = record::decode(framed.seq, &framed.bytes) {
+                findings.push(at(&error.to_string(), framed.seq));
+            } else if check::raw(log, framed.seq).is_ok_and(|bytes| bytes != framed.bytes) {
+                findings.push(at("it is not the record that the log has", framed.seq));
+            }
+        }
+    }
+    (newest, findings)
+}
+
+/// The thread that writes the archive, and what it says.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    news: bool,
+    ending: bool,
+    archived: Seq,
+    trouble: Option<String>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Archive {
+    /// Starts copying `log` into `folder`, from where that ends; returns also what is wrong with it.
+    ///
+    /// Never an error: the log is the truth, and what keeps the archive back is said by [`Archive::trouble`].
+    /// Nothing is written while less than `floor` bytes are free.
+    pub(crate) fn start(folder: &Path, log: Arc<dyn Log>, floor: u64) -> (Archive, Vec<String>) {
+        let shared = Arc::new(Shared::default());
+        let (writer, findings) = match Writer::resume(folder, &*log, SEGMENT) {
+            Ok((writer, findings)) => (Some(writer), findings),
+            Err(error) => (None, vec![format!("the archive cannot be continued: {error}")]),
+        };
+        {
+            let mut state = shared.lock();
+            state.archived = writer.as_ref().map_or(Seq(0), |writer| writer.last);
+            state.trouble = findings.last().filter(|_| writer.is_none()).cloned();
+            state.news = writer.as_ref().is_none_or(|writer| writer.last < log.head());
+        }
+        let (folder, theirs) = (folder.to_owned(), Arc::clone(&shared));
+        let started = thread::Builder::new()
+            .name("ledger-archive".into())
+            .spawn(move || keep(&folder, &*log, floor, writer, &theirs));
+        let thread = started.map_err(|error| tracing::warn!(%error, "no thread for the archive")).ok();
+        (Archive { shared, thread }, findings)
+    }
+
+    /// There are new records.
+    pub(crate) fn news(&self) {
+        self.shared.lock().news = true;
+        self.shared.changed.notify_one();
+    }
+
+    /// The newest record that is in the archive for good.
+    pub(crate) fn archived(&self) -> Seq {
+        self.shared.lock().archived
+    }
+
+    /// What keeps the archive back at present.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.shared.lock().trouble.clone()
+    }
+}
+
+impl Drop for Archive {
+    fn drop(&mut self) {
+        self.shared.lock().ending = true;
+        self.shared.changed.notify_one();
+        // The log is closed when this returns: whoever opens it next must not be refused.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn keep(folder: &Path, log: &dyn Log, floor: u64, mut writer: Option<Writer>, shared: &Shared) {
+    loop {
+        let mut state = shared.lock();
+        while !state.news && !state.ending {
+            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let ending = state.ending;
+        state.news = false;
+        drop(state);
+        // A last round has an end, however far the archive is behind; the next opening goes on with it.
+        let limit = if ending { LAST_ROUND } else { u64::MAX };
+        let go_on = || ending || !shared.lock().ending;
+        let tried = round(folder, log, floor, &mut writer, limit, go_on);
+        let mut state = shared.lock();
+        match tried {
+            Ok(last) => {
+                state.archived = last;
+                state.trouble = None;
+            }
+            Err(error) => {
+                let why = error.to_string();
+                if state.trouble.as_ref() != Some(&why) {
+                    tracing::warn!(%error, "the ledger's archive does not grow");
+                }
+                state.trouble = Some(why);
+                state.news = true;
+                writer = None;
+            }
+        }
+        if ending {
+            return;
+        }
+        let rest = shared.changed.wait_timeout_while(state, REST, |state| !state.ending);
+        drop(rest.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn round(
+    folder: &Path,
+    log: &dyn Log,
+    floor: u64,
+    writer: &mut Option<Writer>,
+    limit: u64,
+    go_on: impl Fn() -> bool,
+) -> io::Result<Seq> {
+    if disk::free(folder.parent().unwrap_or(folder))? < floor {
+        return Err(io::Error::from(io::ErrorKind::StorageFull));
+    }
+    let writer = match writer {
+        Some(writer) => writer,
+        None => {
+            let (resumed, findings) = Writer::resume(folder, log, SEGMENT)?;
+            for finding in findings {
+                tracing::error!(%finding, "the ledger's archive");
+            }
+            writer.insert(resumed)
+        }
+    };
+    writer.catch_up(log, limit, go_on)?;
+    Ok(writer.last)
+}
+
+#[cfg(test)]
+mod tests;
