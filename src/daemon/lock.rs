@@ -55,7 +55,8 @@ pub(crate) struct TownLock {
 impl TownLock {
     /// Takes the lock for a runtime, clears away what a dead one left, and writes the pid file.
     ///
-    /// Waits a little for a command, and for a runtime that has closed its socket and is about to go.
+    /// Waits a little for a command, for a runtime that has closed its socket and is about to go, and for
+    /// what a killed one was just starting.
     ///
     /// # Errors
     /// `already_running` (exit code 3) when a runtime has it; `town_busy` when a command does not let
@@ -121,7 +122,8 @@ fn take(paths: &TownPaths, role: &str, for_runtimes: bool) -> Result<File, Refus
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => {
             let holder = Holder::read(&mut file);
-            if matches!(holder, Holder::Runtime(_)) && !for_runtimes {
+            // A child between fork and exec holds the lock of a runtime that was killed meanwhile.
+            if matches!(holder, Holder::Runtime(pid) if is_there(pid)) && !for_runtimes {
                 return Err(held(paths, holder));
             }
             file = wait(file).map_err(|error| cannot(paths, "take the lock", &error))?.ok_or_else(|| {
@@ -152,6 +154,10 @@ fn wait(file: File) -> io::Result<Option<File>> {
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Ok(None),
     }
+}
+
+fn is_there(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
 }
 
 fn held(paths: &TownPaths, holder: Holder) -> Refusal {
@@ -201,6 +207,25 @@ mod tests {
         drop(first);
         assert!(!paths.pid_file().exists());
         TownLock::for_runtime(&paths).unwrap();
+    }
+
+    #[test]
+    fn a_runtime_waits_for_what_a_killed_one_was_just_starting() {
+        let (_folder, paths) = town();
+        // Nobody has this number; the lock is held and the socket is there, as after a kill.
+        let (nobody, mut child) = (u32::MAX, take(&paths, "runtime", true).unwrap());
+        child.set_len(0).and_then(|()| io::Seek::rewind(&mut child)).unwrap();
+        writeln!(child, "runtime {nobody}").unwrap();
+        fs::write(paths.socket(), "").unwrap();
+        let (says, hears) = mpsc::channel();
+        let again = paths.clone();
+        let next = thread::spawn(move || {
+            says.send(()).unwrap();
+            TownLock::for_runtime(&again).map(drop)
+        });
+        hears.recv().unwrap();
+        drop(child);
+        next.join().unwrap().unwrap();
     }
 
     #[test]
