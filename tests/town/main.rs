@@ -7,6 +7,7 @@ mod carriers;
 mod demo;
 mod durability;
 mod flow;
+mod letters;
 mod offline;
 mod rework;
 mod stop;
