@@ -23,6 +23,7 @@ mod log;
 #[cfg(any(test, feature = "fakes"))]
 pub mod memory;
 pub mod record;
+pub mod repair;
 mod snapshot;
 pub mod store;
 pub mod tail;
@@ -174,7 +175,8 @@ impl LedgerError {
                 dir.display()
             ),
             Self::Corrupt { dir, .. } => format!(
-                "stop the town, keep a copy of {}, check the disk, and restore the folder from a backup",
+                "stop the town, check the disk of {}, and save what is sound into a new ledger: gastown \
+                 ledger repair DEST",
                 dir.display()
             ),
             Self::Newer { .. } => "use the newer program that wrote it".into(),

@@ -90,6 +90,41 @@ impl SledLog {
         Ok(log)
     }
 
+    /// Opens the log in `dir` for reading what can be read of it, whatever its newest records are like.
+    pub(crate) fn open_unchecked(dir: &Path, cache: u64) -> Result<Self, LedgerError> {
+        let files = open_files(dir, cache)?;
+        let log = Self {
+            dir: dir.to_owned(),
+            cache,
+            files: RwLock::new(Some(files.clone())),
+            tail: Mutex::new(Tail { head: Seq(0), hash: GENESIS, stopped: None }),
+            head: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+        };
+        let newest = catch_unwind(AssertUnwindSafe(|| log.newest(&files)))
+            .unwrap_or_else(|panic| Err(log.corrupt(format!("the store panicked: {}", said(&*panic)))))?;
+        log.head.store(newest.0, Ordering::Release);
+        Ok(log)
+    }
+
+    /// Appends records as they were written once, the last of which has the hash `last`.
+    ///
+    /// The caller knows that they continue what is there.
+    pub(crate) fn append_raw(&self, rows: &[Vec<u8>], last: Hash) -> Result<(), LedgerError> {
+        let mut tail = self.lock_tail();
+        let mut batch = sled::Batch::default();
+        let mut seq = tail.head;
+        for bytes in rows {
+            seq = seq.next();
+            put(&mut batch, seq, bytes)?;
+        }
+        self.write(batch)?;
+        tail.head = seq;
+        tail.hash = last;
+        self.head.store(seq.0, Ordering::Release);
+        Ok(())
+    }
+
     fn lock_tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,13 +225,7 @@ impl Log for SledLog {
                 doing: "encode a record".into(),
                 why: error.to_string(),
             })?;
-            for (n, piece) in bytes.chunks(PIECE).enumerate() {
-                let n = u16::try_from(n).map_err(|_| LedgerError::Io {
-                    doing: format!("append a record of {} MiB", bytes.len() >> 20),
-                    why: "a record holds at most 128 MiB".into(),
-                })?;
-                batch.insert(key(seq, n).as_slice(), piece);
-            }
+            put(&mut batch, seq, &bytes)?;
             let hash = record::hash(&bytes);
             sealed.push(Sealed { record, prev, hash });
             prev = hash;
@@ -288,6 +317,18 @@ impl Log for SledLog {
     }
 }
 
+/// Adds a record to `batch`, in pieces.
+fn put(batch: &mut sled::Batch, seq: Seq, bytes: &[u8]) -> Result<(), LedgerError> {
+    for (n, piece) in bytes.chunks(PIECE).enumerate() {
+        let n = u16::try_from(n).map_err(|_| LedgerError::Io {
+            doing: format!("append a record of {} MiB", bytes.len() >> 20),
+            why: "a record holds at most 128 MiB".into(),
+        })?;
+        batch.insert(key(seq, n).as_slice(), piece);
+    }
+    Ok(())
+}
+
 fn key(seq: Seq, piece: u16) -> [u8; 10] {
     let mut key = [0; 10];
     key[..8].copy_from_slice(&seq.0.to_be_bytes());
@@ -321,7 +362,7 @@ fn open_files(dir: &Path, cache: u64) -> Result<Files, LedgerError> {
     Ok(Files { db, data: data.into() })
 }
 
-fn remove_leftovers(dir: &Path) -> io::Result<()> {
+pub(crate) fn remove_leftovers(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();

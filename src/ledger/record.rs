@@ -123,6 +123,18 @@ pub fn decode(seq: Seq, bytes: &[u8]) -> Result<Sealed, RecordError> {
     Ok(Sealed { record: Record { seq, at, actor, event }, prev, hash: hash(bytes) })
 }
 
+/// Returns the number and the bytes of the sound record that `bytes` begin with, if they begin with one.
+pub(crate) fn whole(bytes: &[u8]) -> Option<(Seq, &[u8])> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        seq: Seq,
+    }
+    let mut rest = bytes;
+    let Numbered { seq } = rmp_serde::from_read(&mut rest).ok()?;
+    let whole = bytes.get(..bytes.len() - rest.len() + 4)?;
+    decode(seq, whole).ok().map(|_| (seq, whole))
+}
+
 pub(crate) fn as_bytes<S: Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(hash)
 }
