@@ -146,10 +146,10 @@ impl SocketCarrier {
     fn request(&mut self, request: &Request) -> Result<(Answer, UnixStream), Refusal> {
         let frame = Frame::json(request);
         if let Frame::Json(payload) = &frame
-            && payload.len() > wire::MAX_REQUEST
+            && payload.len() > wire::MAX_MESSAGE
         {
             return Err(Refusal::usage(format!("{} bytes are too much for one command", payload.len()))
-                .hint("the limit is 1 MiB; put long texts into files, and import in parts"));
+                .hint("the limit is 8 MiB, and 1 MiB for the body of a letter; import in parts"));
         }
         let mut stream = match self.open.take() {
             Some(stream) => stream,
@@ -157,7 +157,10 @@ impl SocketCarrier {
         };
         stream.set_read_timeout(Some(ANSWER)).map_err(|error| wire::broken(&error))?;
         let written = wire::write_frame(&mut stream, &Frame::json(&self.hello))
-            .and_then(|()| wire::write_frame(&mut stream, &frame));
+            .and_then(|()| {
+                let mut frames = wire::cut(frame, wire::MAX_REQUEST).into_iter();
+                frames.try_for_each(|frame| wire::write_frame(&mut stream, &frame))
+            });
         // Who refuses at the greeting closes at once; the reason is there to be read all the same.
         let reply = match (wire::read_frame(&mut stream, wire::MAX_REPLY), written) {
             (Ok(Some(frame)), _) => frame.parse::<Reply>().map_err(|error| wire::broken(&error))?,

@@ -1,7 +1,8 @@
 //! What crosses the socket: requests, replies and the frames that carry them. A pure codec.
 //!
 //! A frame is `u32 length (big endian) | u8 kind | payload`, the length counting the payload alone.
-//! Kind `J` is one JSON value, kind `B` is terminal bytes. The first frame of a client is a
+//! Kind `J` is one JSON value, kind `B` is terminal bytes. A client's JSON that is too long for one frame
+//! comes in several: pieces of kind `P`, and the end of it as kind `J`. The first frame of a client is a
 //! [`Hello`]; then comes one [`Request`]. An `ask` gets one [`Reply`]; an `open` gets a [`Reply`] and,
 //! when that is not a refusal, frames in both directions until either side closes.
 
@@ -18,8 +19,12 @@ use serde::{Deserialize, Serialize};
 /// The version of this protocol; a peer that speaks another is refused.
 pub const VERSION: u32 = 1;
 
-/// The largest payload that a client may send, in bytes.
+/// The largest payload of a frame that a client may send, in bytes.
 pub const MAX_REQUEST: usize = 1024 * 1024;
+
+/// The longest JSON value that a client may send in pieces, in bytes. A text of 1 MiB fits in however many
+/// of its characters have to be escaped: `\u0001` takes six bytes for one.
+pub const MAX_MESSAGE: usize = 8 * MAX_REQUEST;
 
 /// The largest payload that a runtime may send, in bytes: a long list is one frame.
 pub const MAX_REPLY: usize = 256 * 1024 * 1024;
@@ -124,6 +129,8 @@ pub enum Frame {
     Json(Vec<u8>),
     /// Terminal bytes.
     Bytes(Vec<u8>),
+    /// The beginning, or the middle, of a JSON value that the frames behind it go on with.
+    Piece(Vec<u8>),
 }
 
 impl fmt::Debug for Frame {
@@ -131,6 +138,7 @@ impl fmt::Debug for Frame {
         match self {
             Frame::Json(payload) => write!(f, "Json({} bytes)", payload.len()),
             Frame::Bytes(payload) => write!(f, "Bytes({} bytes)", payload.len()),
+            Frame::Piece(payload) => write!(f, "Piece({} bytes)", payload.len()),
         }
     }
 }
@@ -145,7 +153,7 @@ pub enum WireError {
     #[error("a frame of unknown kind {0:#04x}")]
     UnknownKind(u8),
     /// Another kind was due.
-    #[error("terminal bytes where a message was due")]
+    #[error("something else where a message was due")]
     NotJson,
     /// The JSON is not the message that was due.
     #[error("a message that cannot be read")]
@@ -168,7 +176,7 @@ impl Frame {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, WireError> {
         match self {
             Frame::Json(payload) => Ok(serde_json::from_slice(payload)?),
-            Frame::Bytes(_) => Err(WireError::NotJson),
+            Frame::Bytes(_) | Frame::Piece(_) => Err(WireError::NotJson),
         }
     }
 
@@ -177,6 +185,7 @@ impl Frame {
         let (kind, payload) = match self {
             Frame::Json(payload) => (b'J', payload),
             Frame::Bytes(payload) => (b'B', payload),
+            Frame::Piece(payload) => (b'P', payload),
         };
         let mut out = Vec::with_capacity(HEADER + payload.len());
         let length = u32::try_from(payload.len()).expect("frames are far below 4 GiB");
@@ -197,14 +206,60 @@ pub fn header(bytes: [u8; HEADER], limit: usize) -> Result<(u8, usize), WireErro
         return Err(WireError::TooLarge(length, limit));
     }
     match bytes[4] {
-        kind @ (b'J' | b'B') => Ok((kind, length)),
+        kind @ (b'J' | b'B' | b'P') => Ok((kind, length)),
         kind => Err(WireError::UnknownKind(kind)),
     }
 }
 
 /// Puts a payload behind the kind that [`header`] gave.
 pub fn assemble(kind: u8, payload: Vec<u8>) -> Frame {
-    if kind == b'J' { Frame::Json(payload) } else { Frame::Bytes(payload) }
+    match kind {
+        b'J' => Frame::Json(payload),
+        b'P' => Frame::Piece(payload),
+        _ => Frame::Bytes(payload),
+    }
+}
+
+/// Cuts a frame of JSON that is longer than `limit` into pieces; leaves any other as it is.
+pub fn cut(frame: Frame, limit: usize) -> Vec<Frame> {
+    let payload = match frame {
+        Frame::Json(payload) if payload.len() > limit => payload,
+        other => return vec![other],
+    };
+    let mut frames: Vec<Frame> = payload.chunks(limit).map(|chunk| Frame::Piece(chunk.to_vec())).collect();
+    if let Some(Frame::Piece(end)) = frames.pop() {
+        frames.push(Frame::Json(end));
+    }
+    frames
+}
+
+/// Puts the frames of one client together again.
+#[derive(Debug, Default)]
+pub struct Joiner(Vec<u8>);
+
+impl Joiner {
+    /// Takes the next frame; returns it, joined with its pieces, unless it is one of them.
+    ///
+    /// # Errors
+    /// When pieces grow over `limit`, or terminal bytes come between them.
+    pub fn take(&mut self, frame: Frame, limit: usize) -> Result<Option<Frame>, WireError> {
+        let (mut payload, is_end) = match frame {
+            Frame::Json(payload) => (payload, true),
+            Frame::Piece(payload) => (payload, false),
+            Frame::Bytes(_) if !self.0.is_empty() => return Err(WireError::NotJson),
+            bytes @ Frame::Bytes(_) => return Ok(Some(bytes)),
+        };
+        let length = self.0.len() + payload.len();
+        if length > limit {
+            return Err(WireError::TooLarge(length, limit));
+        }
+        if self.0.is_empty() {
+            self.0 = payload;
+        } else {
+            self.0.append(&mut payload);
+        }
+        Ok(is_end.then(|| Frame::Json(std::mem::take(&mut self.0))))
+    }
 }
 
 /// Reads one frame; `None` at the end of the stream.
@@ -280,6 +335,25 @@ pub fn broken(error: &dyn std::error::Error) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_message_comes_in_pieces_up_to_a_limit() {
+        let text = "0123456789".repeat(3);
+        let whole = Frame::Json(text.clone().into_bytes());
+        for limit in [1, 7, 10, 29, 30, 31] {
+            let frames = cut(whole.clone(), limit);
+            assert_eq!(frames.len(), text.len().div_ceil(limit));
+            let mut joiner = Joiner::default();
+            let joined: Vec<Frame> =
+                frames.iter().filter_map(|frame| joiner.take(frame.clone(), 30).unwrap()).collect();
+            assert_eq!(joined, std::slice::from_ref(&whole));
+            let too_long = frames.into_iter().find_map(|frame| joiner.take(frame, 29).err());
+            assert!(matches!(too_long, Some(WireError::TooLarge(30, 29))));
+        }
+        let mut joiner = Joiner::default();
+        assert!(joiner.take(Frame::Piece(b"{".to_vec()), 9).unwrap().is_none());
+        assert!(matches!(joiner.take(Frame::Bytes(b"x".to_vec()), 9), Err(WireError::NotJson)));
+    }
 
     #[test]
     fn a_frame_reads_back_and_a_giant_is_refused_by_its_header() {

@@ -81,7 +81,7 @@ fn a_stream_goes_both_ways_until_one_side_closes() {
 #[test]
 fn too_much_is_refused_before_it_is_sent() {
     let (_folder, path, served) = listen(drop);
-    let jsonl = "x".repeat(wire::MAX_REQUEST);
+    let jsonl = "x".repeat(wire::MAX_MESSAGE);
     assert_eq!(carrier(&path).ask(Command::BeadImport { jsonl }).unwrap_err().code, "usage");
     served.join().unwrap();
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use protocol::wire::{self, Frame, HEADER};
+use protocol::wire::{self, Frame, HEADER, Joiner, MAX_MESSAGE};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -20,20 +20,24 @@ const AHEAD: usize = 16 * 1024;
 pub(super) struct Incoming {
     stream: OwnedReadHalf,
     buffer: Vec<u8>,
+    pieces: Joiner,
 }
 
 impl Incoming {
     pub(super) fn new(stream: OwnedReadHalf) -> Self {
-        Self { stream, buffer: Vec::new() }
+        Self { stream, buffer: Vec::new(), pieces: Joiner::default() }
     }
 
-    /// Waits for a frame of at most `limit` bytes; none when the client has closed.
+    /// Waits for a frame of at most `limit` bytes, or for all pieces of a longer one; none when the client has closed.
     ///
     /// Nothing is lost if the future is dropped: what has come is kept for the next call.
     pub(super) async fn next(&mut self, limit: usize) -> io::Result<Option<Frame>> {
         loop {
-            if let Some(frame) = self.whole(limit)? {
-                return Ok(Some(frame));
+            while let Some(frame) = self.whole(limit)? {
+                let joined = self.pieces.take(frame, MAX_MESSAGE).map_err(io::Error::other)?;
+                if joined.is_some() {
+                    return Ok(joined);
+                }
             }
             self.buffer.reserve(AHEAD);
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
