@@ -17,6 +17,7 @@ pub mod dispatcher;
 pub mod errand;
 mod judge;
 pub mod keys;
+pub mod letters;
 pub mod living_tree;
 pub mod mayor;
 pub mod office;

@@ -11,7 +11,6 @@
 //! shown it, or the agent has asked for it.
 
 use clerk::bell::Ear;
-use model::event::Event;
 use model::ids::MailId;
 use model::role::Address;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -68,7 +67,7 @@ impl Actor for Postmaster {
         loop {
             let tools = &state.tools;
             let mut shown: Vec<Address> = Vec::new();
-            let ready: Vec<(MailId, Address)> = tools.look(|board| {
+            let ready: Vec<MailId> = tools.look(|board| {
                 let ready = board.mail.undelivered().filter(|post| {
                     let to = &post.letter.to;
                     if *to == Address::Overseer {
@@ -80,7 +79,7 @@ impl Actor for Postmaster {
                     }
                     there && post.letter.kind.is_for_code()
                 });
-                ready.take(BATCH).map(|post| (post.letter.id.clone(), post.letter.to.clone())).collect()
+                ready.take(BATCH).map(|post| post.letter.id.clone()).collect()
             });
             // Their roles show them, when there is a session that can.
             shown.sort();
@@ -92,9 +91,7 @@ impl Actor for Postmaster {
                 return Ok(());
             }
             let deliver = move |draft: &mut clerk::draft::Draft<'_>| {
-                for (mail, to) in ready {
-                    draft.push(Event::MailDelivered { mail, to });
-                }
+                clerk::letters::deliver(draft, ready);
                 Ok(())
             };
             tools.write(&Address::Runtime, deliver).await?;

@@ -541,11 +541,13 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             tools.stopping.send_replace(Some(why));
             Ok(Answer::Done)
         }
+        Command::FaultPoisonMail { letters, how } => {
+            faults_allowed(tools)?;
+            tools.hands.poison(letters, how);
+            Ok(Answer::Done)
+        }
         Command::FaultKillActor { name } => {
-            if !tools.town().town.allow_faults {
-                return Err(Refusal::forbidden("faults_not_allowed", "this town does not allow faults")
-                    .hint("for tests, set \"allow_faults\": true in config/town.json"));
-            }
+            faults_allowed(tools)?;
             match tools.nursery.get() {
                 Some(nursery) => nursery.kill(&name).map(|()| Answer::Done),
                 None => Err(gone()),
@@ -559,6 +561,14 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
         },
         other => Err(Refusal::new(Class::Usage, "not_here", format!("{other:?} is not answered here"))),
     }
+}
+
+fn faults_allowed(tools: &Tools) -> Result<(), Refusal> {
+    if tools.town().town.allow_faults {
+        return Ok(());
+    }
+    Err(Refusal::forbidden("faults_not_allowed", "this town does not allow faults")
+        .hint("for tests, set \"allow_faults\": true in config/town.json"))
 }
 
 async fn peek(tools: &Tools, agent: Address, lines: Option<usize>) -> Result<Answer, Refusal> {

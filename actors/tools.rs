@@ -1,6 +1,7 @@
 //! What every actor is handed: handles, which decide nothing.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::directory::Directory;
 use crate::keys::Keys;
+use crate::letters::Hands;
 use crate::living_tree::TreeHandle;
 use crate::scribe;
 
@@ -139,6 +141,8 @@ pub struct Tools {
     pub grammar: Grammar,
     /// Sessions' tokens and nonces.
     pub keys: Keys,
+    /// The letters that are being handled.
+    pub hands: Hands,
     /// The living tree.
     pub tree: TreeHandle,
     /// Starts actors.
@@ -171,7 +175,8 @@ impl Tools {
     /// Decides and records in one step; returns when it is on disk.
     ///
     /// A scribe that is just being started again is waited for: what it had not answered was not
-    /// recorded, so it is decided anew.
+    /// recorded, so it is decided anew. A decision that panics is a refusal, `crashed`, to its asker alone:
+    /// neither the scribe nor who decides along with it dies of that.
     ///
     /// # Errors
     /// The decision's refusal; `read_only` when the store cannot write; `no_scribe` when there is none,
@@ -180,6 +185,12 @@ impl Tools {
     where
         F: FnOnce(&Board, Timestamp) -> Result<(Deed, Answer), Refusal> + Clone + Send + 'static,
     {
+        let decide = move |board: &Board, now| {
+            catch_unwind(AssertUnwindSafe(|| decide(board, now))).unwrap_or_else(|panic| {
+                let words = crate::letters::words(panic.as_ref());
+                Err(Refusal::failed("crashed", format!("deciding it panicked: {words}")))
+            })
+        };
         for _ in 0..TRIES {
             if let Some(result) = self.attempt(Box::new(decide.clone())).await {
                 return result;

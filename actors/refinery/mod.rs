@@ -11,8 +11,9 @@ mod queue;
 
 use std::time::Duration;
 
-use model::ids::{MailId, MergeId, RigName};
-use model::mail::Kind;
+use clerk::bell::Ear;
+use model::ids::{MergeId, RigName};
+use model::mail::Letter;
 use model::merge::MergeRequest;
 use model::refusal::Refusal;
 use model::role::Address;
@@ -20,6 +21,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::directory::Ask;
 use crate::errand::Errand;
+use crate::letters;
 use crate::role::{Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
@@ -93,6 +95,7 @@ impl Actor for Refinery {
     }
 
     async fn post_start(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.tools.directory.ring(&Ear::Postmaster);
         state.post.bell.pull();
         Ok(())
     }
@@ -143,23 +146,9 @@ impl Actor for Refinery {
 impl State {
     /// Takes what the Witness has verified into the queue.
     async fn letters(&mut self) -> Result<(), ActorProcessingErr> {
-        let letters: Vec<(MailId, Kind)> = self.tools.look(|board| {
-            let unacked = board.mail.unacked(&self.me).filter(|post| post.letter.kind.is_for_code());
-            unacked.map(|post| (post.letter.id.clone(), post.letter.kind.clone())).collect()
-        });
-        for (id, kind) in letters {
-            let take = move |draft: &mut clerk::draft::Draft<'_>| {
-                draft.handled(&id)?;
-                match clerk::merges::submit(draft, &kind) {
-                    // Taken back meanwhile: the letter is handled, and nothing comes of it.
-                    Err(refusal) if refusal.code == "stale" => Ok(()),
-                    other => other,
-                }
-            };
-            match self.tools.write(&self.me, take).await {
-                Err(refusal) if matches!(refusal.code.as_str(), "already_handled" | "not_merge_ready") => {}
-                other => other?,
-            }
+        let handle = |letter| handle(self.tools.clone(), self.me.clone(), letter);
+        if letters::handle_due(&self.tools, &self.me, handle).await? {
+            self.post.bell.pull();
         }
         Ok(())
     }
@@ -225,4 +214,16 @@ impl State {
             _ => {}
         }
     }
+}
+
+async fn handle(tools: Tools, me: Address, letter: Letter) -> Result<(), Refusal> {
+    let take = move |draft: &mut clerk::draft::Draft<'_>| {
+        draft.handled(&letter.id)?;
+        match clerk::merges::submit(draft, &letter.kind) {
+            // Taken back meanwhile: the letter is handled, and nothing comes of it.
+            Err(refusal) if refusal.code == "stale" => Ok(()),
+            other => other,
+        }
+    };
+    tools.write(&me, take).await
 }

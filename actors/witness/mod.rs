@@ -8,9 +8,10 @@
 
 pub mod verdict;
 
+use clerk::bell::Ear;
 use git::{Oid, Repo};
-use model::ids::{MailId, RigName};
-use model::mail::Kind;
+use model::ids::RigName;
+use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -18,6 +19,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use crate::directory::Ask;
 use crate::errand::blocking;
 use crate::judge;
+use crate::letters;
 use crate::role::{Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
@@ -70,6 +72,7 @@ impl Actor for Witness {
     }
 
     async fn post_start(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.tools.directory.ring(&Ear::Postmaster);
         state.post.bell.pull();
         Ok(())
     }
@@ -123,69 +126,54 @@ impl State {
         Ok(judge::all(&self.tools, &self.me, watches).await?)
     }
 
-    /// Handles all letters, oldest first.
+    /// Handles the letters that are due.
     async fn letters(&mut self) -> Result<(), ActorProcessingErr> {
-        let letters: Vec<(MailId, Kind)> = self.tools.look(|board| {
-            let unacked = board.mail.unacked(&self.me).filter(|post| post.letter.kind.is_for_code());
-            unacked.map(|post| (post.letter.id.clone(), post.letter.kind.clone())).collect()
-        });
-        for (id, kind) in letters {
-            let Err(refusal) = self.letter(id.clone(), kind).await else { continue };
-            if refusal.code == "already_handled" {
-                continue;
-            }
-            tracing::warn!(witness = %self.me, letter = %id, %refusal, "a letter could not be handled");
-            let failed = move |draft: &mut clerk::draft::Draft<'_>| {
-                clerk::letters::failed(draft, &id, &refusal.to_string());
-                Ok(())
-            };
-            self.tools.write(&self.me, failed).await?;
-            // Tried again at once, three times in all: what does not pass by then is for a person.
+        let handle = |letter| handle(self.tools.clone(), self.rig.clone(), letter);
+        if letters::handle_due(&self.tools, &self.me, handle).await? {
             self.post.bell.pull();
         }
         Ok(())
     }
+}
 
-    async fn letter(&self, id: MailId, kind: Kind) -> Result<(), Refusal> {
-        let (to, answer) = match kind {
-            Kind::PolecatDone { bead, branch, head, .. } => {
-                let from = self.tools.look(|board| board.mail.get(&id).map(|post| post.letter.from.clone()));
-                let worker = from.ok_or_else(|| Refusal::no_such("mail", id.as_str(), []))?;
-                self.verify(&head).await?;
-                let to = Address::Refinery(self.rig.clone());
-                (Some(to), Some(Kind::MergeReady { bead, worker, branch, head }))
-            }
-            Kind::Merged { ref worker, .. }
-            | Kind::MergeFailed { ref worker, .. }
-            | Kind::ReworkRequest { ref worker, .. } => (Some(worker.clone()), Some(kind)),
-            // Sessions are known from their events; the letter is for those who read along.
-            _ => (None, None),
-        };
-        let write = move |draft: &mut clerk::draft::Draft<'_>| {
-            draft.handled(&id)?;
-            if let (Some(to), Some(kind)) = (to, answer) {
-                draft.send(&to, kind);
-            }
-            Ok(())
-        };
-        self.tools.write(&self.me, write).await
-    }
-
-    /// Looks whether the commit that was handed in is really there.
-    async fn verify(&self, head: &str) -> Result<(), Refusal> {
-        let repo = self.tools.paths.rig(&self.rig).repo_git();
-        let commit = head.to_owned();
-        let found = blocking(move || {
-            let oid = Oid::from_str(&commit).map_err(|error| error.to_string())?;
-            let repo = Repo::open(repo).map_err(|error| error.to_string())?;
-            repo.tree_of(oid).map(drop).map_err(|error| error.to_string())
-        });
-        match found.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(why)) | Err(why) => Err(Refusal::failed(
-                "no_such_commit",
-                format!("the commit {head} that was handed in is not there: {why}"),
-            )),
+async fn handle(tools: Tools, rig: RigName, letter: Letter) -> Result<(), Refusal> {
+    let (to, answer) = match letter.kind {
+        Kind::PolecatDone { bead, branch, head, .. } => {
+            verify(&tools, &rig, &head).await?;
+            let to = Address::Refinery(rig.clone());
+            (Some(to), Some(Kind::MergeReady { bead, worker: letter.from, branch, head }))
         }
+        Kind::Merged { ref worker, .. }
+        | Kind::MergeFailed { ref worker, .. }
+        | Kind::ReworkRequest { ref worker, .. } => (Some(worker.clone()), Some(letter.kind)),
+        // Sessions are known from their events; the letter is for those who read along.
+        _ => (None, None),
+    };
+    let id = letter.id;
+    let write = move |draft: &mut clerk::draft::Draft<'_>| {
+        draft.handled(&id)?;
+        if let (Some(to), Some(kind)) = (to, answer) {
+            draft.send(&to, kind);
+        }
+        Ok(())
+    };
+    tools.write(&Address::Witness(rig), write).await
+}
+
+/// Looks whether the commit that was handed in is really there.
+async fn verify(tools: &Tools, rig: &RigName, head: &str) -> Result<(), Refusal> {
+    let repo = tools.paths.rig(rig).repo_git();
+    let commit = head.to_owned();
+    let found = blocking(move || {
+        let oid = Oid::from_str(&commit).map_err(|error| error.to_string())?;
+        let repo = Repo::open(repo).map_err(|error| error.to_string())?;
+        repo.tree_of(oid).map(drop).map_err(|error| error.to_string())
+    });
+    match found.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(why)) | Err(why) => Err(Refusal::failed(
+            "no_such_commit",
+            format!("the commit {head} that was handed in is not there: {why}"),
+        )),
     }
 }

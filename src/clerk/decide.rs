@@ -79,6 +79,7 @@ pub fn need(command: &Command) -> Need {
         | C::RigAdd(_)
         | C::Stop
         | C::FaultKillActor { .. }
+        | C::FaultPoisonMail { .. }
         | C::Tree => Need::Town,
     }
 }
@@ -94,6 +95,7 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
     let denied = match command {
         C::Stop
         | C::FaultKillActor { .. }
+        | C::FaultPoisonMail { .. }
         | C::RigAdd(_)
         | C::Ledger(LedgerQuestion::Rebuild | LedgerQuestion::Repair { .. }) => true,
         C::Unsling { .. } | C::AgentStop { .. } | C::AgentRestart { .. } | C::MergeRetry(_) => !trusted,
@@ -155,11 +157,11 @@ pub fn decide(
         }
         C::MailReply { id, body } => letters::reply(&mut draft, origin, id, body)?,
         C::MailAck(ids) => letters::ack(&mut draft, origin, ids)?,
+        C::MailRetry(ids) => letters::retry(&mut draft, origin, ids)?,
         C::Escalate { severity, subject, body, bead } => {
             escalate(&mut draft, severity, subject, body, bead.clone())?
         }
         C::AgentStart { agent } => {
-        C::MailRetry(ids) => letters::retry(&mut draft, origin, ids)?,
             let agent = crate::names::address(board, agent)?;
             agents::hold(&mut draft, &agent, false, &format!("started by {}", origin.actor()));
             Answer::Done

@@ -66,8 +66,14 @@ pub fn find<'a>(board: &'a Board, origin: &Origin, id: &MailId) -> Result<&'a Po
     let me = origin.actor();
     board.mail.get(id).filter(|post| may_see(origin, post)).ok_or_else(|| {
         let near = board.mail.unacked(&me).map(|post| post.letter.id.as_str());
-        Refusal::no_such("mail", id.as_str(), near)
+        let refusal = Refusal::no_such("mail", id.as_str(), near);
+        or_hint(refusal, "see what letters there are with `gastown mail inbox`")
     })
+}
+
+/// `refusal`, with `hint` when it names nothing near.
+fn or_hint(refusal: Refusal, hint: &str) -> Refusal {
+    if refusal.hint.is_some() { refusal } else { refusal.hint(hint) }
 }
 
 fn may_see(origin: &Origin, post: &Post) -> bool {
@@ -144,7 +150,8 @@ pub fn retry(draft: &mut Draft<'_>, origin: &Origin, ids: &[MailId]) -> Result<A
     for id in ids {
         let post = board.mail.get(id).filter(|post| may_see(origin, post)).ok_or_else(|| {
             let near = board.mail.dead().filter(|post| may_see(origin, post));
-            Refusal::no_such("mail", id.as_str(), near.map(|post| post.letter.id.as_str()))
+            let refusal = Refusal::no_such("mail", id.as_str(), near.map(|post| post.letter.id.as_str()));
+            or_hint(refusal, "see which can be put back with `gastown mail dead`")
         })?;
         let to = &post.letter.to;
         if !origin.is_operator() && *to != origin.actor() {

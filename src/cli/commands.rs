@@ -15,7 +15,7 @@ pub(crate) mod town;
 pub(crate) mod work;
 
 use model::answer::Answer;
-use model::command::Command;
+use model::command::{Command, Poison};
 use model::role::Role;
 use serde_json::Value;
 
@@ -105,6 +105,7 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Merge(row) => ship::merge(row, pen),
         Answer::Letters(rows) => talk::letters(rows, command, pen),
         Answer::Letter(row) => talk::letter(row, pen),
+        Answer::DeadLetters(rows) => talk::dead(rows, pen),
         Answer::Sent(ids) => talk::sent(ids, command),
         Answer::Screen { lines, .. } => talk::screen(lines),
         Answer::Agents(rows) => agents::list(rows, pen),
@@ -119,7 +120,6 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::LedgerStats(stats) => ledger::stats(stats, pen),
         Answer::LedgerRepaired(repaired) => ledger::repaired(repaired, pen),
     }
-        Answer::DeadLetters(rows) => talk::dead(rows, pen),
 }
 
 /// What was done, where the answer says no more than that.
@@ -135,12 +135,18 @@ fn done(command: &Command) -> String {
             let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
             format!("Acknowledged {}", ids.join(", "))
         }
+        Command::MailRetry(ids) => {
+            let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+            format!("Put back {}", ids.join(", "))
+        }
         Command::Nudge { agent, .. } => format!("Nudged {agent}"),
         Command::Escalate { severity, subject, .. } => format!("Escalated [{severity}] {subject}"),
         Command::AgentStart { agent } => format!("Started {agent}"),
         Command::AgentStop { agent } => format!("Stopped {agent}"),
         Command::AgentRestart { agent } => format!("Restarted {agent}"),
         Command::Stop => "The town has stopped".to_owned(),
+        Command::FaultPoisonMail { letters, how: Poison::Cure } => format!("{letters} is poison no longer"),
+        Command::FaultPoisonMail { letters, .. } => format!("{letters} is poison now"),
         Command::FaultKillActor { name } => format!("Killed the actor {name}"),
         _ => "Done".to_owned(),
     };
@@ -149,7 +155,3 @@ fn done(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests;
-        Command::MailRetry(ids) => {
-            let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
-            format!("Put back {}", ids.join(", "))
-        }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use actors::book::Shelf;
 use actors::directory::Directory;
 use actors::keys::Keys;
+use actors::letters::Hands;
 use actors::living_tree::TreeHandle;
 use actors::rigs;
 use actors::switchboard::Switchboard;
@@ -85,6 +86,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Running, Refusal> {
         book,
         grammar: Arc::new(|words: &[String], origin: &Origin| cli::grammar(words, origin)),
         keys: Keys::default(),
+        hands: Hands::default(),
         tree: TreeHandle::new(),
         nursery: Late::default(),
         door: Late::default(),

@@ -405,6 +405,13 @@ pub enum Command {
         /// The words.
         text: String,
     },
+    /// Letters that could not be handled.
+    MailDead {
+        /// To whom; all that the asker may see when not given.
+        agent: Option<String>,
+    },
+    /// Puts dead letters back, to be delivered and handled afresh.
+    MailRetry(Vec<MailId>),
     /// Types a line into an agent's terminal when it is safe.
     Nudge {
         /// Whose.
@@ -423,13 +430,6 @@ pub enum Command {
     Escalate {
         /// How grave.
         severity: String,
-    /// Letters that could not be handled.
-    MailDead {
-        /// To whom; all that the asker may see when not given.
-        agent: Option<String>,
-    },
-    /// Puts dead letters back, to be delivered and handled afresh.
-    MailRetry(Vec<MailId>),
         /// One line.
         subject: String,
         /// The whole of it.
@@ -483,6 +483,13 @@ pub enum Command {
         /// Its name in the tree.
         name: String,
     },
+    /// Makes the handling of letters go wrong, for tests.
+    FaultPoisonMail {
+        /// Which: the name of a letter, or of a kind of letter.
+        letters: String,
+        /// How.
+        how: Poison,
+    },
 
     // observe
     /// How everything is.
@@ -503,6 +510,18 @@ pub enum Command {
         /// Whose.
         agent: Option<String>,
     },
+}
+
+/// How the handling of a letter goes wrong on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Poison {
+    /// The handler panics.
+    Panic,
+    /// The handler never ends.
+    Hang,
+    /// No longer.
+    Cure,
 }
 
 /// What is asked for and then goes on until either side has enough.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use model::command::{Command, NewGate, NewRig};
+use model::command::{Command, NewGate, NewRig, Poison};
 use model::ids::{Prefix, RigName};
 use model::refusal::Refusal;
 
@@ -133,6 +133,18 @@ pub(crate) enum Fault {
         /// Its name in the tree
         name: String,
     },
+    /// Make the handling of letters panic, until the runtime ends
+    PoisonMail {
+        /// A letter, or a kind of letter: POLECAT_DONE, MERGE_READY, …
+        #[arg(value_name = "LETTER")]
+        letters: String,
+        /// Let it never end instead
+        #[arg(long, conflicts_with = "cure")]
+        hang: bool,
+        /// Let it go right again
+        #[arg(long)]
+        cure: bool,
+    },
 }
 
 impl Verb {
@@ -160,6 +172,14 @@ impl Verb {
             Verb::Rig(Rig::List) => Command::RigList.into(),
             Verb::Ledger(ledger) => ledger.intent(reading)?,
             Verb::Fault(Fault::KillActor { name }) => Command::FaultKillActor { name }.into(),
+            Verb::Fault(Fault::PoisonMail { letters, hang, cure }) => {
+                let how = match (hang, cure) {
+                    (_, true) => Poison::Cure,
+                    (true, _) => Poison::Hang,
+                    _ => Poison::Panic,
+                };
+                Command::FaultPoisonMail { letters, how }.into()
+            }
         })
     }
 }
