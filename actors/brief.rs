@@ -71,6 +71,14 @@ fn text(prime: &Prime) -> String {
     if let (Some(branch), Some(target)) = (&prime.branch, &prime.target) {
         out.push_str(&format!("Your branch: {branch} (it will land on {target})\n"));
     }
+    // What waited while it was away comes before the work: it may change the work.
+    if !prime.mail.is_empty() {
+        out.push_str(&format!("\n## Mail ({} unread)\n\n", prime.mail.len()));
+        for letter in prime.mail.iter().take(LETTERS) {
+            out.push_str(&format!("- {} from {}: {}\n", letter.id, letter.from, letter.subject));
+        }
+        out.push_str("\nRead with `gt mail read ID`, then `gt mail ack ID`.\n");
+    }
     match (&prime.hook, &prime.bead) {
         (Some(hook), Some(bead)) => {
             out.push_str(&format!("\n## On your hook: {} {}\n\n", bead.id, bead.title));
@@ -104,13 +112,6 @@ fn text(prime: &Prime) -> String {
             }
             out.push_str(&format!("\nWhen it is done: gt mol step done {}\n", next.id));
         }
-    }
-    if !prime.mail.is_empty() {
-        out.push_str(&format!("\n## Mail ({} unread)\n\n", prime.mail.len()));
-        for letter in prime.mail.iter().take(LETTERS) {
-            out.push_str(&format!("- {} from {}: {}\n", letter.id, letter.from, letter.subject));
-        }
-        out.push_str("\nRead with `gt mail read ID`, then `gt mail ack ID`.\n");
     }
     out
 }

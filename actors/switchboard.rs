@@ -434,11 +434,8 @@ async fn note_seen(tools: &Tools, origin: &Origin, agent: &Address) {
     let note = move |draft: &mut clerk::draft::Draft<'_>| {
         clerk::hooks::checked(draft, &origin, &to);
         let board = draft.board;
-        for post in board.mail.unacked(&to) {
-            if post.delivered_at.is_none() && !post.letter.kind.is_for_code() {
-                draft.push(Event::MailDelivered { mail: post.letter.id.clone(), to: to.clone() });
-            }
-        }
+        let shown = board.mail.unacked(&to).filter(|post| !post.letter.kind.is_for_code());
+        clerk::letters::deliver(draft, shown.map(|post| post.letter.id.clone()));
         Ok(())
     };
     if let Err(refusal) = tools.note(agent, note).await {

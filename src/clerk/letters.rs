@@ -107,7 +107,8 @@ pub fn ack(draft: &mut Draft<'_>, origin: &Origin, ids: &[MailId]) -> Result<Ans
         if !origin.is_operator() && post.letter.to != origin.actor() {
             return Err(Refusal::forbidden("not_yours", format!("{id} is addressed to {}", post.letter.to)));
         }
-        if post.acked_at.is_none() {
+        let said = |event: &Event| matches!(event, Event::MailAcked { mail } if mail == id);
+        if post.acked_at.is_none() && !draft.events().any(said) {
             draft.push(Event::MailAcked { mail: id.clone() });
             if post.dead.is_some() {
                 answered(draft, id);

@@ -60,6 +60,42 @@ fn a_poison_letter_dies_with_its_report_and_takes_nobody_along() {
 }
 
 #[test]
+fn a_letter_to_one_who_is_away_waits_and_is_the_first_thing_it_sees() {
+    let (town, _origin) = Town::with_rig();
+    let send = |to: &str, subject: &str| {
+        let sent = town.json(&["mail", "send", to, "-s", subject, "-m", "body"]);
+        sent.as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let first = send("mayor/", "one");
+    let all = send("@all", "two");
+    let third = send("mayor/", "three");
+    let prime = town.json(&["prime", "mayor/"]);
+    let waiting: Vec<&str> =
+        prime["mail"].as_array().unwrap().iter().map(|row| row["subject"].as_str().unwrap()).collect();
+    assert_eq!(waiting, ["one", "two", "three"]);
+    let text = prime["text"].as_str().unwrap();
+    assert!(text.find("## Mail (3 unread)").unwrap() < text.find("on your hook").unwrap(), "{text}");
+    assert!(all.len() > 3, "{all:?}");
+
+    // A conversation keeps together, over the end of a runtime.
+    let by_mayor = ["--actor", "mayor/"];
+    let reply = |id: &str| town.json(&[&["mail", "reply", id, "-m", "answer"][..], &by_mayor].concat());
+    let answer = reply(&first[0]);
+    town.until_idle();
+    let thread = town.json(&["mail", "thread", answer[0].as_str().unwrap()]);
+    let of: Vec<&str> =
+        thread.as_array().unwrap().iter().map(|row| row["subject"].as_str().unwrap()).collect();
+    assert_eq!(of, ["one", "Re: one"]);
+    assert_eq!(town.json(&["mail", "search", "ANSWER"]).as_array().unwrap().len(), 1);
+    town.gastown(&["mail", "ack", &third[0], &third[0]]).ok();
+    town.gastown(&["mail", "ack", &third[0]]).ok();
+    let acked = town.events("mail.acked");
+    assert_eq!(acked.iter().filter(|event| event["data"]["mail"] == *third[0]).count(), 1, "{acked:?}");
+    let sees = town.json(&["mail", "inbox", "mayor/", "--unread"]);
+    assert_eq!(sees.as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn a_role_that_is_killed_over_a_letter_says_so_when_it_is_back() {
     let (town, origin) = town_with_faults();
     let running = town.run();
