@@ -4,6 +4,8 @@
 //! What this carrier has changed is found by the next runtime, which looks at the board when it wakes;
 //! no bell is rung.
 
+mod broken;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,6 +59,12 @@ impl Carrier for Unopened {
     fn ask(&mut self, command: Command) -> Result<Answer, Refusal> {
         if need(&command) == Need::Town && !matches!(command, Command::RigAdd(_)) {
             return Err(Refusal::not_running(called(&command)));
+        }
+        if let Command::Ledger(question) = &command
+            && self.opened.is_none()
+            && let Some(answer) = broken::ask(&self.town, &self.origin, question)
+        {
+            return answer;
         }
         let offline = match self.opened.take() {
             Some(offline) => offline,
@@ -188,7 +196,9 @@ fn cannot_open(error: &LedgerError) -> Refusal {
     let refusal = Refusal::failed("ledger", format!("cannot open the town's ledger: {error}"));
     match error.hint() {
         Some(hint) => refusal.hint(hint),
-        None => refusal,
+        None => refusal.hint(
+            "if its files are damaged, `gastown ledger repair DEST` saves what is sound into a new ledger",
+        ),
     }
 }
 
@@ -367,5 +377,43 @@ mod tests {
         assert_eq!((refusal.class, refusal.code.as_str()), (Class::Runtime, "already_running"));
         drop(lock);
         fixture.open();
+    }
+
+    #[test]
+    fn a_broken_ledger_is_told_of_and_saved_and_the_town_goes_on_with_what_was_saved() {
+        use model::command::LedgerQuestion;
+        let fixture = fixture();
+        let ask = |question| Unopened::new(&fixture.town, Origin::operator()).ask(Command::Ledger(question));
+        let mut carrier = fixture.open();
+        carrier.ask(rig(&fixture.origin())).unwrap();
+        for n in 0..20 {
+            carrier.ask(create(&format!("bead {n}"))).unwrap();
+        }
+        drop(carrier);
+        let Ok(Answer::LedgerChecked(check)) = ask(LedgerQuestion::Verify) else { panic!() };
+        assert!(check.sound, "{check:?}");
+        let Ok(Answer::LedgerChecked(rebuilt)) = ask(LedgerQuestion::Rebuild) else { panic!() };
+        assert_eq!((rebuilt.sound, &rebuilt.hash), (true, &check.hash));
+        let Ok(Answer::LedgerStats(stats)) = ask(LedgerQuestion::Stats) else { panic!() };
+        assert_eq!((stats.records, stats.by_type["bead.created"]), (check.records, 20));
+
+        let paths = TownPaths::new(&fixture.town);
+        std::fs::remove_file(paths.ledger().join("sled/conf")).unwrap();
+        std::fs::create_dir(paths.ledger().join("sled/conf")).unwrap();
+        let refusal = Offline::open(&fixture.town, Origin::operator()).map(drop).unwrap_err();
+        assert!(refusal.hint.unwrap().contains("gastown ledger repair"), "{}", refusal.message);
+        let Ok(Answer::LedgerChecked(broken)) = ask(LedgerQuestion::Verify) else { panic!() };
+        assert!(!broken.sound && !broken.findings.is_empty());
+
+        let dest = fixture.folder.path().join("saved");
+        let repair = LedgerQuestion::Repair { dest: dest.clone() };
+        let Ok(Answer::LedgerRepaired(repaired)) = ask(repair.clone()) else { panic!() };
+        assert_eq!((repaired.head, &repaired.hash), (check.head, &check.hash));
+        assert!(repaired.lost.is_empty());
+        assert_eq!(ask(repair).unwrap_err().code, "cannot_repair");
+        std::fs::remove_dir_all(paths.ledger()).unwrap();
+        std::fs::rename(dest, paths.ledger()).unwrap();
+        let Ok(Answer::LedgerChecked(healed)) = ask(LedgerQuestion::Verify) else { panic!() };
+        assert_eq!((healed.sound, healed.head), (true, check.head));
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use model::agent::Exit;
 use model::bead::{DepType, IssueType, Patch};
-use model::command::{BeadFilter, EventFilter, NewBead, NewGate, NewRig, Sling};
+use model::command::{BeadFilter, EventFilter, LedgerQuestion, NewBead, NewGate, NewRig, Sling};
 use model::ids::Seq;
 
 use super::*;
@@ -184,6 +184,10 @@ fn shipping_talking_and_watching_are_read() {
     check("stop --all", Command::Stop);
     check("gt down", Command::Stop);
     check("gt rigs", Command::RigList);
+    check("ledger verify --json", Command::Ledger(LedgerQuestion::Verify));
+    check("ledger stats", Command::Ledger(LedgerQuestion::Stats));
+    check("ledger rebuild", Command::Ledger(LedgerQuestion::Rebuild));
+    refused("ledger repair saved", "not_on_this_carrier");
     check("gt status", Command::Status);
     check("why web-1", Command::Why { about: "web-1".into() });
     check("gt prime", Command::Prime { agent: None });

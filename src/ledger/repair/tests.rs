@@ -90,14 +90,18 @@ fn what_the_archive_has_lost_comes_from_the_log() {
 }
 
 #[test]
-fn without_an_archive_the_log_alone_and_what_lies_loose_in_it_are_saved() {
-    let dir = tempfile::tempdir().unwrap();
-    let old = ledger(dir.path(), 6);
-    fs::remove_dir_all(old.join("archive")).unwrap();
-    fs::remove_file(old.join("sled/conf")).unwrap();
-    fs::write(old.join("sled/conf"), b"rubbish").unwrap();
-    let repaired = saved(dir.path());
-    assert_eq!(repaired.head, Seq(6), "{repaired:?}");
+fn without_an_archive_the_log_and_what_lies_loose_in_it_are_all_there_is() {
+    for (every, all) in [(usize::MAX, true), (4_001, false), (997, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let old = ledger(dir.path(), 400);
+        fs::remove_dir_all(old.join("archive")).unwrap();
+        flip(&old.join("sled/db"), every);
+        let repaired = saved(dir.path());
+        assert_eq!(repaired.lost.is_empty(), all, "{every}");
+        // The snapshot knows how many there were: each is either saved or named.
+        let named: u64 = repaired.lost.iter().map(|lost| lost.to.0 - lost.from.0 + 1).sum();
+        assert_eq!(repaired.head.0 + named, 400, "{every}: {repaired:?}");
+    }
 }
 
 #[test]

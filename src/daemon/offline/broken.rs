@@ -1,0 +1,62 @@
+//! What is asked of a ledger that may not open at all.
+
+use std::path::Path;
+
+use clerk::decide::permitted;
+use config::TownPaths;
+use model::answer::Answer;
+use model::command::{Command, LedgerQuestion, Origin};
+use model::ledger::{Check, Finding};
+use model::refusal::Refusal;
+use model::time::{Clock, SystemClock};
+
+use super::{cannot_open, open_ledger};
+use crate::lock::TownLock;
+
+/// Answers `question` about the ledger of `town`, where that takes no open ledger; none for what does.
+pub(super) fn ask(
+    town: &Path,
+    origin: &Origin,
+    question: &LedgerQuestion,
+) -> Option<Result<Answer, Refusal>> {
+    match question {
+        LedgerQuestion::Verify => Some(verify(town)),
+        LedgerQuestion::Repair { dest } => {
+            let allowed = permitted(origin, &Command::Ledger(question.clone()));
+            Some(allowed.and_then(|()| repair(town, dest)))
+        }
+        LedgerQuestion::Stats | LedgerQuestion::Rebuild => None,
+    }
+}
+
+/// A ledger that does not open is a finding, too.
+fn verify(town: &Path) -> Result<Answer, Refusal> {
+    let paths = TownPaths::new(town);
+    let _lock = TownLock::for_command(&paths)?;
+    let started = SystemClock.now();
+    let check = match open_ledger(&paths) {
+        Ok(store) => store.check(),
+        Err(refusal) => Check {
+            sound: false,
+            records: 0,
+            head: Default::default(),
+            hash: String::new(),
+            archived: Default::default(),
+            findings: vec![Finding::new("log", None, refusal.message)],
+            took_ms: u64::try_from(SystemClock.now().since(started).as_millis()).unwrap_or(u64::MAX),
+        },
+    };
+    Ok(Answer::LedgerChecked(Box::new(check)))
+}
+
+fn repair(town: &Path, dest: &Path) -> Result<Answer, Refusal> {
+    let paths = TownPaths::new(town);
+    let _lock = TownLock::for_command(&paths)?;
+    match ledger::repair::repair(&paths.ledger(), dest) {
+        Ok(repaired) => Ok(Answer::LedgerRepaired(Box::new(repaired))),
+        Err(error) => {
+            let refusal = cannot_open(&error);
+            Err(Refusal { message: error.to_string(), code: "cannot_repair".to_owned(), ..refusal })
+        }
+    }
+}
