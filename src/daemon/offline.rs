@@ -404,6 +404,8 @@ mod tests {
         assert!(refusal.hint.unwrap().contains("gastown ledger repair"), "{}", refusal.message);
         let Ok(Answer::LedgerChecked(broken)) = ask(LedgerQuestion::Verify) else { panic!() };
         assert!(!broken.sound && !broken.findings.is_empty());
+        assert_eq!(broken.head, check.head, "a repair would reach it");
+        assert!(!fixture.town.join("ledger.look").exists());
 
         let dest = fixture.folder.path().join("saved");
         let repair = LedgerQuestion::Repair { dest: dest.clone() };

@@ -130,6 +130,7 @@ pub fn repair(dir: &Path, dest: &Path) -> Result<Repaired, LedgerError> {
     if fs::read_dir(dest).map_err(io)?.next().is_some() {
         return Err(taken("the folder is not empty"));
     }
+    let dest = new.as_path();
     let scratch = dest.join("scratch");
     fs::create_dir(&scratch).map_err(io)?;
     let file =

@@ -1,11 +1,13 @@
 //! What is asked of a ledger that may not open at all.
 
+use std::fs;
 use std::path::Path;
 
 use clerk::decide::permitted;
 use config::TownPaths;
 use model::answer::Answer;
 use model::command::{Command, LedgerQuestion, Origin};
+use model::ids::Seq;
 use model::ledger::{Check, Finding};
 use model::refusal::Refusal;
 use model::time::{Clock, SystemClock};
@@ -36,17 +38,38 @@ fn verify(town: &Path) -> Result<Answer, Refusal> {
     let started = SystemClock.now();
     let check = match open_ledger(&paths) {
         Ok(store) => store.check(),
-        Err(refusal) => Check {
-            sound: false,
-            records: 0,
-            head: Default::default(),
-            hash: String::new(),
-            archived: Default::default(),
-            findings: vec![Finding::new("log", None, refusal.message)],
-            took_ms: u64::try_from(SystemClock.now().since(started).as_millis()).unwrap_or(u64::MAX),
-        },
+        Err(refusal) => {
+            let mut findings = vec![Finding::new("log", None, refusal.message)];
+            let saved = look(&paths, &mut findings);
+            Check {
+                sound: false,
+                records: 0,
+                head: saved,
+                hash: String::new(),
+                archived: Default::default(),
+                findings,
+                took_ms: u64::try_from(SystemClock.now().since(started).as_millis()).unwrap_or(u64::MAX),
+            }
+        }
     };
     Ok(Answer::LedgerChecked(Box::new(check)))
+}
+
+/// Saves what can be saved, for a look alone: adds what is wrong to `findings` and returns the newest record
+/// that a repair would reach. Where that cannot be tried, what is known already has to do.
+fn look(paths: &TownPaths, findings: &mut Vec<Finding>) -> Seq {
+    let aside = paths.root().join("ledger.look");
+    let _ = fs::remove_dir_all(&aside);
+    let saved = ledger::repair::repair(&paths.ledger(), &aside);
+    let _ = fs::remove_dir_all(&aside);
+    let Ok(saved) = saved else { return Seq::default() };
+    // That the log does not open is said already.
+    findings.extend(saved.findings.into_iter().filter(|finding| finding.seq.is_some()));
+    for lost in saved.lost {
+        let what = format!("records {} to {} could not be saved: {}", lost.from, lost.to, lost.why);
+        findings.push(Finding::new("ledger", lost.from, what));
+    }
+    saved.head
 }
 
 fn repair(town: &Path, dest: &Path) -> Result<Answer, Refusal> {
