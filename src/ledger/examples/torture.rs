@@ -168,13 +168,18 @@ struct Counted {
     head: u64,
     /// By sender, the last number that stands in the log.
     last: [u64; SENDERS],
+    /// Letters that are missing between others. A sender goes on after its last acknowledgement, so
+    /// each of these had been acknowledged.
+    gaps: u64,
+    doubled: u64,
+    torn: u64,
     /// The letter whose acknowledgement of its predecessor must come next.
     open: Option<Name>,
 }
 
 impl Counted {
     /// Reads on from where it was.
-    fn go_on(&mut self, store: &Store, tally: &mut Tally) -> Outcome<()> {
+    fn go_on(&mut self, store: &Store) -> Outcome<()> {
         loop {
             let records = store.events(Seq(self.head + 1), 500)?;
             let Some(last) = records.last() else { return Ok(()) };
@@ -184,19 +189,19 @@ impl Counted {
                 match &record.event {
                     Event::MailSent { letter } => {
                         let (sender, number) = name_of(letter.id.as_str())?;
-                        tally.torn += u64::from(expected.is_some());
+                        self.torn += u64::from(expected.is_some());
                         let before = self.last[sender];
                         if number <= before {
-                            tally.doubled += 1;
+                            self.doubled += 1;
                         } else {
-                            tally.lost += number - before - 1;
+                            self.gaps += number - before - 1;
                             self.last[sender] = number;
                         }
                         self.open = (number > 1).then_some((sender, number));
                     }
                     Event::MailAcked { mail } => {
                         let (sender, number) = name_of(mail.as_str())?;
-                        tally.torn += u64::from(expected != Some((sender, number + 1)));
+                        self.torn += u64::from(expected != Some((sender, number + 1)));
                     }
                     other => return Err(format!("nobody has written {}", other.kind()).into()),
                 }
@@ -322,17 +327,17 @@ fn look(dir: &Path, known: &mut Known, tally: &mut Tally, end: bool) -> Outcome<
         }
     };
     tally.findings += store.findings().len() as u64;
-    known.counted.go_on(&store, tally)?;
-    tally.torn += u64::from(known.counted.open.is_some());
-    for (acked, there) in known.acked.iter().zip(known.counted.last) {
-        tally.lost += acked.saturating_sub(there);
-    }
+    known.counted.go_on(&store)?;
     if end {
         store.verify()?;
         let mut anew = Counted::default();
-        anew.go_on(&store, tally)?;
+        anew.go_on(&store)?;
         // What was there in an earlier round is still there, and still the same.
-        tally.lost += u64::from(anew != known.counted);
+        tally.torn += u64::from(anew != known.counted);
+        tally.torn += anew.torn + u64::from(anew.open.is_some());
+        tally.doubled += anew.doubled;
+        let missing = known.acked.iter().zip(anew.last).map(|(acked, there)| acked.saturating_sub(there));
+        tally.lost += anew.gaps + missing.sum::<u64>();
     }
     Ok(true)
 }
