@@ -6,13 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "README.md",
     "docs/agents.md",
     "docs/architecture.md",
     "docs/formulas.md",
     "docs/git.md",
     "docs/ledger.md",
+    "docs/performance.md",
     "docs/protocol.md",
     "docs/supervision.md",
     "docs/testing.md",
