@@ -156,11 +156,10 @@ impl SocketCarrier {
             None => connect(&self.path).map_err(|error| unreachable(&self.path, &error))?,
         };
         stream.set_read_timeout(Some(ANSWER)).map_err(|error| wire::broken(&error))?;
-        let written = wire::write_frame(&mut stream, &Frame::json(&self.hello))
-            .and_then(|()| {
-                let mut frames = wire::cut(frame, wire::MAX_REQUEST).into_iter();
-                frames.try_for_each(|frame| wire::write_frame(&mut stream, &frame))
-            });
+        let written = wire::write_frame(&mut stream, &Frame::json(&self.hello)).and_then(|()| {
+            let mut frames = wire::cut(frame, wire::MAX_REQUEST).into_iter();
+            frames.try_for_each(|frame| wire::write_frame(&mut stream, &frame))
+        });
         // Who refuses at the greeting closes at once; the reason is there to be read all the same.
         let reply = match (wire::read_frame(&mut stream, wire::MAX_REPLY), written) {
             (Ok(Some(frame)), _) => frame.parse::<Reply>().map_err(|error| wire::broken(&error))?,
