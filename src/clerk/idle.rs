@@ -76,8 +76,9 @@ impl Left {
         }
         for merge in board.merges.iter() {
             match &merge.state {
-                MergeState::Held { why, .. } => {
-                    left.attention.push(format!("{} of {} cannot land: {why}", merge.id, merge.bead));
+                MergeState::Held { why, hint } => {
+                    let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                    left.attention.push(format!("{} of {} cannot land: {why}{hint}", merge.id, merge.bead));
                 }
                 state if state.is_open() && idle_rig(Some(&merge.rig)) => {
                     left.attention.push(format!(
@@ -96,7 +97,11 @@ impl Left {
         for (address, open) in crate::agents::without_verdict(board, |agent| !idle_rig(agent.rig())) {
             left.busy.push(format!("session {} of {address} has no verdict", open.id));
         }
-        for escalation in board.escalations.open() {
+        // What is held stands above already.
+        let held = |bead| {
+            board.merges.of_bead(bead).is_some_and(|merge| matches!(merge.state, MergeState::Held { .. }))
+        };
+        for escalation in board.escalations.open().filter(|known| !known.bead.as_ref().is_some_and(held)) {
             left.attention.push(format!("[{}] {}", escalation.severity, escalation.subject));
         }
         left
