@@ -9,6 +9,7 @@
 //! Roles do not know each other: between them there are letters, and bells that say "look". What a
 //! role does next it sees on the board, so a restart and a first start are one path.
 
+pub mod attachment;
 pub mod book;
 pub mod brief;
 pub mod deacon;

@@ -1,6 +1,7 @@
 //! The living town as the socket sees it.
 
-use actors::switchboard::{AttachPiece, Attachment, Switchboard};
+use actors::attachment::{AttachPiece, Attachment};
+use actors::switchboard::Switchboard;
 use actors::tools::Tools;
 use ledger::Store;
 use model::answer::Answer;
