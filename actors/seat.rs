@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clerk::agents::Begun;
-use model::agent::SessionEnd;
+use ledger::views::agents::Agent;
+use model::agent::{SessionEnd, Verdict};
 use model::ids::{BeadId, SessionId};
 use model::refusal::Refusal;
 use model::role::Address;
@@ -95,10 +96,8 @@ impl Seat {
         self.vacated().await?;
         let town = self.tools.town();
         let preset = town.preset(self.agent.rig(), self.agent.role(), wanted.preset.as_deref())?.clone();
-        // A conversation is taken up again when it was about the same thing and the program can.
         let earlier = self.tools.look(|board| {
-            let agent = board.agents.get(&self.agent)?;
-            (agent.last_bead == wanted.bead).then(|| agent.last_session.clone())?
+            board.agents.get(&self.agent).and_then(|agent| resumable(agent, wanted.bead.as_ref()))
         });
         let earlier = earlier.filter(|_| preset.can_resume());
         let resume = earlier.is_some();
@@ -198,6 +197,16 @@ impl Seat {
     }
 }
 
+/// The session whose conversation is taken up again for `bead`, if there is one.
+///
+/// It must have been about the same thing. A program that could not be started, or that gave up with an
+/// error, may never have begun a conversation (its start was refused, a question was declined): asking for
+/// it again would fail each time, so the next session is a new one.
+fn resumable(agent: &Agent, bead: Option<&BeadId>) -> Option<SessionId> {
+    let begun = !matches!(agent.verdict, Some(Verdict::NotStarted | Verdict::Failed) | None);
+    agent.last_session.clone().filter(|_| begun && agent.last_bead.as_ref() == bead)
+}
+
 /// An error with what caused it, in one line.
 fn plain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -207,4 +216,30 @@ fn plain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_taken_up_only_where_one_was_begun_about_the_same_thing() {
+        let bead: BeadId = "web-1".parse().unwrap();
+        let after = |verdict| Agent {
+            verdict: Some(verdict),
+            last_session: Some("s".parse().unwrap()),
+            last_bead: Some(bead.clone()),
+            ..Agent::default()
+        };
+        for verdict in
+            [Verdict::Completed, Verdict::Stopped, Verdict::Crashed, Verdict::Lost, Verdict::LeftEarly]
+        {
+            assert!(resumable(&after(verdict), Some(&bead)).is_some(), "{verdict}");
+            assert_eq!(resumable(&after(verdict), Some(&"web-2".parse().unwrap())), None);
+        }
+        for verdict in [Verdict::NotStarted, Verdict::Failed] {
+            assert_eq!(resumable(&after(verdict), Some(&bead)), None, "{verdict}");
+        }
+        assert_eq!(resumable(&Agent::default(), Some(&bead)), None);
+    }
 }
