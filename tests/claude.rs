@@ -8,8 +8,6 @@
 mod model;
 #[path = "claude/office.rs"]
 mod office;
-#[path = "claude/person.rs"]
-mod person;
 #[path = "town/support/mod.rs"]
 #[expect(dead_code, reason = "the harness of all towns; some of it is for agents made of shell")]
 mod support;
@@ -21,7 +19,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use office::{Office, Trust};
-use person::Person;
+use support::person::Person;
 use support::{eventually, find, lives, processes_of, signal};
 
 const LANDS: &str = include_str!("claude/lands.json");
@@ -75,7 +73,7 @@ fn a_repository_that_nobody_trusts_is_asked_about_and_a_person_answers() {
     assert!(agent["note"].as_str().unwrap().contains("trust"), "{agent}");
     assert!(office.model.asked("work").is_empty());
 
-    let mut person = Person::attaches(&office.town, &worker);
+    let mut person = Person::sits_down(&office.town, &["attach", &worker]);
     person.sees("trust");
     // What Enter would say is no: that has to be seen, not guessed.
     person.types("\x1b[B");

@@ -2,12 +2,14 @@
 //!
 //! - [`town`] a town, its runtime, and what can be asked of it
 //! - [`agent`] agents that are foreign programs
+//! - [`person`] somebody at a terminal
 //! - [`repo`] repositories that rigs are made from
 //!
 //! Nothing here waits for a time, only for a condition, with an end that is far away. What a test
 //! starts ends with it: by process id, and whatever still names the test's own folder.
 
 pub(crate) mod agent;
+pub(crate) mod person;
 pub(crate) mod repo;
 pub(crate) mod town;
 

@@ -1,4 +1,4 @@
-//! A person at a terminal of their own, with `gastown attach` in it.
+//! A person at a terminal of their own, with a command of `gastown` in it.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,8 +9,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::support::town::Place;
-use crate::support::{eventually, find};
+use super::town::Place;
+use super::{eventually, find};
 
 /// The terminal, the program in it, and what it has printed so far.
 #[derive(Debug)]
@@ -21,9 +21,9 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// Attaches to an agent.
+    /// Types `gastown WORDS…` in the town's folder.
     #[track_caller]
-    pub(crate) fn attaches(town: &Place, agent: &str) -> Person {
+    pub(crate) fn sits_down(town: &Place, words: &[&str]) -> Person {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -34,7 +34,7 @@ impl Person {
         let window = File::from(window);
         let ends = [window.try_clone().unwrap(), window.try_clone().unwrap(), window];
         let [stdin, stdout, stderr] = ends.map(Stdio::from);
-        let mut command = town.command(&town.root, &["attach", agent]);
+        let mut command = town.command(&town.root, words);
         command.env("TERM", "xterm-256color").stdin(stdin).stdout(stdout).stderr(stderr);
         let child = command.spawn().unwrap();
         // It holds the terminal's other end: with it open, the reader below would never end.
@@ -67,7 +67,7 @@ impl Person {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits until `attach` has ended, and returns its exit code.
+    /// Waits until the program has ended, and returns its exit code.
     #[track_caller]
     pub(crate) fn leaves(&mut self) -> i32 {
         find("attach ends", || self.child.try_wait().unwrap()).code().unwrap()
