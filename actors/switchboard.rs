@@ -11,7 +11,7 @@
 use std::sync::{Arc, Mutex};
 
 use clerk::decide::{Need, need};
-use clerk::{answers, names, reports};
+use clerk::{answers, names, past, reports};
 use model::answer::{Answer, TownRow};
 use model::command::{Command, Origin};
 use model::event::Event;
@@ -244,9 +244,18 @@ async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
             return read(tools, origin, command).await;
         }
     }
+    let letters = match &command {
+        Command::MailReply { .. } | Command::MailAck(_) | Command::MailRetry(_) => {
+            let (store, command) = (tools.store.clone(), command.clone());
+            read_log(move || past::named(&store, &command)).await?
+        }
+        _ => past::Letters::new(),
+    };
     let book = Arc::clone(&tools.book);
     let answer = tools
-        .decide(move |board, now| clerk::decide::decide(board, book.as_ref(), &origin, &command, now))
+        .decide(move |board, now| {
+            clerk::decide::decide(board, book.as_ref(), &letters, &origin, &command, now)
+        })
         .await?;
     if let Some(agent) = starts
         && !matches!(agent, Address::Polecat(..))
@@ -270,18 +279,15 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
         Command::RigList => Ok(Answer::Rigs(rig_rows(tools))),
         Command::Events(filter) => {
             let (store, filter) = (tools.store.clone(), filter.clone());
-            let found = blocking(move || reports::events(&store, store.head(), &filter)).await;
-            found.map_err(|why| Refusal::failed("cannot_read", why))?.map(Answer::Events)
+            read_log(move || reports::events(&store, store.head(), &filter)).await.map(Answer::Events)
         }
         Command::Why { about } => {
             let (store, about) = (tools.store.clone(), about.clone());
-            let told = blocking(move || reports::why(&store, &about)).await;
-            told.map_err(|why| Refusal::failed("cannot_read", why))?.map(Answer::Story)
+            read_log(move || reports::why(&store, &about)).await.map(Answer::Story)
         }
         Command::Ledger(question) => {
             let (store, question) = (tools.store.clone(), question.clone());
-            let said = blocking(move || reports::ledger(&store, &question)).await;
-            said.map_err(|why| Refusal::failed("cannot_read", why))?
+            read_log(move || reports::ledger(&store, &question)).await
         }
         Command::Prime { agent } => {
             let address = tools.look(|board| names::or_self(board, &origin, agent.as_deref()))?;
@@ -290,15 +296,30 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             note_seen(tools, &origin, &address).await;
             Ok(Answer::Prime(Box::new(prime)))
         }
-        _ => {
-            let answer = tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command));
-            let answer = answer.unwrap_or_else(|| Err(Refusal::usage("this cannot be asked here")))?;
+        Command::MailInbox { .. }
+        | Command::MailRead(_)
+        | Command::MailThread(_)
+        | Command::MailSearch { .. } => {
+            let (store, by, asked) = (tools.store.clone(), origin.clone(), command.clone());
+            let answer =
+                read_log(move || past::answer(&store, &by, &asked).unwrap_or_else(|| Err(gone()))).await?;
             if let Command::MailInbox { .. } | Command::MailRead(_) = &command {
                 note_seen(tools, &origin, &origin.actor()).await;
             }
             Ok(answer)
         }
+        _ => {
+            let answer = tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command));
+            answer.unwrap_or_else(|| Err(Refusal::usage("this cannot be asked here")))
+        }
     }
+}
+
+/// Reads the log, on a thread that may wait for the disk.
+async fn read_log<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    blocking(read).await.map_err(|why| Refusal::failed("cannot_read", why))?
 }
 
 /// An agent has looked at its own brief or mailbox: its hook is checked, its letters are handed over.

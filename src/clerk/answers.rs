@@ -17,7 +17,7 @@ use crate::book::Book;
 use crate::{beads, convoys, hooks, idle, letters, merges, mols, names};
 
 /// Answers a question that the views alone can answer; `None` for those that need more: the log
-/// (events, why), the configuration (prime, rigs, status).
+/// (events, why, letters), the configuration (prime, rigs, status).
 ///
 /// # Errors
 /// The refusal of the question.
@@ -60,39 +60,6 @@ pub fn answer(
             let row = merge_rows(board).into_iter().find(|row| row.id == merge.id);
             Answer::Merge(Box::new(row.unwrap_or_else(|| MergeRow::new(merge, None))))
         }),
-        C::MailInbox { agent, unread } => names::or_self(board, origin, agent.as_deref()).map(|agent| {
-            let rows = if *unread {
-                board.mail.unacked(&agent).map(letters::row).collect()
-            } else {
-                board.mail.inbox(&agent).map(letters::row).collect()
-            };
-            Answer::Letters(rows)
-        }),
-        C::MailRead(id) => {
-            letters::find(board, origin, id).map(|post| Answer::Letter(Box::new(letters::row(post))))
-        }
-        C::MailThread(id) => letters::find(board, origin, id).map(|post| {
-            let thread = &post.letter.thread;
-            let mut rows: Vec<_> =
-                board.mail.iter().filter(|other| other.letter.thread == *thread).map(letters::row).collect();
-            rows.sort_by_key(|row| row.seq);
-            Answer::Letters(rows)
-        }),
-        C::MailSearch { text } => {
-            let (words, me) = (text.to_lowercase(), origin.actor());
-            let mut rows: Vec<_> = board
-                .mail
-                .iter()
-                .filter(|post| origin.is_operator() || post.letter.to == me || post.letter.from == me)
-                .filter(|post| {
-                    let kind = &post.letter.kind;
-                    format!("{}\n{}", kind.subject(), kind.body()).to_lowercase().contains(&words)
-                })
-                .map(letters::row)
-                .collect();
-            rows.sort_by_key(|row| row.seq);
-            Ok(Answer::Letters(rows))
-        }
         C::MailDead { agent } => letters::dead(board, origin, agent.as_deref()),
         C::AgentList { rig } => agent_list(board, rig.as_ref()),
         _ => return None,

@@ -1,6 +1,7 @@
 //! Beads: made, changed, closed, tied to each other.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ledger::views::Board;
 use model::answer::Answer;
@@ -96,7 +97,7 @@ pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<A
         comments: Vec::new(),
         extra: Default::default(),
     };
-    draft.push(Event::BeadCreated { bead: Box::new(bead.clone()) });
+    draft.push(Event::BeadCreated { bead: Arc::new(bead.clone()) });
     Ok(Answer::Bead(Box::new(bead)))
 }
 
@@ -353,7 +354,7 @@ pub fn import(draft: &mut Draft<'_>, beads: Vec<Bead>) -> Answer {
             bead.rig = draft.board.rigs.by_prefix(bead.id.prefix()).map(|rig| rig.name.clone());
         }
         taken.push(bead.id.clone());
-        draft.push(Event::BeadCreated { bead: Box::new(bead) });
+        draft.push(Event::BeadCreated { bead: Arc::new(bead) });
     }
     Answer::Touched(taken)
 }

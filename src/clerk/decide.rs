@@ -10,6 +10,7 @@ use model::time::Timestamp;
 
 use crate::book::Book;
 use crate::draft::{Deed, Draft};
+use crate::past::Letters;
 use crate::{agents, beads, convoys, hooks, letters, merges, mols};
 
 /// What it takes to answer a command.
@@ -108,13 +109,14 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Decides a command that changes the ledger.
+/// Decides a command that changes the ledger; `past` holds the letters that it names ([`crate::past::named`]).
 ///
 /// # Errors
 /// The refusal; then nothing of the command happens.
 pub fn decide(
     board: &Board,
     book: &dyn Book,
+    past: &Letters,
     origin: &Origin,
     command: &Command,
     now: Timestamp,
@@ -155,9 +157,9 @@ pub fn decide(
         C::MailSend { to, subject, body, kind } => {
             letters::send(&mut draft, to, subject, body, kind.as_deref())?
         }
-        C::MailReply { id, body } => letters::reply(&mut draft, origin, id, body)?,
-        C::MailAck(ids) => letters::ack(&mut draft, origin, ids)?,
-        C::MailRetry(ids) => letters::retry(&mut draft, origin, ids)?,
+        C::MailReply { id, body } => letters::reply(&mut draft, past, origin, id, body)?,
+        C::MailAck(ids) => letters::ack(&mut draft, past, origin, ids)?,
+        C::MailRetry(ids) => letters::retry(&mut draft, past, origin, ids)?,
         C::Escalate { severity, subject, body, bead } => {
             escalate(&mut draft, severity, subject, body, bead.clone())?
         }

@@ -1,8 +1,10 @@
 //! A decision in the making: the events so far, and names that nobody has yet.
 
+use std::sync::Arc;
+
 use ledger::views::Board;
 use model::event::Event;
-use model::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId};
+use model::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Seq};
 use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
@@ -21,7 +23,6 @@ pub struct Draft<'a> {
     pub now: Timestamp,
     actor: Address,
     deed: Deed,
-    letters: usize,
     mols: usize,
     escalations: usize,
 }
@@ -29,7 +30,7 @@ pub struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// A draft in which `actor` acts.
     pub fn new(board: &'a Board, actor: Address, now: Timestamp) -> Self {
-        Draft { board, now, actor, deed: Vec::new(), letters: 0, mols: 0, escalations: 0 }
+        Draft { board, now, actor, deed: Vec::new(), mols: 0, escalations: 0 }
     }
 
     /// Who acts.
@@ -59,11 +60,11 @@ impl<'a> Draft<'a> {
 
     /// Adds a letter that answers `reply_to`.
     pub fn send_in(&mut self, to: &Address, kind: Kind, reply_to: Option<(&MailId, &MailId)>) -> MailId {
-        self.letters += 1;
-        let id: MailId = number("m", self.board.mail.count() + self.letters);
+        // The number that its record will have: drafts begin where the board ends.
+        let id = MailId::of_record(Seq(self.board.head.0 + self.deed.len() as u64 + 1));
         let thread = reply_to.map_or_else(|| id.clone(), |(_, thread)| thread.clone());
         self.push(Event::MailSent {
-            letter: Letter {
+            letter: Arc::new(Letter {
                 id: id.clone(),
                 from: self.actor.clone(),
                 to: to.clone(),
@@ -71,7 +72,7 @@ impl<'a> Draft<'a> {
                 sent_at: self.now,
                 reply_to: reply_to.map(|(id, _)| id.clone()),
                 thread,
-            },
+            }),
         });
         id
     }
@@ -82,11 +83,11 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// `already_handled` when it was acknowledged before: then nothing of this draft may happen.
     pub fn handled(&mut self, mail: &MailId) -> Result<(), Refusal> {
+        let before = || Refusal::failed("already_handled", format!("letter {mail} has been handled before"));
         match self.board.mail.get(mail) {
+            None if self.board.mail.is_settled(mail, self.board.head) => Err(before()),
             None => Err(Refusal::no_such("mail", mail.as_str(), [])),
-            Some(post) if post.acked_at.is_some() || post.dead.is_some() => {
-                Err(Refusal::failed("already_handled", format!("letter {mail} has been handled before")))
-            }
+            Some(post) if post.dead.is_some() => Err(before()),
             Some(_) => {
                 self.push(Event::MailAcked { mail: mail.clone() });
                 Ok(())

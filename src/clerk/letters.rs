@@ -1,5 +1,7 @@
 //! Letters: written, read, answered, acknowledged.
 
+use std::sync::Arc;
+
 use ledger::views::Board;
 use ledger::views::mail::Post;
 use model::answer::{Answer, DeadRow, FailedHandling, MailRow};
@@ -13,6 +15,7 @@ use model::time::Timestamp;
 
 use crate::draft::Draft;
 use crate::names;
+use crate::past::Letters;
 
 /// The longest body, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -61,14 +64,20 @@ pub fn send(
     Ok(Answer::Sent(sent))
 }
 
-/// The letter called `id`, if `origin` may see it: people may see all, agents their own.
-pub fn find<'a>(board: &'a Board, origin: &Origin, id: &MailId) -> Result<&'a Post, Refusal> {
+/// The open letter called `id`, or as it was written if it has left the board, if `origin` may see it: people
+/// may see all, agents their own.
+fn named(board: &Board, past: &Letters, origin: &Origin, id: &MailId) -> Result<Arc<Letter>, Refusal> {
+    let open = board.mail.get(id).map(|post| &post.letter);
+    let letter = open.or_else(|| past.get(id)).filter(|letter| may_see(origin, letter));
+    letter.cloned().ok_or_else(|| unknown(board, origin, id))
+}
+
+/// The refusal for a letter that there is not, or that is not for the asker to see.
+pub(crate) fn unknown(board: &Board, origin: &Origin, id: &MailId) -> Refusal {
     let me = origin.actor();
-    board.mail.get(id).filter(|post| may_see(origin, post)).ok_or_else(|| {
-        let near = board.mail.unacked(&me).map(|post| post.letter.id.as_str());
-        let refusal = Refusal::no_such("mail", id.as_str(), near);
-        or_hint(refusal, "see what letters there are with `gastown mail inbox`")
-    })
+    let near = board.mail.unacked(&me).map(|post| post.letter.id.as_str());
+    let refusal = Refusal::no_such("mail", id.as_str(), near);
+    or_hint(refusal, "see what letters there are with `gastown mail inbox`")
 }
 
 /// `refusal`, with `hint` when it names nothing near.
@@ -76,39 +85,50 @@ fn or_hint(refusal: Refusal, hint: &str) -> Refusal {
     if refusal.hint.is_some() { refusal } else { refusal.hint(hint) }
 }
 
-fn may_see(origin: &Origin, post: &Post) -> bool {
+pub(crate) fn may_see(origin: &Origin, letter: &Letter) -> bool {
     let me = origin.actor();
-    origin.is_operator() || post.letter.to == me || post.letter.from == me
+    origin.is_operator() || letter.to == me || letter.from == me
 }
 
 /// Answers a letter.
-pub fn reply(draft: &mut Draft<'_>, origin: &Origin, id: &MailId, body: &str) -> Result<Answer, Refusal> {
-    let post = find(draft.board, origin, id)?;
-    let subject = post.letter.kind.subject();
+pub fn reply(
+    draft: &mut Draft<'_>,
+    past: &Letters,
+    origin: &Origin,
+    id: &MailId,
+    body: &str,
+) -> Result<Answer, Refusal> {
+    let letter = named(draft.board, past, origin, id)?;
+    let subject = letter.kind.subject();
     let subject = if subject.starts_with("Re: ") { subject } else { format!("Re: {subject}") };
     check("Re:", body)?;
-    if post.letter.from == Address::Runtime {
+    if letter.from == Address::Runtime {
         return Err(Refusal::failed(
             "no_mailbox",
             format!("{id} was written by the runtime, which reads no mail"),
         ));
     }
-    let to = post.letter.from.clone();
-    let thread = post.letter.thread.clone();
     let kind = Kind::Note { subject, body: body.to_owned() };
-    let sent = draft.send_in(&to, kind, Some((id, &thread)));
+    let sent = draft.send_in(&letter.from, kind, Some((id, &letter.thread)));
     Ok(Answer::Sent(vec![sent]))
 }
 
 /// Acknowledges letters, dead ones too: they are dealt with. Saying it again changes nothing.
-pub fn ack(draft: &mut Draft<'_>, origin: &Origin, ids: &[MailId]) -> Result<Answer, Refusal> {
+pub fn ack(
+    draft: &mut Draft<'_>,
+    past: &Letters,
+    origin: &Origin,
+    ids: &[MailId],
+) -> Result<Answer, Refusal> {
     for id in ids {
-        let post = find(draft.board, origin, id)?;
-        if !origin.is_operator() && post.letter.to != origin.actor() {
-            return Err(Refusal::forbidden("not_yours", format!("{id} is addressed to {}", post.letter.to)));
+        let letter = named(draft.board, past, origin, id)?;
+        if !origin.is_operator() && letter.to != origin.actor() {
+            return Err(Refusal::forbidden("not_yours", format!("{id} is addressed to {}", letter.to)));
         }
         let said = |event: &Event| matches!(event, Event::MailAcked { mail } if mail == id);
-        if post.acked_at.is_none() && !draft.events().any(said) {
+        if let Some(post) = draft.board.mail.get(id)
+            && !draft.events().any(said)
+        {
             draft.push(Event::MailAcked { mail: id.clone() });
             if post.dead.is_some() {
                 answered(draft, id);
@@ -124,7 +144,8 @@ pub fn ack(draft: &mut Draft<'_>, origin: &Origin, ids: &[MailId]) -> Result<Ans
 /// `no_such_agent`, with near matches.
 pub fn dead(board: &Board, origin: &Origin, agent: Option<&str>) -> Result<Answer, Refusal> {
     let to = agent.map(|agent| names::address(board, agent)).transpose()?;
-    let seen = |post: &&Post| may_see(origin, post) && to.as_ref().is_none_or(|to| post.letter.to == *to);
+    let seen =
+        |post: &&Post| may_see(origin, &post.letter) && to.as_ref().is_none_or(|to| post.letter.to == *to);
     let mut rows: Vec<DeadRow> = board.mail.dead().filter(seen).map(dead_row).collect();
     rows.sort_by_key(|row| row.letter.seq);
     Ok(Answer::DeadLetters(rows))
@@ -146,22 +167,27 @@ fn dead_row(post: &Post) -> DeadRow {
 /// # Errors
 /// `no_such_mail` with near matches among the dead; `not_yours` when an agent means a letter to another;
 /// `not_dead`. Then none is put back.
-pub fn retry(draft: &mut Draft<'_>, origin: &Origin, ids: &[MailId]) -> Result<Answer, Refusal> {
+pub fn retry(
+    draft: &mut Draft<'_>,
+    past: &Letters,
+    origin: &Origin,
+    ids: &[MailId],
+) -> Result<Answer, Refusal> {
     let board = draft.board;
     for id in ids {
-        let post = board.mail.get(id).filter(|post| may_see(origin, post)).ok_or_else(|| {
-            let near = board.mail.dead().filter(|post| may_see(origin, post));
+        let letter = named(board, past, origin, id).map_err(|_| {
+            let near = board.mail.dead().filter(|post| may_see(origin, &post.letter));
             let refusal = Refusal::no_such("mail", id.as_str(), near.map(|post| post.letter.id.as_str()));
             or_hint(refusal, "see which can be put back with `gastown mail dead`")
         })?;
-        let to = &post.letter.to;
+        let to = &letter.to;
         if !origin.is_operator() && *to != origin.actor() {
             return Err(Refusal::forbidden("not_yours", format!("{id} is addressed to {to}"))
                 .hint("who it is addressed to, or a person, may put it back"));
         }
-        if post.dead.is_none() {
-            let how =
-                if post.acked_at.is_some() { "has been acknowledged" } else { "is still to be handled" };
+        let post = board.mail.get(id);
+        if post.is_none_or(|post| post.dead.is_none()) {
+            let how = if post.is_none() { "has been acknowledged" } else { "is still to be handled" };
             return Err(Refusal::failed("not_dead", format!("{id} is no dead letter: it {how}"))
                 .hint("see which are with `gastown mail dead`"));
         }
@@ -188,7 +214,7 @@ fn answered(draft: &mut Draft<'_>, id: &MailId) {
 pub fn deliver(draft: &mut Draft<'_>, letters: impl IntoIterator<Item = MailId>) {
     for mail in letters {
         let Some(post) = draft.board.mail.get(&mail) else { continue };
-        if post.delivered_at.is_none() && post.acked_at.is_none() && post.dead.is_none() {
+        if post.delivered_at.is_none() && post.dead.is_none() {
             let to = post.letter.to.clone();
             draft.push(Event::MailDelivered { mail, to });
         }
@@ -198,15 +224,15 @@ pub fn deliver(draft: &mut Draft<'_>, letters: impl IntoIterator<Item = MailId>)
 /// The letters that code at `me` is to handle now, oldest first, at most `limit`.
 pub fn due(board: &Board, me: &Address, limit: usize) -> Vec<Letter> {
     let due = board.mail.unacked(me).filter(|post| post.letter.kind.is_for_code());
-    due.filter(|post| post.delivered_at.is_some()).take(limit).map(|post| post.letter.clone()).collect()
+    due.filter(|post| post.delivered_at.is_some())
+        .take(limit)
+        .map(|post| Letter::clone(&post.letter))
+        .collect()
 }
 
 /// Records that handling a letter failed; the third time it is put aside and a person is told.
 pub fn failed(draft: &mut Draft<'_>, mail: &MailId, error: &str) {
-    let Some(post) = draft.board.mail.get(mail).filter(|post| post.acked_at.is_none() && post.dead.is_none())
-    else {
-        return;
-    };
+    let Some(post) = draft.board.mail.get(mail).filter(|post| post.dead.is_none()) else { return };
     let failures = post.failures + 1;
     let (to, subject) = (post.letter.to.clone(), post.letter.kind.subject());
     draft.push(Event::MailFailed { mail: mail.clone(), error: error.to_owned() });
@@ -225,7 +251,7 @@ pub fn failed(draft: &mut Draft<'_>, mail: &MailId, error: &str) {
     }
 }
 
-/// A letter as data.
+/// An open letter as data.
 pub fn row(post: &Post) -> MailRow {
-    MailRow::new(&post.letter, post.seq, post.delivered_at, post.acked_at)
+    MailRow::new(&post.letter, post.seq, post.delivered_at, None)
 }

@@ -7,7 +7,7 @@
 //!
 //! - [`decide`]: commands of people and agents, one arm each.
 //! - [`hooks`], [`merges`], [`agents`], [`letters`]: what the roles record.
-//! - [`answers`], [`reports`]: questions about the town, to data.
+//! - [`answers`], [`reports`], [`past`]: questions about the town, to data.
 //! - [`bell`]: whom an event concerns.
 
 pub mod agents;
@@ -24,6 +24,7 @@ pub mod letters;
 pub mod merges;
 pub mod mols;
 pub mod names;
+pub mod past;
 pub mod reports;
 pub mod story;
 

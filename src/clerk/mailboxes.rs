@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use ledger::views::Board;
-use model::command::Command;
-use model::event::Event;
-use model::ids::MailId;
+use model::answer::{Answer, MailRow};
+use model::command::{Command, Origin};
+use model::event::{Event, Record};
+use model::ids::{MailId, Seq};
 use model::mail::Kind;
 use model::role::Address;
 use proptest::prelude::*;
 
-use crate::letters;
 use crate::testing::Paper;
+use crate::{letters, past};
 
 /// What can happen to the post of a town.
 #[derive(Debug, Clone)]
@@ -97,10 +98,20 @@ fn who(n: usize) -> Address {
     ["web/witness", "web/refinery", "web/polecats/docs"][n].parse().unwrap()
 }
 
-/// What the letter called `id` has brought about, so far as the board shows.
-fn effects(board: &Board, id: &MailId) -> usize {
-    let of = |post: &&ledger::views::mail::Post| post.letter.kind.body() == format!("effect of {id}");
-    board.mail.inbox(&Address::Mayor).filter(of).count()
+/// Everything that was ever sent to `to`, as a person sees it.
+fn inbox(paper: &Paper, to: &Address) -> Vec<MailRow> {
+    let question = Command::MailInbox { agent: Some(to.to_string()), unread: false };
+    match past::answer(paper, &Origin::operator(), &question).unwrap() {
+        Ok(Answer::Letters(rows)) => rows,
+        // Who was never written to is nobody yet.
+        Err(refusal) if refusal.code == "no_such_agent" => Vec::new(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the letter called `id` has brought about, so far as the mailboxes show.
+fn effects(paper: &Paper, id: &MailId) -> usize {
+    inbox(paper, &Address::Mayor).iter().filter(|row| row.body == format!("effect of {id}")).count()
 }
 
 /// Takes in the letters that were written along with a step: those about dead letters.
@@ -148,7 +159,14 @@ fn agree(paper: &Paper, model: &Model) {
     };
     assert_eq!(sorted(names(mail.dead().collect())), sorted(model.ids(|one| one.dead)), "dead");
     for to in (0..3).map(who) {
-        assert_eq!(names(mail.inbox(&to).collect()), model.ids(|one| one.to == to), "inbox of {to}");
+        let rows = inbox(paper, &to);
+        let ids: Vec<MailId> = rows.iter().map(|row| row.id.clone()).collect();
+        assert_eq!(ids, model.ids(|one| one.to == to), "inbox of {to}");
+        for row in rows {
+            let one = model.0.iter().find(|one| one.id == row.id).unwrap();
+            let come = (row.delivered_at.is_some(), row.acked_at.is_some());
+            assert_eq!(come, (one.delivered, one.acked), "{}", row.id);
+        }
         assert_eq!(
             names(mail.unacked(&to).collect()),
             model.ids(|one| one.to == to && one.open()),
@@ -159,13 +177,16 @@ fn agree(paper: &Paper, model: &Model) {
         assert_eq!(due.collect::<Vec<_>>(), expected, "due at {to}");
     }
     for one in &model.0 {
-        let post = mail.get(&one.id).unwrap();
-        assert_eq!(
-            (post.delivered_at.is_some(), post.acked_at.is_some(), post.failures, post.errors.len()),
-            (one.delivered, one.acked, one.failures, one.failures as usize),
-            "{}",
-            one.id
-        );
+        let post = mail.get(&one.id);
+        assert_eq!(post.is_none(), one.acked, "what is acknowledged leaves the board: {}", one.id);
+        if let Some(post) = post {
+            assert_eq!(
+                (post.delivered_at.is_some(), post.failures, post.errors.len()),
+                (one.delivered, one.failures, one.failures as usize),
+                "{}",
+                one.id
+            );
+        }
     }
     let unacked: usize = mail.boxes().map(|(_, unacked, _)| unacked).sum();
     assert_eq!(unacked, model.ids(Plain::open).len());
@@ -175,7 +196,7 @@ fn agree(paper: &Paper, model: &Model) {
 fn effects_agree(paper: &Paper, model: &Model) {
     for one in &model.0 {
         assert!(one.effects <= 1);
-        assert_eq!(effects(&paper.board, &one.id), one.effects, "effects of {}", one.id);
+        assert_eq!(effects(paper, &one.id), one.effects, "effects of {}", one.id);
     }
 }
 
@@ -288,19 +309,27 @@ proptest! {
         }
         effects_agree(&paper, &model);
         // In the order they were written, per sender and receiver, but for those that were put aside once.
-        let mut last: BTreeMap<(Address, Address), ledger::views::mail::Post> = BTreeMap::new();
+        let mut last: BTreeMap<(Address, Address), (Seq, MailId)> = BTreeMap::new();
         let aside: Vec<&MailId> = paper.records.iter().filter_map(|record| match &record.event {
             Event::MailDead { mail, .. } => Some(mail),
             _ => None,
         }).collect();
         let handed_over = paper.records.iter().filter_map(|record| match &record.event {
-            Event::MailDelivered { mail, .. } => paper.board.mail.get(mail),
+            Event::MailDelivered { mail, .. } => Some(mail),
             _ => None,
         });
-        for post in handed_over.filter(|post| !aside.contains(&&post.letter.id)) {
-            let pair = (post.letter.from.clone(), post.letter.to.clone());
-            if let Some(before) = last.insert(pair, post.clone()) {
-                prop_assert!(before.seq < post.seq, "{} after {}", post.letter.id, before.letter.id);
+        let sent: BTreeMap<&MailId, (&Record, &model::mail::Letter)> = paper.records.iter().filter_map(|record| {
+            match &record.event {
+                Event::MailSent { letter } => Some((&letter.id, (record, &**letter))),
+                _ => None,
+            }
+        }).collect();
+        for mail in handed_over.filter(|mail| !aside.contains(mail)) {
+            let (record, letter) = sent[mail];
+            prop_assert_eq!(mail.record(), Some(record.seq), "its name is that of its record");
+            let pair = (letter.from.clone(), letter.to.clone());
+            if let Some((before, other)) = last.insert(pair, (record.seq, mail.clone())) {
+                prop_assert!(before < record.seq, "{} after {}", mail, other);
             }
         }
     }

@@ -7,7 +7,7 @@ use model::command::Origin;
 use model::refusal::Refusal;
 use model::role::{Address, Group};
 
-/// Everybody who has a mailbox: the town's seats, each rig's, and all who were ever heard of.
+/// Everybody who has a mailbox: the town's seats, each rig's, and all who were ever heard of or written to.
 pub fn everybody(board: &Board) -> BTreeSet<Address> {
     let mut all = BTreeSet::from([Address::Overseer, Address::Mayor, Address::Deacon]);
     for rig in board.rigs.iter() {
@@ -15,6 +15,7 @@ pub fn everybody(board: &Board) -> BTreeSet<Address> {
         all.insert(Address::Refinery(rig.name.clone()));
     }
     all.extend(board.agents.iter().map(|(address, _)| address.clone()));
+    all.extend(board.mail.boxes().map(|(address, ..)| address.clone()));
     all.remove(&Address::Runtime);
     all
 }

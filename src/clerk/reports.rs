@@ -1,6 +1,6 @@
 //! Reports that need more than the views: the log itself. The same with a runtime and without one.
 //!
-//! The only file of this room that reads the log; it holds no lock of the board meanwhile.
+//! The only file of this room that reads the log beside [`crate::past`]; neither holds the board meanwhile.
 
 use ledger::feed::CHUNK;
 use ledger::{LedgerError, Store};

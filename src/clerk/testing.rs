@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use ledger::LedgerError;
 use ledger::views::Board;
 use model::answer::{Answer, FormulaRow};
 use model::command::{Command, NewBead, Origin, Sling};
 use model::event::{Event, PouredStep, Record};
-use model::ids::{BeadId, RigName};
+use model::ids::{BeadId, RigName, Seq};
 use model::refusal::Refusal;
 use model::role::Address;
 use model::time::Timestamp;
@@ -14,6 +15,7 @@ use model::time::Timestamp;
 use crate::book::Book;
 use crate::decide::decide;
 use crate::draft::{Deed, Draft};
+use crate::past::{self, Past};
 
 /// A book with one formula of two steps.
 #[derive(Debug)]
@@ -58,6 +60,16 @@ pub(crate) struct Paper {
     pub(crate) records: Vec<Record>,
 }
 
+impl Past for Paper {
+    fn look<R>(&self, look: impl FnOnce(&Board) -> R) -> R {
+        look(&self.board)
+    }
+
+    fn records(&self, from: Seq, limit: usize) -> Result<Vec<Record>, LedgerError> {
+        Ok(self.records.iter().filter(|record| record.seq >= from).take(limit).cloned().collect())
+    }
+}
+
 impl Paper {
     pub(crate) fn new() -> Self {
         let mut paper = Paper { board: Board::default(), records: Vec::new() };
@@ -85,7 +97,11 @@ impl Paper {
 
     /// A command of `origin`, decided and recorded.
     pub(crate) fn by(&mut self, origin: &Origin, command: Command) -> Result<Answer, Refusal> {
-        let (deed, answer) = decide(&self.board, &OneFormula, origin, &command, self.now())?;
+        if let Some(answer) = past::answer(self, origin, &command) {
+            return answer;
+        }
+        let letters = past::named(self, &command)?;
+        let (deed, answer) = decide(&self.board, &OneFormula, &letters, origin, &command, self.now())?;
         self.record(deed);
         Ok(answer)
     }

@@ -112,7 +112,11 @@ fn a_letter_is_handled_once_and_everything_with_it() {
     let (bead, worker) = hooked(&mut paper, "one");
     submit(&mut paper, &bead, &worker);
     let before = paper.records.len();
-    let handled = paper.board.mail.inbox(&witness()).next().unwrap().letter.id.clone();
+    let acked = paper.records.iter().find_map(|record| match &record.event {
+        Event::MailAcked { mail } => Some(mail.clone()),
+        _ => None,
+    });
+    let handled = acked.expect("the witness has handled a letter");
     let again = paper.role(&witness(), |draft| {
         draft.send(&refinery(), Kind::Shutdown { why: "twice".into() });
         draft.handled(&handled)
@@ -402,7 +406,8 @@ fn a_dead_letter_is_listed_with_what_went_wrong_and_can_be_put_back() {
     };
     assert!(none.is_empty(), "an agent sees its own");
     assert_eq!(code(paper.by(&session("web/refinery"), retry(&id))), "no_such_mail");
-    let near = paper.does(retry(&"m-11".parse().unwrap())).unwrap_err();
+    let slip = format!("{id}9").parse().unwrap();
+    let near = paper.does(retry(&slip)).unwrap_err();
     assert!(near.hint.unwrap().contains(id.as_str()), "the dead are the near matches");
 
     let from = paper.records.len();
@@ -478,4 +483,64 @@ fn the_log_gives_the_board_back() {
     }
     assert_eq!(again, paper.board);
     assert!(paper.records.iter().any(|record| matches!(record.event, Event::HookSet { .. })));
+}
+
+#[test]
+fn a_letter_that_is_acknowledged_leaves_the_board_and_can_still_be_read_answered_and_found() {
+    let mut paper = Paper::new();
+    let send = |to: &str, body: &str| Command::MailSend {
+        to: to.into(),
+        subject: "Schema".into(),
+        body: body.into(),
+        kind: None,
+    };
+    let Answer::Sent(ids) = paper.does(send("mayor/", "two tables?")).unwrap() else { panic!() };
+    paper.does(Command::MailAck(ids.clone())).unwrap();
+    assert!(paper.board.mail.get(&ids[0]).is_none());
+    let before = paper.records.len();
+    paper.does(Command::MailAck(ids.clone())).unwrap();
+    assert_eq!(paper.records.len(), before, "saying it again changes nothing");
+    assert_eq!(code(paper.does(Command::MailRetry(ids.clone()))), "not_dead");
+
+    let Answer::Letter(row) = paper.does(Command::MailRead(ids[0].clone())).unwrap() else { panic!() };
+    assert_eq!((row.body.as_str(), row.acked_at.is_some()), ("two tables?", true));
+    let mayor = Origin::Session { agent: Address::Mayor, session: "s".parse().unwrap() };
+    let reply = Command::MailReply { id: ids[0].clone(), body: "one".into() };
+    let Answer::Sent(answer) = paper.by(&mayor, reply).unwrap() else { panic!() };
+    paper.does(Command::MailAck(answer.clone())).unwrap();
+    let thread = |paper: &mut Paper, of: &MailId| match paper.does(Command::MailThread(of.clone())).unwrap() {
+        Answer::Letters(rows) => rows.into_iter().map(|row| row.id).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let both = vec![ids[0].clone(), answer[0].clone()];
+    assert_eq!((thread(&mut paper, &ids[0]), thread(&mut paper, &answer[0])), (both.clone(), both));
+    let Answer::Letters(found) = paper.does(Command::MailSearch { text: "TABLES".into() }).unwrap() else {
+        panic!()
+    };
+    assert_eq!(found.len(), 1);
+
+    let stranger = Origin::Session { agent: refinery(), session: "s".parse().unwrap() };
+    assert_eq!(code(paper.by(&stranger, Command::MailRead(ids[0].clone()))), "no_such_mail");
+    assert_eq!(code(paper.does(Command::MailRead("m-999".parse().unwrap()))), "no_such_mail");
+}
+
+#[test]
+fn letters_of_old_whose_names_are_numbered_by_themselves_are_found() {
+    let mut paper = Paper::new();
+    let (bead, worker) = hooked(&mut paper, "one");
+    submit(&mut paper, &bead, &worker);
+    let id: MailId = "m-2".parse().unwrap();
+    let letter = model::mail::Letter {
+        id: id.clone(),
+        from: Address::Overseer,
+        to: Address::Mayor,
+        kind: Kind::Note { subject: "old".into(), body: "words".into() },
+        sent_at: paper.now(),
+        reply_to: None,
+        thread: id.clone(),
+    };
+    paper.record(vec![(Address::Overseer, Event::MailSent { letter: letter.into() })]);
+    paper.does(Command::MailAck(vec![id.clone()])).unwrap();
+    let Answer::Letter(row) = paper.does(Command::MailRead(id)).unwrap() else { panic!() };
+    assert_eq!(row.subject, "old");
 }

@@ -13,7 +13,7 @@ use actors::book::Shelf;
 use actors::{brief, rigs};
 use clerk::decide::{Need, decide, need, permitted};
 use clerk::draft::Draft;
-use clerk::{answers, names, reports};
+use clerk::{answers, names, past, reports};
 use config::{LiveConfig, TownPaths};
 use git::CancelToken;
 use ledger::{LedgerError, Limits, Store};
@@ -130,6 +130,9 @@ impl Offline {
                 })
             }
             other => {
+                if let Some(answered) = past::answer(&self.store, &self.origin, other) {
+                    return answered;
+                }
                 let answered =
                     self.store.read(|board| answers::answer(board, &self.book, &self.origin, other));
                 answered.unwrap_or_else(|| Err(Refusal::not_running("this")))
@@ -162,7 +165,8 @@ impl Offline {
     }
 
     fn write(&self, command: &Command) -> Result<Answer, Refusal> {
-        let decision = |board: &_, now| decide(board, &self.book, &self.origin, command, now);
+        let letters = past::named(&self.store, command)?;
+        let decision = |board: &_, now| decide(board, &self.book, &letters, &self.origin, command, now);
         self.store.write_one(self.clock.now(), decision).map(|written| written.value)
     }
 

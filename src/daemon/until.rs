@@ -128,7 +128,7 @@ mod tests {
 
     fn letter() -> Event {
         Event::MailSent {
-            letter: Letter {
+            letter: Arc::new(Letter {
                 id: "m-1".parse().unwrap(),
                 from: Address::Deacon,
                 to: Address::Mayor,
@@ -136,7 +136,7 @@ mod tests {
                 sent_at: Timestamp::default(),
                 reply_to: None,
                 thread: "m-1".parse().unwrap(),
-            },
+            }),
         }
     }
 

@@ -159,7 +159,7 @@ mod tests {
     use crate::testing::{noted, rich_bead};
 
     fn sample() -> Record {
-        let event = Event::BeadCreated { bead: Box::new(rich_bead()) };
+        let event = Event::BeadCreated { bead: std::sync::Arc::new(rich_bead()) };
         noted(7, event)
     }
 

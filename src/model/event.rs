@@ -3,6 +3,8 @@
 //! Events are past: what they say is so. Old ones load for ever, so a variant or a field may be
 //! added with a default, never taken away or given another meaning.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentState, Exit, SessionEnd, Verdict};
@@ -36,7 +38,7 @@ pub enum Event {
     #[serde(rename = "bead.created")]
     BeadCreated {
         /// As it was then.
-        bead: Box<Bead>,
+        bead: Arc<Bead>,
     },
     /// A bead was changed by hand.
     #[serde(rename = "bead.updated")]
@@ -117,7 +119,7 @@ pub enum Event {
     #[serde(rename = "mail.sent")]
     MailSent {
         /// The letter.
-        letter: Letter,
+        letter: Arc<Letter>,
     },
     /// It was handed over.
     #[serde(rename = "mail.delivered")]

@@ -4,9 +4,11 @@
 //! second look.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Why a text is no name of the kind that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,9 +25,9 @@ pub struct BadName {
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        // Shared: the same few names stand in every record, view and message.
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -38,7 +40,7 @@ macro_rules! text_id {
             type Err = BadName;
             fn from_str(text: &str) -> Result<Self, BadName> {
                 match $check(text) {
-                    Ok(()) => Ok(Self(text.to_owned())),
+                    Ok(()) => Ok(Self(text.into())),
                     Err(why) => Err(BadName { kind: $kind, text: text.to_owned(), why }),
                 }
             }
@@ -53,7 +55,19 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.as_str().to_owned()
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                parsed(deserializer, $kind)
             }
         }
 
@@ -63,6 +77,25 @@ macro_rules! text_id {
             }
         }
     };
+}
+
+/// Reads text and parses it, without a copy of the text in between.
+fn parsed<'de, D, T>(deserializer: D, kind: &'static str) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = BadName>,
+{
+    struct Text<T>(&'static str, PhantomData<T>);
+    impl<T: FromStr<Err = BadName>> de::Visitor<'_> for Text<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+    deserializer.deserialize_str(Text(kind, PhantomData))
 }
 
 /// Folders of a town that no rig may be named after, and words that addresses give a meaning to.
@@ -159,6 +192,21 @@ text_id!(
     /// A letter.
     MailId, "mail id", any_word
 );
+
+impl MailId {
+    /// The name of the letter that is sent with record `seq`, so that a letter can be found by its name.
+    pub fn of_record(seq: Seq) -> Self {
+        Self(format!("m-{seq}").into())
+    }
+
+    /// The record that this letter was sent with, if its name is made of it.
+    pub fn record(&self) -> Option<Seq> {
+        let digits = self.0.strip_prefix("m-")?;
+        let canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+        if canonical { digits.parse().ok().map(Seq) } else { None }
+    }
+}
+
 text_id!(
     /// An entry of a merge queue.
     MergeId, "merge request id", any_word
@@ -196,7 +244,7 @@ impl Prefix {
         if text.is_empty() {
             text = "rig".into();
         }
-        Prefix(text)
+        Prefix(text.into())
     }
 }
 
@@ -209,12 +257,12 @@ impl BeadId {
     /// The bead that this one is a part of, by its name (`x-1.2` → `x-1`).
     pub fn parent(&self) -> Option<BeadId> {
         let (parent, n) = self.0.rsplit_once('.')?;
-        (n.chars().all(|c| c.is_ascii_digit()) && parent.contains('-')).then(|| BeadId(parent.to_owned()))
+        (n.chars().all(|c| c.is_ascii_digit()) && parent.contains('-')).then(|| BeadId(parent.into()))
     }
 
     /// The `n`th part of this bead.
     pub fn child(&self, n: u32) -> BeadId {
-        BeadId(format!("{}.{n}", self.0))
+        BeadId(format!("{}.{n}", self.0).into())
     }
 }
 
@@ -256,6 +304,14 @@ mod tests {
         assert_eq!(id.parent().unwrap().parent().unwrap().parent(), None);
         for bad in ["x", "-1", "a-", "a-b c"] {
             assert!(bad.parse::<BeadId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_letter_can_be_found_by_its_name() {
+        assert_eq!(MailId::of_record(Seq(17)).record(), Some(Seq(17)));
+        for other in ["m-017", "m-", "m-1x", "17", "m-99999999999999999999", "m--1"] {
+            assert_eq!(other.parse::<MailId>().unwrap().record(), None, "{other}");
         }
     }
 

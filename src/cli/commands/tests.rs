@@ -313,7 +313,11 @@ fn events_are_told_in_words() {
     let record =
         |seq, actor: &str, event| Record { seq: Seq(seq), at: at(1), actor: actor.parse().unwrap(), event };
     let records = vec![
-        record(1, "overseer", Event::BeadCreated { bead: Box::new(bead("web-1", "Fix the login")) }),
+        record(
+            1,
+            "overseer",
+            Event::BeadCreated { bead: std::sync::Arc::new(bead("web-1", "Fix the login")) },
+        ),
         record(
             2,
             "web/refinery",

@@ -187,7 +187,7 @@ mod tests {
                 "priority": 2, "issue_type": "task", "created_at": "2026-01-01T00:00:00Z",
                 "updated_at": "2026-01-01T00:00:00Z", "created_by": "overseer",
             }));
-            say(Event::BeadCreated { bead: Box::new(bead.unwrap()) });
+            say(Event::BeadCreated { bead: std::sync::Arc::new(bead.unwrap()) });
         }
         let agent: Address = "web/polecats/docs".parse().unwrap();
         let bead = "web-1".parse().unwrap();

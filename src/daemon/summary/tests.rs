@@ -33,7 +33,7 @@ impl Script {
             "updated_at": "2026-01-01T00:00:00Z", "created_by": "overseer",
         }))
         .unwrap();
-        self.say(Event::BeadCreated { bead: Box::new(bead) })
+        self.say(Event::BeadCreated { bead: std::sync::Arc::new(bead) })
     }
 
     fn sling(&mut self, id: &str) -> &mut Self {

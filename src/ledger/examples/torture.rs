@@ -125,7 +125,7 @@ fn write_letter((sender, number): Name) -> Decision<'static, ()> {
             reply_to: None,
             thread: id(number)?,
         };
-        let mut events = vec![(Address::Runtime, Event::MailSent { letter })];
+        let mut events = vec![(Address::Runtime, Event::MailSent { letter: letter.into() })];
         if number > 1 {
             events.push((Address::Runtime, Event::MailAcked { mail: id(number - 1)? }));
         }

@@ -29,7 +29,7 @@ fn create(id: &str) -> Decision<'_, BeadId> {
             return Err(Refusal::failed("taken", format!("there is a bead {id} already")));
         }
         let id = bead.id.clone();
-        Ok((vec![(Address::Overseer, Event::BeadCreated { bead: Box::new(bead) })], id))
+        Ok((vec![(Address::Overseer, Event::BeadCreated { bead: std::sync::Arc::new(bead) })], id))
     })
 }
 
@@ -216,7 +216,7 @@ fn a_second_opening_says_who_holds_it_and_a_folder_that_takes_no_writes_says_so(
 fn some_event() -> impl Strategy<Value = Event> {
     let id = (0..5u8).prop_map(|n| format!("x-{n}").parse::<BeadId>().unwrap());
     (id, 0..6u8, "[a-z]{0,12}").prop_map(|(id, kind, text)| match kind {
-        0 | 1 => Event::BeadCreated { bead: Box::new(bead(id.as_str())) },
+        0 | 1 => Event::BeadCreated { bead: std::sync::Arc::new(bead(id.as_str())) },
         2 => Event::BeadStatusChanged {
             bead: id,
             from: Status::Open,

@@ -1,6 +1,7 @@
 //! The beads, what depends on what, and what could be worked at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use model::bead::{Bead, DepType, Status};
 use model::event::{Event, Record};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// All beads by name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Beads {
-    by_id: BTreeMap<BeadId, Bead>,
+    by_id: BTreeMap<BeadId, Arc<Bead>>,
     /// For each bead, those that depend on it in any way.
     dependents: BTreeMap<BeadId, BTreeSet<BeadId>>,
 }
@@ -18,12 +19,12 @@ pub struct Beads {
 impl Beads {
     /// The bead called `id`.
     pub fn get(&self, id: &BeadId) -> Option<&Bead> {
-        self.by_id.get(id)
+        self.by_id.get(id).map(Arc::as_ref)
     }
 
     /// All beads, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Bead> {
-        self.by_id.values()
+        self.by_id.values().map(Arc::as_ref)
     }
 
     /// How many there are.
@@ -92,7 +93,7 @@ impl Beads {
                 for dep in &bead.dependencies {
                     self.link(&bead.id, &dep.depends_on_id);
                 }
-                self.by_id.insert(bead.id.clone(), (**bead).clone());
+                self.by_id.insert(bead.id.clone(), Arc::clone(bead));
             }
             Event::BeadUpdated { bead, patch } => self.change(bead, |bead| {
                 patch.apply(bead);
@@ -143,8 +144,9 @@ impl Beads {
     }
 
     fn change(&mut self, id: &BeadId, change: impl FnOnce(&mut Bead)) {
+        // Its own copy, unless the draft, the live board or a reader holds the same.
         if let Some(bead) = self.by_id.get_mut(id) {
-            change(bead);
+            change(Arc::make_mut(bead));
         }
     }
 }

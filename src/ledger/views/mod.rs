@@ -13,6 +13,7 @@ pub mod mail;
 pub mod merges;
 pub mod mols;
 pub mod rigs;
+pub mod settled;
 
 use model::event::Record;
 use model::ids::Seq;

@@ -112,7 +112,10 @@ pub(crate) fn questions(root: &Path) -> Outcome<()> {
             .map(|number| -> Decision<'_, ()> {
                 Box::new(move |_, at| {
                     let bead = bead(number, at).map_err(|error| Refusal::usage(error.to_string()))?;
-                    Ok((vec![(Address::Overseer, Event::BeadCreated { bead: Box::new(bead) })], ()))
+                    Ok((
+                        vec![(Address::Overseer, Event::BeadCreated { bead: std::sync::Arc::new(bead) })],
+                        (),
+                    ))
                 })
             })
             .collect();
@@ -137,7 +140,7 @@ pub(crate) fn questions(root: &Path) -> Outcome<()> {
         println!("| {what} | {rows} | {p50:.3} | {p99:.3} |")
     };
     say("ready, sorted", timed(&|board| board.beads.ready().len()));
-    say("inbox of a worker", timed(&|board| board.mail.inbox(&worker).count()));
+    say("settled letters of a worker", timed(&|board| board.mail.settled(&worker).count()));
     say("unacknowledged of a worker", timed(&|board| board.mail.unacked(&worker).count()));
     Ok(())
 }
