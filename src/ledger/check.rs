@@ -39,7 +39,7 @@ pub(crate) fn rows(log: &dyn Log, from: Seq, limit: u64) -> Result<Vec<Vec<u8>>,
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(LedgerError::Corrupt { what, .. })) => Err(what),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(panic) => Err(format!("the store panicked: {}", crate::log::said(&*panic))),
+        Err(panic) => Err(format!("the store panicked: {}", crate::files::said(&*panic))),
     }
 }
 

@@ -1,4 +1,9 @@
-//! The log on disk: one tree of sled, one sync per batch.
+//! The log on disk: one tree of sled, a journal before it, one sync per batch.
+//!
+//! ```text
+//!   batch ──> journal: write, sync ──> sled's memory ──> acknowledged
+//!                                           └── about a second later: flush, sync; the journal is free again
+//! ```
 //!
 //! ```text
 //!   key    record number (8 bytes, big endian) ++ piece number (2 bytes, big endian)
@@ -8,7 +13,8 @@
 //! What sled does not promise by itself, and what is done about it here:
 //!
 //! - Its `flush` orders `sync_file_range`, which no power cut respects: an `fdatasync` of its data
-//!   file follows, once per batch, before anybody is answered.
+//!   file follows. Both together take two to five times as long as one sync of a file whose blocks are
+//!   there, and so does each batch that waits for them: hence the journal.
 //! - Whatever is larger than a quarter of a segment (128 KiB) goes to a file of its own, which no
 //!   sync covers. A page holds up to 17 values and is written as a whole now and then, so values
 //!   are cut into pieces of 2 KiB: 17 of them stay far below.
@@ -17,42 +23,52 @@
 //! - Damage makes it panic: it is opened on a thread of its own, whose panic is an answer.
 //! - After one failed write it takes no more: [`Log::recover`] opens it anew.
 
-use std::fs::{self, File};
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use model::ids::Seq;
 
+use crate::files::{Files, from_sled, said};
+use crate::journal::{Journal, Room, Row};
 use crate::record::{self, GENESIS, Hash, RecordError, Sealed};
-use crate::{Entry, LedgerError, Log, disk};
+use crate::{Entry, LedgerError, Log};
 
 const PIECE: usize = 2048;
 
 /// How many of the newest records are looked at when the log is opened.
 const CHECKED_AT_OPEN: u64 = 64;
 
+/// How long sled may lag behind the journal when there is no hurry.
+const LAG: Duration = Duration::from_secs(1);
+
 /// A [`Log`] in a folder of its own.
 #[derive(Debug)]
 pub struct SledLog {
+    shared: Arc<Shared>,
+    tail: Mutex<Tail>,
+    syncs: AtomicU64,
+    settler: Option<Settler>,
+}
+
+/// What the writer and the thread that settles have in common.
+#[derive(Debug)]
+struct Shared {
     dir: PathBuf,
     cache: u64,
     /// None between a failed recovery and the next one.
     files: RwLock<Option<Files>>,
-    tail: Mutex<Tail>,
     /// The newest durable record; readers go no further.
     head: AtomicU64,
-    syncs: AtomicU64,
-}
-
-#[derive(Debug, Clone)]
-struct Files {
-    db: sled::Db,
-    data: std::sync::Arc<File>,
+    /// The newest record that sled has for good.
+    settled: AtomicU64,
+    settling: Mutex<()>,
+    /// Whether the settler knows that there is something to settle.
+    told: AtomicBool,
 }
 
 /// Where the next record goes.
@@ -61,77 +77,31 @@ struct Tail {
     head: Seq,
     hash: Hash,
     stopped: Option<String>,
+    /// None where there is no place for one: then each batch waits for sled.
+    journal: Option<Journal>,
 }
 
-impl SledLog {
-    /// Opens the log in `dir`, or starts one there; `cache` is in bytes.
-    ///
-    /// The newest records are checked; [`crate::Store::verify`] checks them all.
-    pub fn open(dir: &Path, cache: u64) -> Result<Self, LedgerError> {
-        let files = open_files(dir, cache)?;
-        let log = Self {
-            dir: dir.to_owned(),
-            cache,
-            files: RwLock::new(Some(files.clone())),
-            tail: Mutex::new(Tail { head: Seq(0), hash: GENESIS, stopped: None }),
-            head: AtomicU64::new(0),
-            syncs: AtomicU64::new(0),
-        };
-        let head = log.newest(&files)?;
-        log.head.store(head.0, Ordering::Release);
-        let from = Seq(head.0.saturating_sub(CHECKED_AT_OPEN - 1).max(1));
-        let checked = log.read_sealed(from, CHECKED_AT_OPEN as usize)?;
-        log.check_chain(&checked)?;
-        if let Some(last) = checked.last() {
-            let mut tail = log.lock_tail();
-            tail.head = head;
-            tail.hash = last.hash;
-        }
-        Ok(log)
-    }
-
-    /// Opens the log in `dir` for reading what can be read of it, whatever its newest records are like.
-    pub(crate) fn open_unchecked(dir: &Path, cache: u64) -> Result<Self, LedgerError> {
-        let files = open_files(dir, cache)?;
-        let log = Self {
-            dir: dir.to_owned(),
-            cache,
-            files: RwLock::new(Some(files.clone())),
-            tail: Mutex::new(Tail { head: Seq(0), hash: GENESIS, stopped: None }),
-            head: AtomicU64::new(0),
-            syncs: AtomicU64::new(0),
-        };
-        let newest = catch_unwind(AssertUnwindSafe(|| log.newest(&files)))
-            .unwrap_or_else(|panic| Err(log.corrupt(format!("the store panicked: {}", said(&*panic)))))?;
-        log.head.store(newest.0, Ordering::Release);
-        Ok(log)
-    }
-
-    /// Appends records as they were written once, the last of which has the hash `last`.
-    ///
-    /// The caller knows that they continue what is there.
-    pub(crate) fn append_raw(&self, rows: &[Vec<u8>], last: Hash) -> Result<(), LedgerError> {
-        let mut tail = self.lock_tail();
-        let mut batch = sled::Batch::default();
-        let mut seq = tail.head;
-        for bytes in rows {
-            seq = seq.next();
-            put(&mut batch, seq, bytes)?;
-        }
-        self.write(batch)?;
-        tail.head = seq;
-        tail.hash = last;
-        self.head.store(seq.0, Ordering::Release);
-        Ok(())
-    }
-
-    fn lock_tail(&self) -> MutexGuard<'_, Tail> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl Shared {
     fn files(&self) -> Result<Files, LedgerError> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
         files.clone().ok_or_else(|| LedgerError::Stopped { why: "it could not be opened again".into() })
+    }
+
+    fn head(&self) -> Seq {
+        Seq(self.head.load(Ordering::Acquire))
+    }
+
+    /// Lets sled have all for good that is acknowledged.
+    fn settle(&self) -> Result<(), LedgerError> {
+        let _turn = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
+        self.told.store(false, Ordering::Release);
+        let head = self.head();
+        if self.settled.load(Ordering::Acquire) >= head.0 {
+            return Ok(());
+        }
+        self.files()?.settle(&self.dir)?;
+        self.settled.fetch_max(head.0, Ordering::AcqRel);
+        Ok(())
     }
 
     fn corrupt(&self, what: impl Into<String>) -> LedgerError {
@@ -147,40 +117,268 @@ impl SledLog {
         }
     }
 
+    /// Removes everything after `head`, so that what nobody was told of is not there either.
+    fn cut_back(&self, files: &Files, head: Seq) -> Result<(), LedgerError> {
+        let mut batch = sled::Batch::default();
+        for key in files.db.range(key(head.next(), 0)..).keys() {
+            let doing = "take back what was not acknowledged";
+            batch.remove(key.map_err(|error| from_sled(&self.dir, doing, &error))?);
+        }
+        files.apply(&self.dir, batch)
+    }
+
+    /// Puts into sled what the journal knows and sled, whose newest record has the hash `hash`, does not;
+    /// nothing after `until`. Returns the newest record and its hash.
+    fn replay(
+        &self,
+        files: &Files,
+        rows: Vec<Row>,
+        (mut head, mut hash): (Seq, Hash),
+        until: Seq,
+    ) -> Result<(Seq, Hash), LedgerError> {
+        for row in rows {
+            let mut batch = sled::Batch::default();
+            let (before, mut after) = (head, (head, hash));
+            for (bytes, seq) in row.records.iter().zip(row.first.0..).filter(|(_, seq)| *seq <= until.0) {
+                let seq = Seq(seq);
+                if seq <= before {
+                    continue;
+                }
+                if seq != after.0.next() {
+                    return Err(self.corrupt(format!(
+                        "records {} to {} were acknowledged and are gone",
+                        after.0.next(),
+                        Seq(seq.0 - 1)
+                    )));
+                }
+                let sealed = record::decode(seq, bytes).map_err(|error| self.unreadable(error))?;
+                if sealed.prev != after.1 {
+                    return Err(self.corrupt(format!(
+                        "record {seq} of the journal does not continue record {}",
+                        after.0
+                    )));
+                }
+                put(&mut batch, seq, bytes)?;
+                after = (seq, sealed.hash);
+            }
+            if after.0 > before {
+                files.apply(&self.dir, batch)?;
+                (head, hash) = after;
+            }
+        }
+        Ok((head, hash))
+    }
+
+    fn unreadable(&self, error: RecordError) -> LedgerError {
+        match error {
+            RecordError::Newer { seq, found } => LedgerError::Newer { seq, found, known: record::VERSION },
+            error => self.corrupt(error.to_string()),
+        }
+    }
+}
+
+/// The thread that lets sled catch up with the journal.
+#[derive(Debug)]
+struct Settler {
+    wishes: Sender<Wish>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Some time soon: something was written.
+    Soon,
+    /// At once: half of the journal is full.
+    Now,
+}
+
+impl Settler {
+    fn start(shared: Arc<Shared>) -> Option<Settler> {
+        let (wishes, heard) = mpsc::channel();
+        let run = move || settle_when_asked(&shared, &heard);
+        match thread::Builder::new().name("ledger-settle".into()).spawn(run) {
+            Ok(thread) => Some(Settler { wishes, thread }),
+            Err(error) => {
+                // Then it is done when the journal is full, by whoever writes.
+                tracing::warn!(%error, "no thread to settle the ledger");
+                None
+            }
+        }
+    }
+}
+
+fn settle_when_asked(shared: &Shared, heard: &Receiver<Wish>) {
+    while let Ok(mut wish) = heard.recv() {
+        let until = Instant::now() + LAG;
+        while wish == Wish::Soon {
+            match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(next) => wish = next,
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+        if let Err(error) = shared.settle() {
+            // Nothing is lost: the journal has it. Who writes next meets the same error.
+            tracing::warn!(%error, "sled does not take over what the journal has");
+        }
+    }
+}
+
+impl Drop for SledLog {
+    fn drop(&mut self) {
+        if let Some(Settler { wishes, thread }) = self.settler.take() {
+            drop(wishes);
+            let _ = thread.join();
+        }
+    }
+}
+
+impl SledLog {
+    /// Opens the log in `dir`, or starts one there; `cache` is in bytes.
+    ///
+    /// The newest records are checked; [`crate::Store::verify`] checks them all.
+    pub fn open(dir: &Path, cache: u64) -> Result<Self, LedgerError> {
+        let files = Files::open(dir, cache)?;
+        let mut log = Self::on(dir, cache, &files)?;
+        let head = log.shared.newest(&files)?;
+        log.shared.head.store(head.0, Ordering::Release);
+        let from = Seq(head.0.saturating_sub(CHECKED_AT_OPEN - 1).max(1));
+        let checked = log.read_sealed(from, CHECKED_AT_OPEN as usize)?;
+        log.check_chain(&checked)?;
+        let hash = checked.last().map_or(GENESIS, |last| last.hash);
+
+        let (journal, rows) = match Journal::open(dir) {
+            Ok((journal, rows)) => (Some(journal), rows),
+            Err(error) => {
+                tracing::warn!(%error, "the ledger has no journal; every batch waits for sled");
+                (None, crate::journal::read(dir).unwrap_or_default())
+            }
+        };
+        let (head, hash) = log.shared.replay(&files, rows, (head, hash), Seq(u64::MAX))?;
+        if head.0 > log.shared.head.swap(head.0, Ordering::AcqRel) {
+            log.shared.settle()?;
+        }
+        log.shared.settled.store(head.0, Ordering::Release);
+        *log.lock_tail() = Tail { head, hash, stopped: None, journal };
+        log.settler = Settler::start(Arc::clone(&log.shared));
+        Ok(log)
+    }
+
+    /// Opens the log in `dir` for reading what sled can read of it, whatever its newest records are like.
+    pub(crate) fn open_unchecked(dir: &Path, cache: u64) -> Result<Self, LedgerError> {
+        let files = Files::open(dir, cache)?;
+        let log = Self::on(dir, cache, &files)?;
+        let newest =
+            catch_unwind(AssertUnwindSafe(|| log.shared.newest(&files))).unwrap_or_else(|panic| {
+                Err(log.shared.corrupt(format!("the store panicked: {}", said(&*panic))))
+            })?;
+        log.shared.head.store(newest.0, Ordering::Release);
+        Ok(log)
+    }
+
+    fn on(dir: &Path, cache: u64, files: &Files) -> Result<Self, LedgerError> {
+        let shared = Shared {
+            dir: dir.to_owned(),
+            cache,
+            files: RwLock::new(Some(files.clone())),
+            head: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            settling: Mutex::new(()),
+            told: AtomicBool::new(false),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            tail: Mutex::new(Tail { head: Seq(0), hash: GENESIS, stopped: None, journal: None }),
+            syncs: AtomicU64::new(0),
+            settler: None,
+        })
+    }
+
+    /// Appends records as they were written once, the last of which has the hash `last`.
+    ///
+    /// The caller knows that they continue what is there.
+    pub(crate) fn append_raw(&self, rows: &[Vec<u8>], last: Hash) -> Result<(), LedgerError> {
+        let mut tail = self.lock_tail();
+        self.write(&mut tail, rows)?;
+        let seq = Seq(tail.head.0 + rows.len() as u64);
+        self.advance(&mut tail, seq, last);
+        Ok(())
+    }
+
+    fn lock_tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn check_chain(&self, row: &[Sealed]) -> Result<(), LedgerError> {
         match row.windows(2).find(|pair| pair[0].hash != pair[1].prev) {
             None => Ok(()),
-            Some(pair) => Err(self.corrupt(format!(
+            Some(pair) => Err(self.shared.corrupt(format!(
                 "record {} does not continue record {}",
                 pair[1].record.seq, pair[0].record.seq
             ))),
         }
     }
 
-    fn write(&self, batch: sled::Batch) -> Result<(), LedgerError> {
-        let files = self.files()?;
-        let doing = "append to the ledger";
-        let tried = catch_unwind(AssertUnwindSafe(|| {
-            files.db.apply_batch(batch)?;
-            files.db.flush()
-        }));
-        match tried {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(from_sled(&self.dir, doing, &error)),
-            Err(panic) => {
-                return Err(self.corrupt(format!("the store panicked while writing: {}", said(&*panic))));
-            }
+    /// Makes `rows` durable behind the newest record, and readable.
+    fn write(&self, tail: &mut Tail, rows: &[Vec<u8>]) -> Result<(), LedgerError> {
+        let (shared, first) = (&*self.shared, tail.head.next());
+        let files = shared.files()?;
+        let mut batch = sled::Batch::default();
+        for (bytes, seq) in rows.iter().zip(first.0..) {
+            put(&mut batch, Seq(seq), bytes)?;
         }
-        rustix::fs::fdatasync(&*files.data)
-            .map_err(|error| LedgerError::io(&self.dir, doing, &error.into()))?;
+        let length = rows.iter().map(Vec::len).sum();
+        let room = tail.journal.as_ref().map_or(Room::None, |journal| journal.room(rows.len(), length));
+        let journal = match (room, &mut tail.journal) {
+            (Room::Here, Some(journal)) => Some(journal),
+            (Room::After(needed), Some(journal)) => {
+                if shared.settled.load(Ordering::Acquire) < needed.0 {
+                    shared.settle()?;
+                }
+                journal.turn();
+                self.wish(Wish::Now);
+                Some(journal)
+            }
+            _ => None,
+        };
+        if let Some(journal) = journal {
+            let tried = journal
+                .append(first, rows)
+                .map_err(|error| LedgerError::io(&shared.dir, "append to the ledger's journal", &error))
+                .and_then(|()| files.apply(&shared.dir, batch));
+            if let Err(error) = tried {
+                if let Err(error) = journal.take_back(tail.head) {
+                    tracing::error!(%error, "what was refused is still in the ledger's journal");
+                }
+                return Err(error);
+            }
+            if !shared.told.swap(true, Ordering::AcqRel) {
+                self.wish(Wish::Soon);
+            }
+        } else {
+            files.apply(&shared.dir, batch)?;
+            files.settle(&shared.dir)?;
+        }
         self.syncs.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn wish(&self, wish: Wish) {
+        if let Some(settler) = &self.settler {
+            let _ = settler.wishes.send(wish);
+        }
+    }
+
+    fn advance(&self, tail: &mut Tail, head: Seq, hash: Hash) {
+        tail.head = head;
+        tail.hash = hash;
+        self.shared.head.store(head.0, Ordering::Release);
     }
 
     /// Changes the bytes of the record `seq` behind everybody's back; a record without bytes is gone.
     #[cfg(test)]
     pub(crate) fn spoil(&self, seq: Seq, change: impl FnOnce(&mut Vec<u8>)) {
-        let db = self.files().unwrap().db;
+        let db = self.shared.files().unwrap().db;
         let mut bytes = db.get(key(seq, 0)).unwrap().unwrap().to_vec();
         change(&mut bytes);
         match bytes.is_empty() {
@@ -188,23 +386,11 @@ impl SledLog {
             false => db.insert(key(seq, 0), bytes).unwrap(),
         };
     }
-
-    /// Removes everything after `head`, so that what nobody was told of is not there either.
-    fn cut_back(&self, files: &Files, head: Seq) -> Result<(), LedgerError> {
-        let doing = "take back what was not acknowledged";
-        let mut batch = sled::Batch::default();
-        let mut any = false;
-        for key in files.db.range(key(head.next(), 0)..).keys() {
-            batch.remove(key.map_err(|error| from_sled(&self.dir, doing, &error))?);
-            any = true;
-        }
-        if any { self.write(batch) } else { Ok(()) }
-    }
 }
 
 impl Log for SledLog {
     fn head(&self) -> Seq {
-        Seq(self.head.load(Ordering::Acquire))
+        self.shared.head()
     }
 
     fn append(&self, entries: Vec<Entry>) -> Result<Vec<Sealed>, LedgerError> {
@@ -216,7 +402,7 @@ impl Log for SledLog {
             return Ok(Vec::new());
         }
         let (mut seq, mut prev) = (tail.head, tail.hash);
-        let mut batch = sled::Batch::default();
+        let mut rows = Vec::with_capacity(entries.len());
         let mut sealed = Vec::with_capacity(entries.len());
         for entry in entries {
             seq = seq.next();
@@ -225,18 +411,16 @@ impl Log for SledLog {
                 doing: "encode a record".into(),
                 why: error.to_string(),
             })?;
-            put(&mut batch, seq, &bytes)?;
             let hash = record::hash(&bytes);
             sealed.push(Sealed { record, prev, hash });
+            rows.push(bytes);
             prev = hash;
         }
-        if let Err(error) = self.write(batch) {
+        if let Err(error) = self.write(&mut tail, &rows) {
             tail.stopped = Some(error.to_string());
             return Err(error);
         }
-        tail.head = seq;
-        tail.hash = prev;
-        self.head.store(seq.0, Ordering::Release);
+        self.advance(&mut tail, seq, prev);
         Ok(sealed)
     }
 
@@ -246,21 +430,22 @@ impl Log for SledLog {
         if after <= from {
             return Ok(Vec::new());
         }
-        let files = self.files()?;
+        let shared = &self.shared;
+        let files = shared.files()?;
         let mut row = Vec::new();
         let mut bytes = Vec::new();
         let mut expected = from;
         let mut pieces = 0;
         for entry in files.db.range(key(from, 0)..key(after, 0)) {
-            let (key, piece) = entry.map_err(|error| from_sled(&self.dir, "read records", &error))?;
-            let (seq, n) = number(&key).ok_or_else(|| self.corrupt("a key is not a number"))?;
+            let (key, piece) = entry.map_err(|error| from_sled(&shared.dir, "read records", &error))?;
+            let (seq, n) = number(&key).ok_or_else(|| shared.corrupt("a key is not a number"))?;
             if n == 0 && !bytes.is_empty() {
                 row.push(std::mem::take(&mut bytes));
                 expected = expected.next();
                 pieces = 0;
             }
             if (seq, n) != (expected, pieces) {
-                return Err(self.corrupt(format!("record {expected} is not whole, or missing")));
+                return Err(shared.corrupt(format!("record {expected} is not whole, or missing")));
             }
             bytes.extend_from_slice(&piece);
             pieces += 1;
@@ -270,7 +455,7 @@ impl Log for SledLog {
             expected = expected.next();
         }
         if expected != after {
-            return Err(self.corrupt(format!("record {expected} is missing")));
+            return Err(shared.corrupt(format!("record {expected} is missing")));
         }
         Ok(row)
     }
@@ -278,16 +463,7 @@ impl Log for SledLog {
     fn read_sealed(&self, from: Seq, limit: usize) -> Result<Vec<Sealed>, LedgerError> {
         let rows = self.read_raw(from, limit)?;
         let decoded = rows.iter().zip(from.0.max(1)..).map(|(bytes, seq)| record::decode(Seq(seq), bytes));
-        decoded
-            .map(|sealed| {
-                sealed.map_err(|error| match error {
-                    RecordError::Newer { seq, found } => {
-                        LedgerError::Newer { seq, found, known: record::VERSION }
-                    }
-                    error => self.corrupt(error.to_string()),
-                })
-            })
-            .collect()
+        decoded.map(|sealed| sealed.map_err(|error| self.shared.unreadable(error))).collect()
     }
 
     fn recover(&self) -> Result<(), LedgerError> {
@@ -295,21 +471,40 @@ impl Log for SledLog {
         if tail.stopped.is_none() {
             return Ok(());
         }
+        let shared = &*self.shared;
+        let _turn = shared.settling.lock().unwrap_or_else(PoisonError::into_inner);
         // Nothing short of opening it again clears an error of sled's; its lock goes with the last handle.
-        *self.files.write().unwrap_or_else(PoisonError::into_inner) = None;
-        let files = open_files(&self.dir, self.cache)?;
-        *self.files.write().unwrap_or_else(PoisonError::into_inner) = Some(files.clone());
-        self.cut_back(&files, tail.head)?;
-        if self.newest(&files)? != tail.head {
-            return Err(self.corrupt(format!("record {} was acknowledged and is gone", tail.head)));
+        *shared.files.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let files = Files::open(&shared.dir, shared.cache)?;
+        *shared.files.write().unwrap_or_else(PoisonError::into_inner) = Some(files.clone());
+        shared.cut_back(&files, tail.head)?;
+        let has = shared.newest(&files)?;
+        let hash = self.read_sealed(has, usize::from(has > Seq(0)))?.last().map_or(GENESIS, |last| last.hash);
+        // Sled may lag behind by what is in the journal, and the journal is ahead of what was acknowledged.
+        let rows = crate::journal::read(&shared.dir)
+            .map_err(|error| LedgerError::io(&shared.dir, "read the ledger's journal", &error))?;
+        let (newest, hash) = shared.replay(&files, rows, (has, hash), tail.head)?;
+        if newest != tail.head {
+            return Err(shared.corrupt(format!("record {} was acknowledged and is gone", tail.head)));
         }
-        if let Some(last) = self.read_sealed(tail.head, 1)?.last()
-            && last.hash != tail.hash
-        {
-            return Err(self.corrupt(format!("record {} is not the one that was written", tail.head)));
+        if hash != tail.hash {
+            return Err(shared.corrupt(format!("record {} is not the one that was written", tail.head)));
         }
+        files.settle(&shared.dir)?;
+        shared.settled.store(newest.0, Ordering::Release);
+        tail.journal = None;
+        let journal = Journal::open(&shared.dir).and_then(|(mut journal, _)| {
+            journal.wipe()?;
+            Ok(journal)
+        });
+        tail.journal =
+            Some(journal.map_err(|error| LedgerError::io(&shared.dir, "open the ledger's journal", &error))?);
         tail.stopped = None;
         Ok(())
+    }
+
+    fn settle(&self) -> Result<(), LedgerError> {
+        self.shared.settle()
     }
 
     fn syncs(&self) -> u64 {
@@ -341,89 +536,10 @@ fn number(key: &[u8]) -> Option<(Seq, u16)> {
     Some((Seq(u64::from_be_bytes(*seq)), u16::from_be_bytes(piece.try_into().ok()?)))
 }
 
-fn open_files(dir: &Path, cache: u64) -> Result<Files, LedgerError> {
-    let fresh = !dir.join("db").exists();
-    fs::create_dir_all(dir).map_err(|error| LedgerError::io(dir, "make the ledger's folder", &error))?;
-    remove_leftovers(dir).map_err(|error| LedgerError::io(dir, "tidy the ledger's folder", &error))?;
-    let db = open_sled(dir, cache)?;
-    let settled = || {
-        let data = File::open(dir.join("db"))?;
-        if fresh {
-            // The data is worth nothing as long as a power cut can take the names of its files.
-            File::open(dir.join("conf"))?.sync_all()?;
-            data.sync_all()?;
-            disk::sync_dir(dir)?;
-            dir.parent().map_or(Ok(()), disk::sync_dir)?;
-        }
-        Ok(data)
-    };
-    let data =
-        settled().map_err(|error: io::Error| LedgerError::io(dir, "sync the ledger's folder", &error))?;
-    Ok(Files { db, data: data.into() })
-}
-
-pub(crate) fn remove_leftovers(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// How often, and how long apart, a lock is asked for that another process may be giving back just
-/// now: the kernel tells nobody when it is free.
-const LOCK_ATTEMPTS: u32 = 20;
-const LOCK_PAUSE: Duration = Duration::from_millis(25);
-
-fn open_sled(dir: &Path, cache: u64) -> Result<sled::Db, LedgerError> {
-    let mut attempt = 1;
-    loop {
-        let config = sled::Config::new().path(dir).cache_capacity(cache).flush_every_ms(None);
-        let opening = thread::Builder::new()
-            .name("ledger-open".into())
-            .spawn(move || config.open())
-            .map_err(|error| LedgerError::io(dir, "start a thread to open the ledger", &error))?;
-        match opening.join() {
-            Ok(Ok(db)) => return Ok(db),
-            Ok(Err(error)) => match from_sled(dir, "open the ledger", &error) {
-                LedgerError::Held { .. } if attempt < LOCK_ATTEMPTS => thread::sleep(LOCK_PAUSE),
-                error => return Err(error),
-            },
-            Err(panic) => {
-                let what = format!("the store panicked while opening it: {}", said(&*panic));
-                return Err(LedgerError::Corrupt { dir: dir.to_owned(), what });
-            }
-        }
-        attempt += 1;
-    }
-}
-
-pub(crate) fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words").to_owned()
-}
-
-fn from_sled(dir: &Path, doing: &str, error: &sled::Error) -> LedgerError {
-    match error {
-        // The kind is lost on the way through sled; its words are not.
-        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
-            LedgerError::Held { dir: dir.to_owned() }
-        }
-        sled::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => LedgerError::Corrupt {
-            dir: dir.to_owned(),
-            what: format!("its data file ends too early: {error}"),
-        },
-        sled::Error::Io(error) => LedgerError::io(dir, doing, error),
-        error => LedgerError::Corrupt { dir: dir.to_owned(), what: error.to_string() },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::testing::{entry, remark};
 
@@ -467,7 +583,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = SledLog::open(dir.path(), 1 << 20).unwrap();
         log.append((0..5).map(entry).collect()).unwrap();
-        let files = log.files().unwrap();
+        let files = log.shared.files().unwrap();
         let stolen = files.db.remove(key(Seq(3), 0)).unwrap().unwrap();
         assert!(matches!(log.read(Seq(1), 9), Err(LedgerError::Corrupt { .. })));
         assert_eq!(log.read(Seq(4), 9).unwrap().len(), 2);
@@ -486,7 +602,7 @@ mod tests {
         let log = SledLog::open(dir.path(), 1 << 20).unwrap();
         log.append((0..3).map(entry).collect()).unwrap();
         let bytes = record::encode(&entry(4).numbered(Seq(4)), &GENESIS).unwrap();
-        log.files().unwrap().db.insert(key(Seq(4), 0), bytes).unwrap();
+        log.shared.files().unwrap().db.insert(key(Seq(4), 0), bytes).unwrap();
         log.lock_tail().stopped = Some("the test said so".into());
         assert!(matches!(log.append(vec![entry(5)]), Err(LedgerError::Stopped { .. })));
         assert_eq!(log.read(Seq(1), 9).unwrap().len(), 3);
@@ -494,6 +610,71 @@ mod tests {
         assert_eq!(log.append(vec![entry(5)]).unwrap()[0].record.seq, Seq(4));
         drop(log);
         assert_eq!(SledLog::open(dir.path(), 1 << 20).unwrap().head(), Seq(4));
+    }
+
+    /// A copy of a log's folder as a power cut leaves it that takes everything from sled which was not
+    /// settled.
+    fn cut(from: &Path, settled: &Path) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(settled).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+            }
+        }
+        fs::copy(from.join(crate::journal::NAME), dir.path().join(crate::journal::NAME)).unwrap();
+        dir
+    }
+
+    #[test]
+    fn what_sled_had_not_for_good_comes_from_the_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = SledLog::open(dir.path(), 1 << 20).unwrap();
+        log.append((0..10).map(entry).collect()).unwrap();
+        log.settle().unwrap();
+        let settled = cut(dir.path(), dir.path());
+        for n in 0..40 {
+            log.append(vec![entry(n), remark(&"x".repeat(5_000))]).unwrap();
+        }
+        let cut = cut(dir.path(), settled.path());
+        let again = SledLog::open(cut.path(), 1 << 20).unwrap();
+        assert_eq!(again.head(), Seq(90));
+        assert_eq!(again.read_sealed(Seq(1), 100).unwrap(), log.read_sealed(Seq(1), 100).unwrap());
+        again.append(vec![entry(91)]).unwrap();
+        drop(again);
+        assert_eq!(SledLog::open(cut.path(), 1 << 20).unwrap().head(), Seq(91));
+    }
+
+    #[test]
+    fn a_sled_that_has_lost_more_than_the_journal_knows_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = SledLog::open(dir.path(), 1 << 20).unwrap();
+        let early = cut(dir.path(), dir.path());
+        let large = "x".repeat(700_000);
+        for _ in 0..12 {
+            log.append(vec![remark(&large)]).unwrap();
+        }
+        let cut = cut(dir.path(), early.path());
+        let error = SledLog::open(cut.path(), 1 << 20).unwrap_err();
+        assert!(error.to_string().contains("were acknowledged and are gone"), "{error}");
+    }
+
+    #[test]
+    fn many_batches_and_large_ones_go_round_the_journal_and_lose_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = SledLog::open(dir.path(), 1 << 20).unwrap();
+        let mut expected = 0;
+        for n in 0..60_usize {
+            let size = if n % 13 == 0 { 3 << 20 } else { 200_000 };
+            log.append(vec![entry(n), remark(&"y".repeat(size))]).unwrap();
+            expected += 2;
+            if n % 17 == 0 {
+                drop(log);
+                log = SledLog::open(dir.path(), 1 << 20).unwrap();
+            }
+            assert_eq!(log.head(), Seq(expected));
+        }
+        assert_eq!(log.read_sealed(Seq(1), 1000).unwrap().len(), 120);
     }
 
     #[test]

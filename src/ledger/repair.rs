@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   a copy of sled's files ──┐
+//!   the journal beside them ─┤
 //!   what lies loose in `db` ─┼─> sound records, by hash ──> the longest chain from record 1 ──> DEST
 //!   the archive's segments ──┘
 //! ```
@@ -23,7 +24,7 @@ use model::ledger::{Finding, Lost, Repaired};
 
 use crate::record::{self, GENESIS, Hash};
 use crate::store::{Limits, Store, snapshot_path};
-use crate::{LedgerError, Log as _, SledLog, archive, check, disk, log, snapshot};
+use crate::{LedgerError, Log as _, SledLog, archive, check, disk, files, journal, snapshot};
 
 /// How long broken files may keep the store thinking before it is left alone.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -149,6 +150,7 @@ pub fn repair(dir: &Path, dest: &Path) -> Result<Repaired, LedgerError> {
         Err(what) => pool.findings.push(Finding::new("snapshot", None, what)),
     }
     from_log(dir, &scratch, &mut pool).map_err(io)?;
+    from_journal(dir, &mut pool).map_err(io)?;
     from_archives(dir, &mut pool).map_err(io)?;
     // Loose ones may also be what was refused and taken back: only where the log itself has gaps.
     if pool.findings.iter().any(|finding| finding.place == "log") {
@@ -242,6 +244,16 @@ fn from_log(dir: &Path, scratch: &Path, pool: &mut Pool) -> io::Result<()> {
             }
         }
     }
+}
+
+/// Reads what sled may not have had for good yet.
+fn from_journal(dir: &Path, pool: &mut Pool) -> io::Result<()> {
+    for row in journal::read(&dir.join("sled"))? {
+        for (bytes, seq) in row.records.iter().zip(row.first.0..) {
+            pool.take("journal", Seq(seq), bytes, true)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the archive, and those that were put aside.
@@ -353,7 +365,7 @@ fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
             fs::copy(entry.path(), to)?;
         }
     }
-    log::remove_leftovers(to)
+    files::remove_leftovers(to)
 }
 
 #[cfg(test)]

@@ -39,7 +39,8 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { cache: 16 << 20, reserve: 4 << 20, floor: 2 << 20, snapshot_every: 5_000 }
+        // Sled must have room for all that is in the journal, and for as much again.
+        Self { cache: 16 << 20, reserve: 8 << 20, floor: 8 << 20, snapshot_every: 5_000 }
     }
 }
 
@@ -315,6 +316,7 @@ impl Store {
     /// The store can still be used; it closes when its last handle goes.
     pub fn close(&self) -> Result<(), LedgerError> {
         let _turn = self.inner.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        self.inner.log.settle()?;
         self.inner.snapshot()
     }
 

@@ -91,10 +91,16 @@ fn what_the_archive_has_lost_comes_from_the_log() {
 
 #[test]
 fn without_an_archive_the_log_and_what_lies_loose_in_it_are_all_there_is() {
-    for (every, all) in [(usize::MAX, true), (4_001, false), (997, false)] {
+    let whole = usize::MAX;
+    for (every, journal, all) in
+        [(whole, false, true), (997, true, true), (4_001, false, false), (997, false, false)]
+    {
         let dir = tempfile::tempdir().unwrap();
         let old = ledger(dir.path(), 400);
         fs::remove_dir_all(old.join("archive")).unwrap();
+        if !journal {
+            fs::remove_file(old.join("sled/journal")).unwrap();
+        }
         flip(&old.join("sled/db"), every);
         let repaired = saved(dir.path());
         assert_eq!(repaired.lost.is_empty(), all, "{every}");
