@@ -3,6 +3,7 @@
 //! The only file of this room that reads the log beside [`crate::past`]; neither holds the board meanwhile.
 
 use ledger::feed::CHUNK;
+use ledger::views::contents::{BLOCK, Wanted};
 use ledger::{LedgerError, Store};
 use model::answer::Answer;
 use model::command::{EventFilter, LedgerQuestion};
@@ -10,6 +11,7 @@ use model::event::Record;
 use model::ids::Seq;
 use model::refusal::{Class, Refusal};
 
+use crate::story::Subject;
 use crate::{answers, story};
 
 /// Sentences that a story is told from; older ones are not looked for.
@@ -20,19 +22,18 @@ const SENTENCES: usize = 10;
 /// # Errors
 /// `cannot_read`, when the log cannot be read.
 pub fn events(store: &Store, head: Seq, filter: &EventFilter) -> Result<Vec<Record>, Refusal> {
-    let wanted = filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    backwards(
-        store,
-        head,
-        filter.after,
-        |record| answers::fits(record, filter),
-        |found| found.len() >= wanted,
-    )
-    .map(|mut found| {
-        found.truncate(wanted);
-        found.reverse();
-        found
-    })
+    let most = filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    let wanted = Wanted {
+        since: filter.since,
+        kind: filter.kind.as_deref().map(|kind| kind.strip_suffix('.').unwrap_or(kind)),
+        actor: filter.actor.as_deref(),
+        bead: filter.bead.as_ref(),
+    };
+    let meant = |record: &Record| answers::fits(record, filter);
+    let mut found = backwards(store, head, filter.after, &wanted, meant, |found| found.len() >= most)?;
+    found.truncate(most);
+    found.reverse();
+    Ok(found)
 }
 
 /// What has happened to an agent or a bead, in a few lines.
@@ -43,8 +44,16 @@ pub fn why(store: &Store, about: &str) -> Result<Vec<String>, Refusal> {
     let subject = store.read(|board| story::subject(board, about))?;
     let enough =
         |found: &[Record]| found.iter().filter(|r| story::sentence(r).is_some()).count() >= SENTENCES;
-    let mut records =
-        backwards(store, store.head(), Seq::default(), |r| story::belongs(r, &subject), enough)?;
+    let name;
+    let wanted = match &subject {
+        Subject::Agent(agent) => {
+            name = agent.to_string();
+            Wanted { actor: Some(&name), ..Wanted::default() }
+        }
+        Subject::Bead(bead) => Wanted { bead: Some(bead), ..Wanted::default() },
+    };
+    let belongs = |record: &Record| story::belongs(record, &subject);
+    let mut records = backwards(store, store.head(), Seq::default(), &wanted, belongs, enough)?;
     records.reverse();
     Ok(store.read(|board| story::tell(board, &subject, &records)))
 }
@@ -74,21 +83,25 @@ pub fn ledger(store: &Store, question: &LedgerQuestion) -> Result<Answer, Refusa
 }
 
 /// Reads from `head` back to the record after `after` and keeps what is `meant`, newest first, until
-/// it is `enough`; looks at whole chunks, so there may be a few more.
+/// it is `enough`; looks at whole blocks, so there may be a few more. Blocks that hold nothing of what is
+/// `wanted` are not read.
 fn backwards(
     store: &Store,
     head: Seq,
     after: Seq,
+    wanted: &Wanted<'_>,
     meant: impl Fn(&Record) -> bool,
     enough: impl Fn(&[Record]) -> bool,
 ) -> Result<Vec<Record>, Refusal> {
     let mut found = Vec::new();
     let mut upper = head.0;
     while upper > after.0 && !enough(&found) {
-        let lower = upper.saturating_sub(CHUNK as u64).max(after.0);
-        let length = usize::try_from(upper - lower).unwrap_or(CHUNK);
-        let chunk = store.events(Seq(lower + 1), length).map_err(|error| cannot_read(&error))?;
-        found.extend(chunk.into_iter().rev().filter(|record| meant(record)));
+        let lower = ((upper - 1) / BLOCK * BLOCK).max(after.0);
+        if store.read(|board| board.contents.may_hold(Seq(upper), wanted)) {
+            let length = usize::try_from(upper - lower).unwrap_or(CHUNK);
+            let chunk = store.events(Seq(lower + 1), length).map_err(|error| cannot_read(&error))?;
+            found.extend(chunk.into_iter().rev().filter(|record| meant(record)));
+        }
         upper = lower;
     }
     Ok(found)

@@ -41,15 +41,7 @@ pub fn subject(board: &Board, text: &str) -> Result<Subject, Refusal> {
 pub fn belongs(record: &Record, subject: &Subject) -> bool {
     match subject {
         Subject::Bead(bead) => record.is_about(bead),
-        Subject::Agent(agent) => {
-            record.actor == *agent
-                || serde_json::to_value(&record.event).is_ok_and(|value| {
-                    let data = &value["data"];
-                    ["agent", "worker", "to"]
-                        .iter()
-                        .any(|key| data[*key].as_str() == Some(&agent.to_string()))
-                })
-        }
+        Subject::Agent(agent) => record.actor == *agent || record.event.agent() == Some(agent),
     }
 }
 

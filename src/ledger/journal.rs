@@ -260,7 +260,7 @@ fn frame(bytes: &[u8]) -> Option<(u64, usize, Row)> {
         records.push(more.get(..length)?.to_vec());
         rest = &more[length..];
     }
-    (records.len() == count).then(|| (turn, whole.len(), Row { first: Seq(first), records }))
+    (records.len() == count).then_some((turn, whole.len(), Row { first: Seq(first), records }))
 }
 
 #[cfg(test)]

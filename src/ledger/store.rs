@@ -40,7 +40,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         // Sled must have room for all that is in the journal, and for as much again.
-        Self { cache: 16 << 20, reserve: 8 << 20, floor: 8 << 20, snapshot_every: 5_000 }
+        Self { cache: 16 << 20, reserve: 8 << 20, floor: 8 << 20, snapshot_every: 20_000 }
     }
 }
 

@@ -590,29 +590,6 @@ pub struct Record {
     pub event: Event,
 }
 
-impl Record {
-    /// Whether the event is about `bead`, that is, names it in one of its fields.
-    pub fn is_about(&self, bead: &BeadId) -> bool {
-        match serde_json::to_value(&self.event) {
-            Ok(value) => names(&value["data"], bead.as_str()),
-            Err(_) => false,
-        }
-    }
-}
-
-/// Whether a field `bead`, `id`, `issue_id` or a list `beads` somewhere in `value` is `id`.
-fn names(value: &serde_json::Value, id: &str) -> bool {
-    match value {
-        serde_json::Value::Object(fields) => fields.iter().any(|(key, value)| match key.as_str() {
-            "bead" | "id" | "issue_id" | "on" if value.as_str() == Some(id) => true,
-            "beads" => value.as_array().is_some_and(|beads| beads.iter().any(|b| b.as_str() == Some(id))),
-            _ => names(value, id),
-        }),
-        serde_json::Value::Array(values) => values.iter().any(|value| names(value, id)),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 //! ([`command::Command`]), by whom ([`command::Origin`]), what comes back ([`answer::Answer`] or
 //! [`refusal::Refusal`]) and what has happened for good ([`event::Event`]).
 
+mod about;
 pub mod agent;
 pub mod answer;
 pub mod bead;

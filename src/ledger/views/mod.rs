@@ -6,6 +6,7 @@
 
 pub mod agents;
 pub mod beads;
+pub mod contents;
 pub mod convoys;
 pub mod escalations;
 pub mod hooks;
@@ -45,6 +46,8 @@ pub struct Board {
     pub rigs: rigs::Rigs,
     /// What a person has to know.
     pub escalations: escalations::Escalations,
+    /// Where in the log what is.
+    pub contents: contents::Contents,
 }
 
 impl Board {
@@ -61,5 +64,6 @@ impl Board {
         self.mols.apply(record);
         self.escalations.apply(record);
         self.rigs.apply(record);
+        self.contents.apply(record);
     }
 }
