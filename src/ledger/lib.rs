@@ -26,6 +26,7 @@ mod log;
 pub mod memory;
 pub mod record;
 pub mod repair;
+mod settler;
 mod snapshot;
 pub mod store;
 pub mod tail;
