@@ -21,7 +21,8 @@ use std::time::Duration;
 use model::ids::Seq;
 use model::ledger::Finding;
 
-use crate::record;
+use crate::journal::Row;
+use crate::record::{self, Hash};
 use crate::{Log, check, disk};
 
 const MAGIC: &[u8; 8] = b"gtarch01";
@@ -260,6 +261,38 @@ fn disagreement(log: &dyn Log, last: &Framed) -> Option<String> {
         // One that cannot be read says nothing about the archive.
         _ => None,
     }
+}
+
+/// Returns the records of the archive in `folder` that continue the record `head`, whose hash is `hash`.
+pub(crate) fn rows_after(folder: &Path, head: Seq, hash: Hash) -> io::Result<Vec<Row>> {
+    let all = segments(folder)?;
+    let mut rows = Vec::new();
+    let (mut last, mut hash) = (head, hash);
+    for (n, (first, path)) in all.iter().enumerate() {
+        // Everything in it is older.
+        if all.get(n + 1).is_some_and(|(next, _)| *next <= last.next()) {
+            continue;
+        }
+        let mut records = Vec::new();
+        let from = last.next();
+        for framed in read_segment(path, *first)?.frames {
+            if framed.seq < last.next() {
+                continue;
+            }
+            match record::decode(framed.seq, &framed.bytes) {
+                Ok(sealed) if framed.seq == last.next() && sealed.prev == hash => {
+                    (last, hash) = (framed.seq, sealed.hash);
+                    records.push(framed.bytes);
+                }
+                _ => break,
+            }
+        }
+        if records.is_empty() {
+            break;
+        }
+        rows.push(Row { first: from, records });
+    }
+    Ok(rows)
 }
 
 fn put_aside(folder: &Path) -> io::Result<PathBuf> {

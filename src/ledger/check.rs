@@ -15,7 +15,7 @@ use model::ledger::{Check, Finding, Stats};
 use crate::record::{self, GENESIS, Hash};
 use crate::snapshot::{self, Folded};
 use crate::store::{Store, snapshot_path};
-use crate::{LedgerError, Log, archive};
+use crate::{LedgerError, Log, archive, journal};
 
 /// How many records are held in memory at once.
 const CHUNK: u64 = 256;
@@ -125,6 +125,9 @@ impl Store {
                 findings.push(Finding::new("snapshot", None, what));
             }
         }
+        if let Some(dir) = self.dir() {
+            findings.extend(in_journal(&dir.join("sled"), self.log()));
+        }
         let mut archived = Seq(0);
         if let Some((folder, archive)) = self.archive() {
             let (_, broken) = archive::verify(&folder, self.log());
@@ -204,6 +207,30 @@ impl Store {
             findings: self.findings().to_vec(),
         })
     }
+}
+
+/// What is wrong with the journal in the folder `dir`, beside what `log` has.
+fn in_journal(dir: &Path, log: &dyn Log) -> Vec<Finding> {
+    let rows = match journal::read(dir) {
+        Ok(rows) => rows,
+        Err(error) => return vec![Finding::new("journal", None, format!("cannot be read: {error}"))],
+    };
+    let mut findings = Vec::new();
+    // Batches lie one behind the other, so what is missing between two was broken later.
+    for pair in rows.windows(2) {
+        let missing = pair[0].last().next();
+        if missing != pair[1].first {
+            findings.push(Finding::new("journal", missing, "it fails its checksum"));
+        }
+    }
+    for row in &rows {
+        for (bytes, seq) in row.records.iter().zip(row.first.0..) {
+            if Seq(seq) <= log.head() && raw(log, Seq(seq)).is_ok_and(|theirs| theirs != *bytes) {
+                findings.push(Finding::new("journal", Seq(seq), "it is not the record that the log has"));
+            }
+        }
+    }
+    findings
 }
 
 fn millis(since: Instant) -> u64 {

@@ -16,7 +16,7 @@
 //! A half belongs to one turn: the first frame in it says which. Frames of turns before it lie behind its
 //! last one, and are no part of it. A half is written over only when sled has all that it holds for good.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -30,6 +30,7 @@ pub(crate) const NAME: &str = "journal";
 
 /// Bytes of one half. What is larger goes to sled at once.
 const HALF: usize = 2 << 20;
+const LENGTH: u64 = 2 * HALF as u64;
 
 const MARKER: [u8; 4] = [0xa7, b'J', b'r', b'n'];
 const HEAD: usize = 32;
@@ -42,7 +43,8 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn last(&self) -> Seq {
+    /// The number of its last record.
+    pub(crate) fn last(&self) -> Seq {
         Seq(self.first.0 + self.records.len() as u64 - 1)
     }
 }
@@ -67,6 +69,34 @@ pub(crate) enum Room {
     None,
 }
 
+/// What a journal must not be like.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    /// It is made as a whole, so somebody has cut it, or the disk has lost a part.
+    #[error("the journal was cut: {length} of its {LENGTH} bytes are there")]
+    Cut {
+        /// Its bytes.
+        length: u64,
+    },
+    /// The system did not read or write it.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Makes an empty journal, whole or not at all.
+fn make(dir: &Path, path: &Path) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let file = File::create(&fresh)?;
+    // Real blocks with something in them: a block that is only reserved is made at its first sync.
+    let zeros = vec![0; 64 << 10];
+    for at in (0..LENGTH).step_by(zeros.len()) {
+        file.write_all_at(&zeros, at)?;
+    }
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    disk::sync_dir(dir)
+}
+
 /// The file, open for writing.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -82,23 +112,17 @@ pub(crate) struct Journal {
 impl Journal {
     /// Opens the journal in the folder `dir`, or makes one, and returns what it holds, oldest first.
     ///
-    /// What follows a torn or broken frame was never acknowledged, or is lost.
-    pub(crate) fn open(dir: &Path) -> io::Result<(Journal, Vec<Row>)> {
+    /// A frame that is torn at the end was never acknowledged. Rows that lie behind a broken one are returned,
+    /// too: what is missing between them shows as a gap.
+    pub(crate) fn open(dir: &Path) -> Result<(Journal, Vec<Row>), Broken> {
         let path = dir.join(NAME);
-        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
-        if file.metadata()?.len() != 2 * HALF as u64 {
-            // Real blocks with something in them: a block that is only reserved is made at its first sync.
-            let kept = file.metadata()?.len().min(2 * HALF as u64);
-            let zeros = vec![0; 64 << 10];
-            let mut at = kept;
-            while at < 2 * HALF as u64 {
-                let length = zeros.len().min(usize::try_from(2 * HALF as u64 - at).unwrap_or(0));
-                file.write_all_at(&zeros[..length], at)?;
-                at += length as u64;
-            }
-            file.set_len(2 * HALF as u64)?;
-            file.sync_all()?;
-            disk::sync_dir(dir)?;
+        if !path.exists() {
+            make(dir, &path)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        let length = file.metadata()?.len();
+        if length != LENGTH {
+            return Err(Broken::Cut { length });
         }
         let turns = turns(&file)?;
         let newest = usize::from(turns[1].0 > turns[0].0);
@@ -228,20 +252,40 @@ fn sum(frame: &[u8]) -> u32 {
 /// The turn that a half belongs to, 0 for none, and what it holds.
 fn frames(half: &[u8]) -> (u64, Vec<Row>) {
     let (mut at, mut turn, mut rows) = (0, 0, Vec::<Row>::new());
-    while let Some((of, length, row)) = frame(&half[at..]) {
-        let follows = rows.last().is_none_or(|before| before.last().next() == row.first);
-        if (turn != 0 && of != turn) || !follows {
+    while let Some((from, (of, length, row))) = next_frame(&half[at..], turn) {
+        if rows.last().is_some_and(|before| before.last() >= row.first) {
             break;
         }
         turn = of;
-        at += length;
+        at += from + length;
         rows.push(row);
     }
     (turn, rows)
 }
 
-/// The frame that `bytes` begin with: its turn, its length and what it holds.
-fn frame(bytes: &[u8]) -> Option<(u64, usize, Row)> {
+/// The next frame of `turn` (0 for any) in `bytes`, and where it begins: at once, but for broken ones.
+fn next_frame(bytes: &[u8], turn: u64) -> Option<(usize, (u64, usize, Row))> {
+    let mut from = 0;
+    loop {
+        if let Some(found) = frame(&bytes[from..], turn) {
+            return Some((from, found));
+        }
+        from += 1 + next_marker(bytes.get(from + 1..)?)?;
+    }
+}
+
+fn next_marker(bytes: &[u8]) -> Option<usize> {
+    const EMPTY: [u8; 4096] = [0; 4096];
+    let mut from = 0;
+    // Most of a journal was never written to.
+    while bytes[from..].starts_with(&EMPTY) {
+        from += EMPTY.len();
+    }
+    bytes[from..].windows(MARKER.len()).position(|window| window == MARKER).map(|at| from + at)
+}
+
+/// The frame of `turn` (0 for any) that `bytes` begin with: its turn, its length and what it holds.
+fn frame(bytes: &[u8], wanted: u64) -> Option<(u64, usize, Row)> {
     let number = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
     let short = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
     let small = |at: usize| short(at).and_then(|n| usize::try_from(n).ok());
@@ -249,8 +293,11 @@ fn frame(bytes: &[u8]) -> Option<(u64, usize, Row)> {
         return None;
     }
     let (turn, first, count, length) = (number(4)?, number(12)?, small(20)?, small(24)?);
+    if turn == 0 || count == 0 || (wanted != 0 && turn != wanted) {
+        return None;
+    }
     let whole = bytes.get(..HEAD.checked_add(length)?)?;
-    if short(28)? != sum(whole) || turn == 0 || count == 0 {
+    if short(28)? != sum(whole) {
         return None;
     }
     let mut records = Vec::new();
@@ -305,18 +352,22 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_frame_and_all_behind_it_are_no_part() {
+    fn a_broken_frame_is_no_part_and_those_behind_it_are() {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, _) = Journal::open(dir.path()).unwrap();
         let all = [batch(1, 3), batch(4, 2), batch(6, 1)];
         all.iter().for_each(|row| write(&mut journal, row));
         let at = journal.newest.unwrap() as u64;
         let mut byte = [0];
-        for offset in [0, 4, 12, 20, 24, 28, 33, 60] {
-            journal.file.read_exact_at(&mut byte, at + offset).unwrap();
-            journal.file.write_all_at(&[byte[0] ^ 1], at + offset).unwrap();
-            assert_eq!(Journal::open(dir.path()).unwrap().1, all[..2], "byte {offset}");
-            journal.file.write_all_at(&byte, at + offset).unwrap();
+        let all_but = |n: usize| [&all[..n], &all[n + 1..]].concat();
+        let first = (journal.active * HALF) as u64;
+        for (at, without) in [(at, all_but(2)), (first, all_but(0))] {
+            for offset in [0, 4, 12, 20, 24, 28, 33, 60] {
+                journal.file.read_exact_at(&mut byte, at + offset).unwrap();
+                journal.file.write_all_at(&[byte[0] ^ 1], at + offset).unwrap();
+                assert_eq!(Journal::open(dir.path()).unwrap().1, without, "byte {offset}");
+                journal.file.write_all_at(&byte, at + offset).unwrap();
+            }
         }
         assert_eq!(Journal::open(dir.path()).unwrap().1, all);
     }
@@ -349,14 +400,14 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_was_cut_short_is_made_whole_again() {
+    fn a_journal_that_was_cut_is_refused_and_can_be_read_as_far_as_it_goes() {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, _) = Journal::open(dir.path()).unwrap();
         write(&mut journal, &batch(1, 3));
         journal.file.set_len(HALF as u64 + 5_000).unwrap();
-        let (journal, rows) = Journal::open(dir.path()).unwrap();
-        assert_eq!(journal.file.metadata().unwrap().len(), 2 * HALF as u64);
+        let error = Journal::open(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("was cut"), "{error}");
         // The first turn is that of the second half, which begins before the cut.
-        assert_eq!(rows, [batch(1, 3)]);
+        assert_eq!(read(dir.path()).unwrap(), [batch(1, 3)]);
     }
 }

@@ -31,10 +31,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use model::ids::Seq;
 
 use crate::files::{Files, from_sled, said};
-use crate::journal::{Journal, Room, Row};
+use crate::journal::{self, Broken, Journal, Room, Row};
 use crate::record::{self, GENESIS, Hash, RecordError, Sealed};
 use crate::settler::{Settler, Wish};
-use crate::{Entry, LedgerError, Log};
+use crate::{Entry, LedgerError, Log, archive};
 
 const PIECE: usize = 2048;
 
@@ -178,6 +178,11 @@ impl SledLog {
     ///
     /// The newest records are checked; [`crate::Store::verify`] checks them all.
     pub fn open(dir: &Path, cache: u64) -> Result<Self, LedgerError> {
+        Self::open_beside(dir, cache, None)
+    }
+
+    /// As [`SledLog::open`]; what the log has lost and the archive in the folder `archive` has is put back.
+    pub(crate) fn open_beside(dir: &Path, cache: u64, archive: Option<&Path>) -> Result<Self, LedgerError> {
         let files = Files::open(dir, cache)?;
         let mut log = Self::on(dir, cache, &files)?;
         let head = log.shared.newest(&files)?;
@@ -187,13 +192,26 @@ impl SledLog {
         log.check_chain(&checked)?;
         let hash = checked.last().map_or(GENESIS, |last| last.hash);
 
-        let (journal, rows) = match Journal::open(dir) {
+        let (journal, mut rows) = match Journal::open(dir) {
             Ok((journal, rows)) => (Some(journal), rows),
-            Err(error) => {
+            Err(error @ Broken::Cut { .. }) => return Err(log.shared.corrupt(error.to_string())),
+            Err(Broken::Io(error)) => {
                 tracing::warn!(%error, "the ledger has no journal; every batch waits for sled");
-                (None, crate::journal::read(dir).unwrap_or_default())
+                (None, journal::read(dir).unwrap_or_default())
             }
         };
+        if let Some(archive) = archive {
+            let known = rows.iter().map(Row::last).chain([head]).max().unwrap_or_default();
+            let more = archive::rows_after(archive, head, hash)
+                .map_err(|error| LedgerError::io(archive, "read the ledger's archive", &error))?;
+            if let Some(last) = more.last().map(Row::last).filter(|last| *last > known) {
+                tracing::warn!(
+                    "the log ended with record {known}; what follows, up to {last}, comes from its archive"
+                );
+            }
+            rows.extend(more);
+            rows.sort_by_key(|row| row.first);
+        }
         let (head, hash) = log.shared.replay(&files, rows, (head, hash), Seq(u64::MAX))?;
         if head.0 > log.shared.head.swap(head.0, Ordering::AcqRel) {
             log.shared.settle()?;
@@ -422,7 +440,7 @@ impl Log for SledLog {
         let has = shared.newest(&files)?;
         let hash = self.read_sealed(has, usize::from(has > Seq(0)))?.last().map_or(GENESIS, |last| last.hash);
         // Sled may lag behind by what is in the journal, and the journal is ahead of what was acknowledged.
-        let rows = crate::journal::read(&shared.dir)
+        let rows = journal::read(&shared.dir)
             .map_err(|error| LedgerError::io(&shared.dir, "read the ledger's journal", &error))?;
         let (newest, hash) = shared.replay(&files, rows, (has, hash), tail.head)?;
         if newest != tail.head {
@@ -434,12 +452,14 @@ impl Log for SledLog {
         files.settle(&shared.dir)?;
         shared.settled.store(newest.0, Ordering::Release);
         tail.journal = None;
-        let journal = Journal::open(&shared.dir).and_then(|(mut journal, _)| {
+        let opened = Journal::open(&shared.dir).and_then(|(mut journal, _)| {
             journal.wipe()?;
             Ok(journal)
         });
-        tail.journal =
-            Some(journal.map_err(|error| LedgerError::io(&shared.dir, "open the ledger's journal", &error))?);
+        tail.journal = Some(opened.map_err(|error| match error {
+            Broken::Cut { .. } => shared.corrupt(error.to_string()),
+            Broken::Io(error) => LedgerError::io(&shared.dir, "open the ledger's journal", &error),
+        })?);
         tail.stopped = None;
         Ok(())
     }

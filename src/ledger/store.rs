@@ -115,10 +115,12 @@ impl Store {
         if disk::free(dir).map_err(|error| io("ask how much space is left", &error))? < limits.floor {
             disk::give_up(&reserve).map_err(|error| io("give up the reserved space", &error))?;
         }
-        let log = match SledLog::open(&folder, limits.cache) {
+        let archive = archive::folder(dir);
+        let opened = || SledLog::open_beside(&folder, limits.cache, Some(&archive));
+        let log = match opened() {
             Err(LedgerError::Full { .. }) => {
                 disk::give_up(&reserve).map_err(|error| io("give up the reserved space", &error))?;
-                SledLog::open(&folder, limits.cache)?
+                opened()?
             }
             other => other?,
         };

@@ -84,7 +84,7 @@ fn cut(from: &Path, settled: &Path) -> tempfile::TempDir {
             fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
         }
     }
-    fs::copy(from.join(crate::journal::NAME), dir.path().join(crate::journal::NAME)).unwrap();
+    fs::copy(from.join(journal::NAME), dir.path().join(journal::NAME)).unwrap();
     dir
 }
 

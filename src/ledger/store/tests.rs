@@ -198,9 +198,35 @@ fn acknowledged_records_that_are_gone_are_noticed() {
     store.close().unwrap();
     drop(store);
     fs::remove_dir_all(dir.path().join("sled")).unwrap();
+    fs::remove_dir_all(dir.path().join("archive")).unwrap();
     let store = Store::open(dir.path(), small()).unwrap();
     assert_eq!(store.head(), Seq(0));
     assert!(store.findings()[0].contains("not in the log any more"), "{:?}", store.findings());
+}
+
+#[test]
+fn what_the_log_has_lost_and_the_archive_has_is_put_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    let early = dir.path().join("early");
+    store.write(at(), vec![create("x-1")]);
+    store.close().unwrap();
+    fs::create_dir(&early).unwrap();
+    for name in ["conf", "db", "journal"] {
+        fs::copy(dir.path().join("sled").join(name), early.join(name)).unwrap();
+    }
+    for n in 2..300 {
+        store.write(at(), vec![create(&format!("x-{n}"))]);
+    }
+    let (head, whole) = (store.head(), store.read(|board| snapshot::bytes_of(board).unwrap()));
+    drop(store);
+    fs::remove_dir_all(dir.path().join("sled")).unwrap();
+    fs::rename(&early, dir.path().join("sled")).unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    assert_eq!(store.head(), head);
+    assert_eq!(store.read(|board| snapshot::bytes_of(board).unwrap()), whole);
+    assert!(store.findings().is_empty(), "{:?}", store.findings());
+    store.verify().unwrap();
 }
 
 #[test]
