@@ -38,22 +38,22 @@ const LOOK_AT_CONFIG: Duration = Duration::from_secs(2);
 
 /// What a town is put together from.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub struct Parts {
     /// Its configuration.
-    pub(crate) config: LiveConfig,
+    pub config: LiveConfig,
     /// Its ledger, open.
-    pub(crate) store: Store,
+    pub store: Store,
     /// This program's file.
-    pub(crate) program: PathBuf,
+    pub program: PathBuf,
 }
 
 /// A living town.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub struct Running {
     /// The handles of its actors.
-    pub(crate) tools: Tools,
+    pub tools: Tools,
     /// Where questions are asked.
-    pub(crate) switchboard: Switchboard,
+    pub switchboard: Switchboard,
     town: Town,
     companions: Vec<JoinHandle<()>>,
 }
@@ -62,7 +62,7 @@ pub(crate) struct Running {
 ///
 /// # Errors
 /// What could not be prepared or started.
-pub(crate) async fn start(parts: Parts) -> Result<Running, Refusal> {
+pub async fn start(parts: Parts) -> Result<Running, Refusal> {
     let Parts { config, store, program } = parts;
     let paths = config.paths().clone();
     let config = Arc::new(config);
@@ -226,12 +226,12 @@ async fn keep_feed(tools: Tools) {
 
 impl Running {
     /// Waits until the town has ended by itself.
-    pub(crate) async fn ended(&self) -> TownEnd {
+    pub async fn ended(&self) -> TownEnd {
         self.town.wait().await
     }
 
     /// Ends everybody in order, and writes down that and why.
-    pub(crate) async fn stop(self, why: &str) -> TownEnd {
+    pub async fn stop(self, why: &str) -> TownEnd {
         self.tools.stopping.send_replace(Some(why.to_owned()));
         let end = self.town.stop(TOWN_GRACE).await;
         for companion in &self.companions {

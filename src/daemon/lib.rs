@@ -7,7 +7,7 @@
 //! - `demo` a town that shows what there is; `live` how a run looks; `summary` what came of it
 //! - `telemetry` what the runtime tells of itself
 
-mod compose;
+pub mod compose;
 mod demo;
 mod detach;
 mod front;
