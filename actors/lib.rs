@@ -31,6 +31,7 @@ pub mod scribe;
 pub mod seat;
 pub mod session;
 pub mod switchboard;
+pub mod sync;
 pub mod tools;
 pub mod witness;
 

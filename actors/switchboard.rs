@@ -24,7 +24,7 @@ use crate::attachment::Attachment;
 use crate::directory::Ask;
 use crate::errand::blocking;
 use crate::tools::{Door, Tools};
-use crate::{brief, rigs};
+use crate::{brief, rigs, sync};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -244,6 +244,18 @@ async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
             return read(tools, origin, command).await;
         }
     }
+    // Reading a large file takes a while: nobody who writes has to wait for that.
+    if let Command::BeadImport { files, dry_run, skip_errors } = command {
+        let prepared = blocking(move || clerk::imports::prepare(&files, skip_errors, dry_run)).await;
+        let prepared = Arc::new(prepared.map_err(|why| Refusal::failed("internal", why))??);
+        return tools
+            .decide(move |board, now| {
+                let mut draft = clerk::draft::Draft::new(board, origin.actor(), now);
+                let answer = clerk::imports::take_in(&mut draft, &prepared);
+                Ok((draft.finish(), answer))
+            })
+            .await;
+    }
     let letters = match &command {
         Command::MailReply { .. } | Command::MailAck(_) | Command::MailRetry(_) => {
             let (store, command) = (tools.store.clone(), command.clone());
@@ -269,7 +281,9 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
     match &command {
         Command::Status => Ok(Answer::Status(Box::new(status(tools)))),
         Command::AgentList { .. } => {
-            let answer = tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command));
+            let now = tools.clock.now();
+            let answer =
+                tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command, now));
             let mut answer = answer.unwrap_or_else(|| Err(gone()))?;
             if let Answer::Agents(rows) = &mut answer {
                 enliven(tools, rows);
@@ -296,6 +310,13 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             note_seen(tools, &origin, &address).await;
             Ok(Answer::Prime(Box::new(prime)))
         }
+        Command::BeadExport(_) => {
+            let (store, book, now) = (tools.store.clone(), Arc::clone(&tools.book), tools.clock.now());
+            let all =
+                move || store.read(|board| answers::answer(board, book.as_ref(), &origin, &command, now));
+            let all = blocking(all).await.map_err(|why| Refusal::failed("cannot_read", why))?;
+            all.unwrap_or_else(|| Err(gone()))
+        }
         Command::MailInbox { .. }
         | Command::MailRead(_)
         | Command::MailThread(_)
@@ -309,7 +330,9 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             Ok(answer)
         }
         _ => {
-            let answer = tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command));
+            let now = tools.clock.now();
+            let answer =
+                tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command, now));
             answer.unwrap_or_else(|| Err(Refusal::usage("this cannot be asked here")))
         }
     }
@@ -441,6 +464,13 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             tools.directory.ask(&address, |reply| Ask::Restart { reply }).await
         }
         Command::RigAdd(new) => rig_add(tools, &origin, new).await,
+        Command::BeadSync { rig, push, dry_run } => {
+            let (store, config, paths) =
+                (tools.store.clone(), Arc::clone(&tools.config), tools.paths.clone());
+            let wish = sync::Wish { rig, push, dry_run };
+            let done = blocking(move || sync::sync(&store, &config, &paths, &origin, &wish)).await;
+            done.map_err(|why| Refusal::failed("git_failed", why))?
+        }
         Command::Stop => {
             let why = format!("asked for by {}", origin.actor());
             tools.stopping.send_replace(Some(why));

@@ -14,7 +14,7 @@ use model::role::Address;
 use model::time::Timestamp;
 
 use crate::book::Book;
-use crate::{beads, convoys, hooks, idle, letters, merges, mols, names};
+use crate::{beads, convoys, hooks, idle, imports, letters, merges, mols, names};
 
 /// Answers a question that the views alone can answer; `None` for those that need more: the log
 /// (events, why, letters), the configuration (prime, rigs, status).
@@ -26,18 +26,18 @@ pub fn answer(
     book: &dyn Book,
     origin: &Origin,
     command: &Command,
+    now: Timestamp,
 ) -> Option<Result<Answer, Refusal>> {
     use Command as C;
     Some(match command {
         C::BeadShow(ids) => show(board, ids),
         C::BeadList(filter) => beads::select(board, filter).map(|found| Answer::Beads(owned(found))),
-        C::BeadReady(filter) => ready(board, filter),
+        C::BeadReady(filter) => ready(board, filter, now),
         C::BeadExport(filter) => {
             let filter = BeadFilter { all: true, ..filter.clone() };
-            beads::select(board, &filter).map(|found| {
-                let mut beads = owned(found);
-                beads.sort_by(|a, b| a.id.cmp(&b.id));
-                Answer::Jsonl(ledger::jsonl::export(&beads))
+            beads::select(board, &BeadFilter { limit: Some(1), ..filter.clone() }).map(|_| {
+                let words = filter.text.as_ref().map(|text| text.to_lowercase());
+                Answer::Jsonl(imports::export(board, |bead| beads::fits(bead, &filter, words.as_deref())))
             })
         }
         C::Hook { agent } => names::or_self(board, origin, agent.as_deref())
@@ -79,10 +79,10 @@ fn show(board: &Board, ids: &[model::ids::BeadId]) -> Result<Answer, Refusal> {
     })
 }
 
-fn ready(board: &Board, filter: &BeadFilter) -> Result<Answer, Refusal> {
+fn ready(board: &Board, filter: &BeadFilter, now: Timestamp) -> Result<Answer, Refusal> {
     let unlimited = BeadFilter { limit: None, ..filter.clone() };
     let mut found = beads::select(board, &unlimited)?;
-    found.retain(|bead| board.beads.is_ready(bead) && board.hooks.waiting(&bead.id).is_none());
+    found.retain(|bead| board.beads.is_ready(bead, now) && board.hooks.waiting(&bead.id).is_none());
     found.truncate(filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX));
     Ok(Answer::Beads(owned(found)))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger::views::Board;
 use model::answer::Answer;
-use model::bead::{Bead, Comment, DepType, Dependency, IssueType, Move, Patch, Status};
+use model::bead::{Bead, Comment, CommentId, DepType, Dependency, IssueType, Move, Patch, Status};
 use model::command::{BeadFilter, NewBead, Origin};
 use model::event::Event;
 use model::ids::{BeadId, Prefix};
@@ -23,10 +23,30 @@ const MAX_TEXT: usize = 1024 * 1024;
 /// # Errors
 /// `no_such_bead`, with near matches.
 pub fn find<'a>(board: &'a Board, id: &BeadId) -> Result<&'a Bead, Refusal> {
-    board
-        .beads
-        .get(id)
-        .ok_or_else(|| Refusal::no_such("bead", id.as_str(), board.beads.iter().map(|bead| bead.id.as_str())))
+    if let Some(bead) = board.beads.get(id) {
+        return Ok(bead);
+    }
+    let refusal = Refusal::no_such("bead", id.as_str(), board.beads.iter().map(|bead| bead.id.as_str()));
+    Err(match board.beads.tombstone(id) {
+        Some(bead) => Refusal { message: format!("{id} was deleted elsewhere: {}", bead.title), ..refusal }
+            .hint("`gastown bead export` has what is left of it"),
+        None => refusal,
+    })
+}
+
+/// Refuses types that nobody here knows, with those that are known: only an import may bring them.
+fn known_type(kind: IssueType) -> Result<(), Refusal> {
+    if kind.is_foreign() {
+        return Err(Refusal::usage(kind.as_str().parse::<IssueType>().err().unwrap_or_default()));
+    }
+    Ok(())
+}
+
+fn known_dep(kind: DepType) -> Result<(), Refusal> {
+    if kind.is_foreign() {
+        return Err(Refusal::usage(kind.as_str().parse::<DepType>().err().unwrap_or_default()));
+    }
+    Ok(())
 }
 
 /// Makes a bead.
@@ -42,6 +62,8 @@ pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<A
     if new.description.len() > MAX_TEXT || new.acceptance_criteria.len() > MAX_TEXT {
         return Err(Refusal::usage("a text of a bead is at most 1 MiB"));
     }
+    known_type(new.issue_type)?;
+    new.deps.iter().try_for_each(|(kind, _)| known_dep(*kind))?;
     let board = draft.board;
     // An agent's beads are its rig's, unless it says otherwise.
     let asked = new.rig.clone().or_else(|| {
@@ -63,8 +85,9 @@ pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<A
         issue_id: id.clone(),
         depends_on_id: on.clone(),
         kind,
-        created_at: draft.now,
+        created_at: draft.now.into(),
         created_by: draft.actor().to_string(),
+        extra: Default::default(),
     };
     let mut dependencies = Vec::new();
     for (kind, on) in &new.deps {
@@ -87,8 +110,8 @@ pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<A
         issue_type: new.issue_type,
         assignee: new.assignee.clone().filter(|assignee| !assignee.is_empty()),
         rig: rig.map(|rig| rig.name.clone()),
-        created_at: draft.now,
-        updated_at: draft.now,
+        created_at: draft.now.into(),
+        updated_at: draft.now.into(),
         created_by: draft.actor().to_string(),
         closed_at: None,
         close_reason: None,
@@ -112,6 +135,7 @@ pub fn update(
     if patch.is_empty() && status.is_none() && !claim {
         return Err(Refusal::usage("nothing to change").hint("see `gastown bead update --help`"));
     }
+    patch.issue_type.map_or(Ok(()), known_type)?;
     for id in ids {
         let bead = find(draft.board, id)?;
         let mut patch = patch.clone();
@@ -144,7 +168,13 @@ pub fn update(
 
 fn set_status(draft: &mut Draft<'_>, id: &BeadId, to: Status) -> Result<(), Refusal> {
     let bead = find(draft.board, id)?;
-    if !bead.status.may_become(to, Move::Edit) {
+    if to.is_foreign() {
+        return Err(Refusal::usage(to.as_str().parse::<Status>().err().unwrap_or_default()));
+    }
+    // An import brings beads that hung on a hook elsewhere; here nobody has them.
+    let nobodys = bead.status == Status::Hooked && draft.board.hooks.holder(id).is_none();
+    let by = if nobodys { Move::Unhook } else { Move::Edit };
+    if !bead.status.may_become(to, by) {
         let hint = match (bead.status, to) {
             (_, Status::Hooked) => format!("hang it on a hook with `gastown sling {id} RIG`"),
             (Status::Hooked, _) => format!("take it off its hook first with `gastown unsling {id}`"),
@@ -157,13 +187,7 @@ fn set_status(draft: &mut Draft<'_>, id: &BeadId, to: Status) -> Result<(), Refu
         )
         .hint(hint));
     }
-    draft.push(Event::BeadStatusChanged {
-        bead: id.clone(),
-        from: bead.status,
-        to,
-        by: Move::Edit,
-        reason: None,
-    });
+    draft.push(Event::BeadStatusChanged { bead: id.clone(), from: bead.status, to, by, reason: None });
     Ok(())
 }
 
@@ -247,6 +271,7 @@ fn reopen_one(draft: &mut Draft<'_>, id: &BeadId, reason: Option<&str>) -> Resul
 
 /// Makes one bead depend on another.
 pub fn depend(draft: &mut Draft<'_>, bead: &BeadId, on: &BeadId, kind: DepType) -> Result<Answer, Refusal> {
+    known_dep(kind)?;
     let board = draft.board;
     let from = find(board, bead)?;
     find(board, on)?;
@@ -259,7 +284,7 @@ pub fn depend(draft: &mut Draft<'_>, bead: &BeadId, on: &BeadId, kind: DepType) 
         }
         draft.push(Event::DepRemoved { bead: bead.clone(), on: on.clone() });
     }
-    if matches!(kind, DepType::Blocks | DepType::ParentChild)
+    if holds_up(kind)
         && let Some(path) = way(board, on, bead)
     {
         let path: Vec<&str> = path.iter().map(BeadId::as_str).collect();
@@ -274,11 +299,16 @@ pub fn depend(draft: &mut Draft<'_>, bead: &BeadId, on: &BeadId, kind: DepType) 
             issue_id: bead.clone(),
             depends_on_id: on.clone(),
             kind,
-            created_at: draft.now,
+            created_at: draft.now.into(),
             created_by: draft.actor().to_string(),
+            extra: Default::default(),
         },
     });
     Ok(Answer::Touched(vec![bead.clone()]))
+}
+
+fn holds_up(kind: DepType) -> bool {
+    kind.blocks() || kind == DepType::ParentChild
 }
 
 /// The way from `from` to `to` along arrows that hold work up, if there is one.
@@ -298,9 +328,7 @@ fn way(board: &Board, from: &BeadId, to: &BeadId) -> Option<Vec<BeadId>> {
             return Some(path);
         }
         for dep in board.beads.get(&id).into_iter().flat_map(|bead| &bead.dependencies) {
-            if matches!(dep.kind, DepType::Blocks | DepType::ParentChild)
-                && seen.insert(dep.depends_on_id.clone())
-            {
+            if holds_up(dep.kind) && seen.insert(dep.depends_on_id.clone()) {
                 came_from.insert(dep.depends_on_id.clone(), id.clone());
                 todo.push(dep.depends_on_id.clone());
             }
@@ -323,6 +351,16 @@ pub fn undepend(draft: &mut Draft<'_>, bead: &BeadId, on: &BeadId) -> Result<Ans
     Ok(Answer::Touched(vec![bead.clone()]))
 }
 
+/// The number of the next remark: no other one has it, also where an import brought gaps and names.
+fn next_comment(bead: &Bead) -> u64 {
+    let number = |comment: &Comment| match &comment.id {
+        CommentId::Number(n) => Some(*n),
+        CommentId::Name(_) => None,
+    };
+    let highest = bead.comments.iter().filter_map(number).max().unwrap_or(0);
+    highest.max(bead.comments.len() as u64).saturating_add(1)
+}
+
 /// Adds a remark.
 pub fn comment(draft: &mut Draft<'_>, bead: &BeadId, text: &str) -> Result<Answer, Refusal> {
     let on = find(draft.board, bead)?;
@@ -330,33 +368,14 @@ pub fn comment(draft: &mut Draft<'_>, bead: &BeadId, text: &str) -> Result<Answe
         return Err(Refusal::usage("a comment is a text of at most 1 MiB"));
     }
     let comment = Comment {
-        id: on.comments.len() as u64 + 1,
+        id: next_comment(on).into(),
         author: draft.actor().to_string(),
         text: text.to_owned(),
-        created_at: draft.now,
+        created_at: draft.now.into(),
+        extra: Default::default(),
     };
     draft.push(Event::BeadCommented { bead: bead.clone(), comment });
     Ok(Answer::Touched(vec![bead.clone()]))
-}
-
-/// Takes beads in from elsewhere, as they are. One that exists already is left alone.
-pub fn import(draft: &mut Draft<'_>, beads: Vec<Bead>) -> Answer {
-    let mut taken = Vec::new();
-    for mut bead in beads {
-        if draft.board.beads.get(&bead.id).is_some() || taken.contains(&bead.id) {
-            continue;
-        }
-        // A hook is of this town alone; whoever held it elsewhere does not hold it here.
-        if bead.status == Status::Hooked {
-            bead.status = Status::Open;
-        }
-        if bead.rig.is_none() {
-            bead.rig = draft.board.rigs.by_prefix(bead.id.prefix()).map(|rig| rig.name.clone());
-        }
-        taken.push(bead.id.clone());
-        draft.push(Event::BeadCreated { bead: Arc::new(bead) });
-    }
-    Answer::Touched(taken)
 }
 
 /// The beads that a filter means, most urgent first, then oldest.
@@ -369,15 +388,34 @@ pub fn select<'a>(board: &'a Board, filter: &BeadFilter) -> Result<Vec<&'a Bead>
     if let Some(parent) = &filter.parent {
         find(board, parent)?;
     }
+    known_words(board, filter)?;
     let words = filter.text.as_ref().map(|text| text.to_lowercase());
     let mut found: Vec<&Bead> =
         board.beads.iter().filter(|bead| fits(bead, filter, words.as_deref())).collect();
-    found.sort_by_key(|bead| (bead.priority, bead.created_at, bead.id.clone()));
+    found.sort_by(|a, b| {
+        let urgency = |bead: &Bead| (bead.priority, bead.created_at.at());
+        urgency(a).cmp(&urgency(b)).then_with(|| a.id.compare(&b.id))
+    });
     found.truncate(filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX));
     Ok(found)
 }
 
-fn fits(bead: &Bead, filter: &BeadFilter, words: Option<&str>) -> bool {
+/// Refuses words of elsewhere that no bead bears: more likely they are misspelt.
+fn known_words(board: &Board, filter: &BeadFilter) -> Result<(), Refusal> {
+    for status in filter.status.iter().filter(|status| status.is_foreign()) {
+        if !board.beads.iter().any(|bead| bead.status == *status) {
+            return Err(Refusal::usage(status.as_str().parse::<Status>().err().unwrap_or_default()));
+        }
+    }
+    if let Some(kind) = filter.issue_type.filter(|kind| kind.is_foreign())
+        && !board.beads.iter().any(|bead| bead.issue_type == kind)
+    {
+        return Err(Refusal::usage(kind.as_str().parse::<IssueType>().err().unwrap_or_default()));
+    }
+    Ok(())
+}
+
+pub(crate) fn fits(bead: &Bead, filter: &BeadFilter, words: Option<&str>) -> bool {
     let status = if filter.status.is_empty() {
         filter.all || bead.status != Status::Closed
     } else {

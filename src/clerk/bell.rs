@@ -38,7 +38,10 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         Event::MailDelivered { to, .. } => vec![role(to)],
         Event::BeadSlung { rig, .. } => vec![Ear::Dispatcher(rig.clone())],
         // Something may have become free to go, anywhere.
-        Event::BeadClosed { .. } | Event::BeadStatusChanged { .. } | Event::DepRemoved { .. } => {
+        Event::BeadClosed { .. }
+        | Event::BeadStatusChanged { .. }
+        | Event::BeadImported { .. }
+        | Event::DepRemoved { .. } => {
             board.rigs.iter().map(|rig| Ear::Dispatcher(rig.name.clone())).collect()
         }
         Event::HookSet { agent, .. } | Event::HookCleared { agent, .. } | Event::WorkDone { agent, .. } => {

@@ -46,7 +46,7 @@ pub(crate) fn arrived(draft: &mut Draft<'_>, bead: &BeadId) {
         let over = |id: &BeadId| {
             id == bead
                 || board.beads.get(id).is_none_or(|other| other.status == Status::Closed)
-                || draft.events().any(|event| matches!(event, Event::BeadClosed { bead, .. } if bead == id))
+                || draft.events().any(|event| is_end_of(event, id))
         };
         if convoy.beads.iter().all(over) {
             draft.push(Event::ConvoyClosed { convoy: convoy.id.clone() });
@@ -57,6 +57,16 @@ pub(crate) fn arrived(draft: &mut Draft<'_>, bead: &BeadId) {
                 );
             }
         }
+    }
+}
+
+fn is_end_of(event: &Event, id: &BeadId) -> bool {
+    match event {
+        Event::BeadClosed { bead, .. } => bead == id,
+        Event::BeadImported { bead } => {
+            bead.id == *id && (bead.status == Status::Closed || bead.status.is_tombstone())
+        }
+        _ => false,
     }
 }
 

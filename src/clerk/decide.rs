@@ -11,7 +11,7 @@ use model::time::Timestamp;
 use crate::book::Book;
 use crate::draft::{Deed, Draft};
 use crate::past::Letters;
-use crate::{agents, beads, convoys, hooks, letters, merges, mols};
+use crate::{agents, beads, convoys, hooks, imports, letters, merges, mols};
 
 /// What it takes to answer a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,7 @@ pub fn need(command: &Command) -> Need {
         | C::Peek { .. }
         | C::AgentRestart { .. }
         | C::RigAdd(_)
+        | C::BeadSync { .. }
         | C::Stop
         | C::FaultKillActor { .. }
         | C::FaultPoisonMail { .. }
@@ -98,7 +99,9 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         | C::FaultKillActor { .. }
         | C::FaultPoisonMail { .. }
         | C::RigAdd(_)
-        | C::Ledger(LedgerQuestion::Rebuild | LedgerQuestion::Repair { .. }) => true,
+        | C::Ledger(
+            LedgerQuestion::Rebuild | LedgerQuestion::Repair { .. } | LedgerQuestion::Import { .. },
+        ) => true,
         C::Unsling { .. } | C::AgentStop { .. } | C::AgentRestart { .. } | C::MergeRetry(_) => !trusted,
         _ => false,
     };
@@ -134,7 +137,9 @@ pub fn decide(
         C::DepAdd { bead, on, kind } => beads::depend(&mut draft, bead, on, *kind)?,
         C::DepRemove { bead, on } => beads::undepend(&mut draft, bead, on)?,
         C::CommentAdd { bead, text } => beads::comment(&mut draft, bead, text)?,
-        C::BeadImport { jsonl } => import(&mut draft, jsonl)?,
+        C::BeadImport { files, dry_run, skip_errors } => {
+            imports::take_in(&mut draft, &imports::prepare(files, *skip_errors, *dry_run)?)
+        }
         C::Sling(sling) => {
             let answer = hooks::sling(&mut draft, book, sling)?;
             if sling.dry_run {
@@ -176,15 +181,6 @@ pub fn decide(
         other => unreachable!("{:?} is not decided by the ledger alone", need(other)),
     };
     Ok((draft.finish(), answer))
-}
-
-fn import(draft: &mut Draft<'_>, jsonl: &str) -> Result<Answer, Refusal> {
-    let import = ledger::jsonl::import(jsonl);
-    if let Some(error) = import.errors.first() {
-        return Err(Refusal::usage(format!("line {}: {}", error.line, error.why))
-            .hint("nothing was imported; correct the line and import again"));
-    }
-    Ok(beads::import(draft, import.beads))
 }
 
 fn escalate(

@@ -48,6 +48,11 @@ impl<'a> Draft<'a> {
         self.deed
     }
 
+    /// Takes back all that was decided so far.
+    pub(crate) fn forget(&mut self) {
+        self.deed.clear();
+    }
+
     /// The events so far.
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.deed.iter().map(|(_, event)| event)
@@ -159,7 +164,7 @@ impl<'a> Draft<'a> {
                 .parse()
                 .expect("a prefix and base 36 make a bead id");
             let fresh = |event: &Event| !matches!(event, Event::BeadCreated { bead } if bead.id == id);
-            if self.board.beads.get(&id).is_none() && self.events().all(fresh) {
+            if !self.board.beads.is_taken(&id) && self.events().all(fresh) {
                 return id;
             }
             if salt % 8 == 7 {
@@ -171,10 +176,7 @@ impl<'a> Draft<'a> {
 
     /// The next part of `parent` that has no bead yet.
     pub fn child_id(&self, parent: &BeadId) -> BeadId {
-        (1..)
-            .map(|n| parent.child(n))
-            .find(|id| self.board.beads.get(id).is_none())
-            .expect("some number is free")
+        (1..).map(|n| parent.child(n)).find(|id| !self.board.beads.is_taken(id)).expect("some number is free")
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! - [`decide`]: commands of people and agents, one arm each.
 //! - [`hooks`], [`merges`], [`agents`], [`letters`]: what the roles record.
+//! - [`imports`]: beads from elsewhere.
 //! - [`answers`], [`reports`], [`past`]: questions about the town, to data.
 //! - [`bell`]: whom an event concerns.
 
@@ -20,6 +21,7 @@ pub mod decide;
 pub mod draft;
 pub mod hooks;
 pub mod idle;
+pub mod imports;
 pub mod letters;
 pub mod merges;
 pub mod mols;

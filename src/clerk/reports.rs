@@ -76,6 +76,12 @@ pub fn ledger(store: &Store, question: &LedgerQuestion) -> Result<Answer, Refusa
         LedgerQuestion::Rebuild => {
             Err(alone("rebuild", "exchanges the board that the running town looks at"))
         }
+        LedgerQuestion::Export { after } => {
+            store.events(after.next(), CHUNK).map(Answer::Events).map_err(|error| cannot_read(&error))
+        }
+        LedgerQuestion::Import { .. } => {
+            Err(alone("import", "fills an empty ledger, and that of the running town is in use"))
+        }
         LedgerQuestion::Repair { .. } => {
             Err(alone("repair", "reads the files of the ledger, which the running town is writing"))
         }

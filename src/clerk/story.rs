@@ -81,6 +81,7 @@ fn line(record: &Record, text: &str) -> String {
 pub fn sentence(record: &Record) -> Option<String> {
     Some(match &record.event {
         Event::BeadCreated { bead } => format!("created {}: {}", bead.id, bead.title),
+        Event::BeadImported { bead } => format!("brought in {} as {}: {}", bead.id, bead.status, bead.title),
         Event::BeadClosed { bead, reason, .. } => format!("closed {bead}: {reason}"),
         Event::BeadStatusChanged { bead, from, to, reason, .. } => {
             let why = reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();

@@ -387,7 +387,7 @@ fn a_dead_letter_is_listed_with_what_went_wrong_and_can_be_put_back() {
     }
     let dead = |paper: &mut Paper, by: &Origin, agent: Option<&str>| {
         let question = Command::MailDead { agent: agent.map(str::to_owned) };
-        crate::answers::answer(&paper.board, &crate::testing::OneFormula, by, &question).unwrap()
+        crate::answers::answer(&paper.board, &crate::testing::OneFormula, by, &question, paper.now()).unwrap()
     };
     let person = Origin::operator();
     let Answer::DeadLetters(rows) = dead(&mut paper, &person, None).unwrap() else { panic!() };

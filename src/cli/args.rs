@@ -108,6 +108,12 @@ pub(crate) enum View {
 pub(crate) enum Intent {
     /// One question, one answer.
     Ask(Command, View),
+    /// The same, after something was said beside the result.
+    Noted(String, Command),
+    /// The lines that are the answer, into a file.
+    Save(Command, PathBuf),
+    /// All records, into a file or to standard output.
+    ExportLedger(Option<PathBuf>),
     /// Events as they happen.
     Follow(EventFilter, View),
     /// The terminal of an agent, or a list of those that have one.

@@ -146,10 +146,13 @@ impl SocketCarrier {
     fn request(&mut self, request: &Request) -> Result<(Answer, UnixStream), Refusal> {
         let frame = Frame::json(request);
         if let Frame::Json(payload) = &frame
-            && payload.len() > wire::MAX_MESSAGE
+            && payload.len() > wire::most(self.hello.token.as_deref())
         {
+            let most = wire::most(self.hello.token.as_deref()) >> 20;
             return Err(Refusal::usage(format!("{} bytes are too much for one command", payload.len()))
-                .hint("the limit is 8 MiB, and 1 MiB for the body of a letter; import in parts"));
+                .hint(format!(
+                    "the limit is {most} MiB, and 1 MiB for the body of a letter; import in parts"
+                )));
         }
         let mut stream = match self.open.take() {
             Some(stream) => stream,

@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod attach;
 pub(crate) mod bead;
 pub(crate) mod events;
+pub(crate) mod exchange;
 pub(crate) mod learn;
 pub(crate) mod ledger;
 pub(crate) mod observe;
@@ -119,6 +120,9 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::LedgerChecked(check) => ledger::check(check, command, pen),
         Answer::LedgerStats(stats) => ledger::stats(stats, pen),
         Answer::LedgerRepaired(repaired) => ledger::repaired(repaired, pen),
+        Answer::LedgerFilled(filled) => exchange::filled(filled),
+        Answer::Imported(report) => exchange::imported(report, pen),
+        Answer::Synced(rows) => exchange::synced(rows, pen),
     }
 }
 

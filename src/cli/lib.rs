@@ -13,6 +13,7 @@ mod args;
 mod client;
 mod commands;
 mod env;
+mod files;
 mod grammar;
 mod host;
 mod names;

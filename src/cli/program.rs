@@ -2,13 +2,15 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use config::find_town;
-use model::command::{Command, EventFilter, Stream};
-use model::ids::RigName;
+use model::answer::Answer;
+use model::command::{Command, EventFilter, LedgerQuestion, Stream};
+use model::ids::{RigName, Seq};
 use model::refusal::Refusal;
 use protocol::speech;
 use protocol::wire::{self, Frame, StreamItem};
@@ -17,6 +19,7 @@ use crate::args::{Globals, Intent, Reading, View, town};
 use crate::client::{self, Found};
 use crate::commands::{self, attach, events, learn, said, stop};
 use crate::env::Env;
+use crate::files::Saving;
 use crate::grammar::{Parsed, parse};
 use crate::host::{Host, InstallOptions, RunOptions};
 use crate::names::{self, Program};
@@ -81,6 +84,13 @@ fn carry_out(
     };
     match intent {
         Intent::Ask(command, view) => return ask(command, view, &words, &globals, env, host, output),
+        Intent::Noted(note, command) => {
+            let code = ask(command, View::Usual, &words, &globals, env, host, output)?;
+            output.note(&crate::output::line(&note));
+            return Ok(code);
+        }
+        Intent::Save(command, path) => save(command, &path, &globals, env, host, output)?,
+        Intent::ExportLedger(path) => export_ledger(path.as_deref(), &globals, env, host, output)?,
         Intent::Follow(filter, view) => follow(filter, view, &globals, env, host, output)?,
         Intent::Attach(args) => attach::attach(&args, &globals, env, host, output)?,
         Intent::Run(args) => return Ok(host.run(run_options(&args, &globals, env, output)?)),
@@ -141,6 +151,70 @@ fn ask(
             Ok(0)
         }
     }
+}
+
+/// The lines of an answer into a file.
+fn save(
+    command: Command,
+    path: &Path,
+    globals: &Globals,
+    env: &Env,
+    host: &dyn Host,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let answer = live(client::find(globals, env, host)?)?.ask(command)?;
+    let Answer::Jsonl(lines) = answer else { return Err(unexpected().into()) };
+    let mut saving = Saving::begin(path)?;
+    saving.add(&lines)?;
+    saving.finish()?;
+    let beads = lines.lines().count();
+    if output.json {
+        output.value(&serde_json::json!({"file": path, "beads": beads}))?;
+    } else {
+        let shown = crate::output::line(&path.display().to_string());
+        output.text(&format!("Exported {} to {shown}", crate::output::count(beads, "bead")))?;
+    }
+    Ok(())
+}
+
+/// All records, a page at a time.
+fn export_ledger(
+    path: Option<&Path>,
+    globals: &Globals,
+    env: &Env,
+    host: &dyn Host,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let mut carrier = live(client::find(globals, env, host)?)?;
+    let mut saving = path.map(Saving::begin).transpose()?;
+    let mut head = Seq::default();
+    loop {
+        let answer = carrier.ask(Command::Ledger(LedgerQuestion::Export { after: head }))?;
+        let Answer::Events(records) = answer else { return Err(unexpected().into()) };
+        let Some(last) = records.last() else { break };
+        head = last.seq;
+        let line = |record| serde_json::to_value(record).unwrap_or_default().to_string() + "\n";
+        let page: String = records.iter().map(line).collect();
+        match &mut saving {
+            Some(saving) => saving.add(&page)?,
+            None => output.text(&page)?,
+        }
+    }
+    let (Some(saving), Some(path)) = (saving, path) else { return Ok(()) };
+    saving.finish()?;
+    if output.json {
+        output.value(&serde_json::json!({"file": path, "records": head}))?;
+    } else {
+        let shown = crate::output::line(&path.display().to_string());
+        let records = usize::try_from(head.0).unwrap_or(usize::MAX);
+        output.text(&format!("Exported {} to {shown}", crate::output::count(records, "record")))?;
+    }
+    Ok(())
+}
+
+fn unexpected() -> Refusal {
+    Refusal::failed("other_answer", "the town gave an answer of another kind")
+        .hint("it may run another version: use the program that it was started with, its bin/gastown")
 }
 
 /// Events until either side has enough.

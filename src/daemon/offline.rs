@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::book::Shelf;
-use actors::{brief, rigs};
+use actors::{brief, rigs, sync};
 use clerk::decide::{Need, decide, need, permitted};
 use clerk::draft::Draft;
 use clerk::{answers, names, past, reports};
@@ -57,7 +57,7 @@ impl Unopened {
 
 impl Carrier for Unopened {
     fn ask(&mut self, command: Command) -> Result<Answer, Refusal> {
-        if need(&command) == Need::Town && !matches!(command, Command::RigAdd(_)) {
+        if need(&command) == Need::Town && !matches!(command, Command::RigAdd(_) | Command::BeadSync { .. }) {
             return Err(Refusal::not_running(called(&command)));
         }
         if let Command::Ledger(question) = &command
@@ -133,8 +133,9 @@ impl Offline {
                 if let Some(answered) = past::answer(&self.store, &self.origin, other) {
                     return answered;
                 }
-                let answered =
-                    self.store.read(|board| answers::answer(board, &self.book, &self.origin, other));
+                let answered = self
+                    .store
+                    .read(|board| answers::answer(board, &self.book, &self.origin, other, self.clock.now()));
                 answered.unwrap_or_else(|| Err(Refusal::not_running("this")))
             }
         }
@@ -213,6 +214,10 @@ impl Carrier for Offline {
             (Need::Write, _) => self.write(&command),
             (Need::Read, _) => self.read(&command),
             (Need::Town, Command::RigAdd(new)) => self.add_rig(new),
+            (Need::Town, Command::BeadSync { rig, push, dry_run }) => {
+                let wish = sync::Wish { rig: rig.clone(), push: *push, dry_run: *dry_run };
+                sync::sync(&self.store, &self.config, &self.paths, &self.origin, &wish)
+            }
             (Need::Town, _) => Err(Refusal::not_running(called(&command))),
         }
     }

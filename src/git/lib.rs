@@ -33,6 +33,7 @@ pub mod scratch;
 mod snapshot;
 pub mod status;
 mod sweep;
+pub mod sync;
 #[cfg(test)]
 mod testing;
 pub mod worktree;

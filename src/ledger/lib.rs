@@ -18,6 +18,7 @@ pub mod check;
 mod disk;
 pub mod feed;
 mod files;
+pub mod fill;
 mod journal;
 pub mod jsonl;
 

@@ -9,7 +9,7 @@ impl Event {
     /// The beads that the event names.
     pub fn beads(&self) -> Vec<&BeadId> {
         match self {
-            Event::BeadCreated { bead } => vec![&bead.id],
+            Event::BeadCreated { bead } | Event::BeadImported { bead } => vec![&bead.id],
             Event::BeadUpdated { bead, .. }
             | Event::BeadStatusChanged { bead, .. }
             | Event::BeadClosed { bead, .. }

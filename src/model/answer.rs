@@ -11,6 +11,7 @@ use crate::convoy::Convoy;
 use crate::event::Record;
 use crate::hook::Hook;
 use crate::ids::{BeadId, ConvoyId, MailId, MergeId, MolId, RigName, Seq, SessionId};
+use crate::import::{ImportReport, SyncRow};
 use crate::ledger;
 use crate::mail::{Kind, Letter};
 use crate::merge::{GateResult, MergeRequest};
@@ -483,6 +484,12 @@ pub enum Answer {
     LedgerStats(Box<ledger::Stats>),
     /// What was saved of a ledger.
     LedgerRepaired(Box<ledger::Repaired>),
+    /// What an empty ledger was filled with.
+    LedgerFilled(ledger::Filled),
+    /// What became of an import.
+    Imported(Box<ImportReport>),
+    /// What became of a sync.
+    Synced(Vec<SyncRow>),
 }
 
 impl Answer {

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{BeadId, RigName};
 use crate::near;
-use crate::time::Timestamp;
+use crate::stamp::Stamp;
+use crate::word::{Word, open_words};
 
 /// Where a bead stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// Waiting for somebody to take it.
     Open,
@@ -28,10 +28,17 @@ pub enum Status {
     Pinned,
     /// Finished or given up.
     Closed,
+    /// A status of elsewhere: under way somehow, since it is not closed, and never handed out.
+    Foreign(Word),
 }
 
+open_words!(Status);
+
+/// What other programs call the status of a bead that was deleted.
+const TOMBSTONE: &str = "tombstone";
+
 impl Status {
-    /// Every status, in the order of the documentation.
+    /// Every status of ours, in the order of the documentation.
     pub const ALL: [Status; 7] = [
         Status::Open,
         Status::InProgress,
@@ -52,13 +59,19 @@ impl Status {
             Status::Deferred => "deferred",
             Status::Pinned => "pinned",
             Status::Closed => "closed",
+            Status::Foreign(word) => word.as_str(),
         }
+    }
+
+    /// Whether the bead was deleted elsewhere and its name only stands for that.
+    pub fn is_tombstone(self) -> bool {
+        matches!(self, Status::Foreign(word) if word.as_str() == TOMBSTONE)
     }
 
     /// Returns whether a bead may go from this status to `to`, for the cause `by`.
     ///
     /// A hook takes only what is open, and only taking it down, closing or landing frees it; a
-    /// closed bead comes back only by being reopened.
+    /// closed bead comes back only by being reopened. Words of elsewhere can be left, never entered.
     pub fn may_become(self, to: Status, by: Move) -> bool {
         use Status::{Closed, Hooked, Open};
         match by {
@@ -66,7 +79,11 @@ impl Status {
             Move::Unhook => self == Hooked && matches!(to, Open | Status::Blocked | Status::Deferred),
             Move::Close => self != Closed && to == Closed,
             Move::Reopen => self == Closed && to == Open,
-            Move::Edit => self != to && !matches!(self, Closed | Hooked) && !matches!(to, Closed | Hooked),
+            Move::Edit => {
+                self != to
+                    && !matches!(self, Closed | Hooked)
+                    && !matches!(to, Closed | Hooked | Status::Foreign(_))
+            }
         }
     }
 }
@@ -85,12 +102,6 @@ pub enum Move {
     Close,
     /// It was reopened.
     Reopen,
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }
 
 impl FromStr for Status {
@@ -160,8 +171,7 @@ impl FromStr for Priority {
 }
 
 /// What kind of work a bead is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IssueType {
     /// Work.
     #[default]
@@ -180,10 +190,19 @@ pub enum IssueType {
     Event,
     /// A letter.
     Message,
+    /// A type of elsewhere.
+    Foreign(Word),
 }
 
+open_words!(IssueType);
+
+/// Types that programs keep their own records under; nobody is given one to work at. The first seven
+/// are those that `bd ready` leaves out, the others are records of Gas Towns that are no work either.
+const RECORDS: [&str; 10] =
+    ["merge-request", "gate", "molecule", "message", "agent", "role", "rig", "event", "convoy", "slot"];
+
 impl IssueType {
-    /// Every type.
+    /// Every type of ours.
     pub const ALL: [IssueType; 8] = [
         IssueType::Task,
         IssueType::Bug,
@@ -206,21 +225,13 @@ impl IssueType {
             IssueType::MergeRequest => "merge-request",
             IssueType::Event => "event",
             IssueType::Message => "message",
+            IssueType::Foreign(word) => word.as_str(),
         }
     }
 
     /// Whether somebody can be given a bead of this type to work at.
     pub fn is_work(self) -> bool {
-        matches!(
-            self,
-            IssueType::Task | IssueType::Bug | IssueType::Feature | IssueType::Chore | IssueType::Epic
-        )
-    }
-}
-
-impl fmt::Display for IssueType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        !RECORDS.contains(&self.as_str())
     }
 }
 
@@ -237,8 +248,7 @@ impl FromStr for IssueType {
 }
 
 /// How one bead depends on another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DepType {
     /// The other must be closed first.
     Blocks,
@@ -248,12 +258,26 @@ pub enum DepType {
     RelatesTo,
     /// Found while working at the other.
     DiscoveredFrom,
+    /// To be done if the other fails; held up until that one is closed.
+    ConditionalBlocks,
+    /// The parts of the other must be closed first.
+    WaitsFor,
+    /// A kind of elsewhere; it holds nobody up.
+    Foreign(Word),
 }
 
+open_words!(DepType);
+
 impl DepType {
-    /// Every type.
-    pub const ALL: [DepType; 4] =
-        [DepType::Blocks, DepType::ParentChild, DepType::RelatesTo, DepType::DiscoveredFrom];
+    /// Every type of ours.
+    pub const ALL: [DepType; 6] = [
+        DepType::Blocks,
+        DepType::ParentChild,
+        DepType::RelatesTo,
+        DepType::DiscoveredFrom,
+        DepType::ConditionalBlocks,
+        DepType::WaitsFor,
+    ];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -262,13 +286,15 @@ impl DepType {
             DepType::ParentChild => "parent-child",
             DepType::RelatesTo => "relates-to",
             DepType::DiscoveredFrom => "discovered-from",
+            DepType::ConditionalBlocks => "conditional-blocks",
+            DepType::WaitsFor => "waits-for",
+            DepType::Foreign(word) => word.as_str(),
         }
     }
-}
 
-impl fmt::Display for DepType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+    /// Whether the other bead itself must be closed first.
+    pub fn blocks(self) -> bool {
+        matches!(self, DepType::Blocks | DepType::ConditionalBlocks)
     }
 }
 
@@ -294,22 +320,44 @@ pub struct Dependency {
     #[serde(rename = "type")]
     pub kind: DepType,
     /// Since when.
-    pub created_at: Timestamp,
+    pub created_at: Stamp,
     /// Who said so.
     pub created_by: String,
+    /// What an import said beside that; kept as it came.
+    #[serde(default, flatten, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+/// What a remark is called: a number here, whatever it was elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CommentId {
+    /// Its number on the bead.
+    Number(u64),
+    /// A name that it was given elsewhere.
+    Name(String),
+}
+
+impl From<u64> for CommentId {
+    fn from(number: u64) -> Self {
+        CommentId::Number(number)
+    }
 }
 
 /// A remark on a bead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comment {
-    /// Its number on the bead, from 1.
-    pub id: u64,
+    /// Its number on the bead, from 1, or its name elsewhere.
+    pub id: CommentId,
     /// Who wrote it.
     pub author: String,
     /// What.
     pub text: String,
     /// When.
-    pub created_at: Timestamp,
+    pub created_at: Stamp,
+    /// What an import said beside that; kept as it came.
+    #[serde(default, flatten, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, serde_json::Value>,
 }
 
 /// One piece of work. The field names are those of the exports that people already have.
@@ -338,14 +386,14 @@ pub struct Bead {
     #[serde(default)]
     pub rig: Option<RigName>,
     /// When it was made.
-    pub created_at: Timestamp,
+    pub created_at: Stamp,
     /// When it last changed.
-    pub updated_at: Timestamp,
+    pub updated_at: Stamp,
     /// Who made it.
     pub created_by: String,
     /// When it was closed.
     #[serde(default)]
-    pub closed_at: Option<Timestamp>,
+    pub closed_at: Option<Stamp>,
     /// Why it was closed.
     #[serde(default)]
     pub close_reason: Option<String>,
@@ -361,6 +409,23 @@ pub struct Bead {
     /// Fields of an import that this program gives no meaning to; kept as they came.
     #[serde(default, flatten, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+impl Bead {
+    /// Whether it bears the mark `mark` (`pinned`, `ephemeral` and the like), which an import has brought.
+    pub fn is_marked(&self, mark: &str) -> bool {
+        match self.extra.get(mark) {
+            Some(serde_json::Value::Bool(marked)) => *marked,
+            // As tables of a database have it.
+            Some(serde_json::Value::Number(n)) => n.as_i64() != Some(0),
+            _ => false,
+        }
+    }
+
+    /// Whether it is here for a while only, and is to leave no trace in git.
+    pub fn is_ephemeral(&self) -> bool {
+        self.is_marked("ephemeral") || self.is_marked("wisp")
+    }
 }
 
 /// What a hand-made change changes; what is `None` stays.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::Exit;
 use crate::bead::{DepType, IssueType, Patch, Priority, Status};
 use crate::ids::{BeadId, ConvoyId, MailId, MergeId, Prefix, RigName, Seq, SessionId};
+use crate::import::JsonLines;
 use crate::role::Address;
 use crate::time::Timestamp;
 
@@ -217,6 +218,16 @@ pub enum LedgerQuestion {
     Stats,
     /// Drops the snapshot and folds the board again.
     Rebuild,
+    /// A page of all records, for an export.
+    Export {
+        /// Those behind this number.
+        after: Seq,
+    },
+    /// Fills an empty ledger with the records of an export.
+    Import {
+        /// The file, as an absolute path.
+        file: PathBuf,
+    },
     /// Saves all that is sound into a new ledger.
     Repair {
         /// The folder of the new one, as an absolute path; it may not exist yet, or be empty.
@@ -294,8 +305,23 @@ pub enum Command {
     BeadExport(BeadFilter),
     /// Takes beads in from JSON lines.
     BeadImport {
-        /// The lines.
-        jsonl: String,
+        /// The lines. Files belong together: a row in one may be about a bead in another.
+        files: Vec<JsonLines>,
+        /// Only say what would become of them.
+        #[serde(default)]
+        dry_run: bool,
+        /// Leave out lines that are wrong, instead of refusing all.
+        #[serde(default)]
+        skip_errors: bool,
+    },
+    /// Writes the beads of rigs to their files, and commits those on branches of their own.
+    BeadSync {
+        /// Of this rig; of all, and the town's own, when not given.
+        rig: Option<RigName>,
+        /// Bring the branches to the remotes.
+        push: bool,
+        /// Only say what would change.
+        dry_run: bool,
     },
     /// Hands beads to somebody.
     Sling(Sling),

@@ -40,6 +40,12 @@ pub enum Event {
         /// As it was then.
         bead: Arc<Bead>,
     },
+    /// A bead was brought in from elsewhere in place of what was known of it, or one that was deleted there.
+    #[serde(rename = "bead.imported")]
+    BeadImported {
+        /// As it is now.
+        bead: Arc<Bead>,
+    },
     /// A bead was changed by hand.
     #[serde(rename = "bead.updated")]
     BeadUpdated {
@@ -524,6 +530,7 @@ impl Event {
     pub fn kind(&self) -> &'static str {
         match self {
             Event::BeadCreated { .. } => "bead.created",
+            Event::BeadImported { .. } => "bead.imported",
             Event::BeadUpdated { .. } => "bead.updated",
             Event::BeadStatusChanged { .. } => "bead.status_changed",
             Event::BeadClosed { .. } => "bead.closed",

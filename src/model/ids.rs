@@ -4,7 +4,6 @@
 //! second look.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -24,6 +23,9 @@ pub struct BadName {
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path) => {
+        text_id!($(#[$doc])* $name, $kind, $check, stored $check);
+    };
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path, stored $stored:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         // Shared: the same few names stand in every record, view and message.
@@ -33,6 +35,14 @@ macro_rules! text_id {
             /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The name that stands in a record, or in what another program has sent.
+            fn stored(text: &str) -> Result<Self, BadName> {
+                match $stored(text) {
+                    Ok(()) => Ok(Self(text.into())),
+                    Err(why) => Err(BadName { kind: $kind, text: text.to_owned(), why }),
+                }
             }
         }
 
@@ -49,7 +59,7 @@ macro_rules! text_id {
         impl TryFrom<String> for $name {
             type Error = BadName;
             fn try_from(text: String) -> Result<Self, BadName> {
-                text.parse()
+                Self::stored(&text)
             }
         }
 
@@ -67,7 +77,7 @@ macro_rules! text_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                parsed(deserializer, $kind)
+                parsed(deserializer, $kind, Self::stored)
             }
         }
 
@@ -79,23 +89,26 @@ macro_rules! text_id {
     };
 }
 
-/// Reads text and parses it, without a copy of the text in between.
-fn parsed<'de, D, T>(deserializer: D, kind: &'static str) -> Result<T, D::Error>
+/// Reads text by `read`, without a copy of the text in between.
+fn parsed<'de, D, T>(
+    deserializer: D,
+    kind: &'static str,
+    read: fn(&str) -> Result<T, BadName>,
+) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
-    T: FromStr<Err = BadName>,
 {
-    struct Text<T>(&'static str, PhantomData<T>);
-    impl<T: FromStr<Err = BadName>> de::Visitor<'_> for Text<T> {
+    struct Text<T>(&'static str, fn(&str) -> Result<T, BadName>);
+    impl<T> de::Visitor<'_> for Text<T> {
         type Value = T;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(self.0)
         }
         fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-            text.parse().map_err(E::custom)
+            (self.1)(text).map_err(E::custom)
         }
     }
-    deserializer.deserialize_str(Text(kind, PhantomData))
+    deserializer.deserialize_str(Text(kind, read))
 }
 
 /// Folders of a town that no rig may be named after, and words that addresses give a meaning to.
@@ -142,7 +155,21 @@ fn prefix_word(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// What a bead of elsewhere may be called that only a dependency points at: it need not exist.
+fn distant_bead(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() {
+        return Err("it is empty");
+    }
+    if text.len() > 512 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("it must be at most 512 characters without blanks");
+    }
+    Ok(())
+}
+
 fn bead_word(text: &str) -> Result<(), &'static str> {
+    if text.starts_with("external:") {
+        return distant_bead(text);
+    }
     if text.len() > 128 {
         return Err("it is longer than 128 characters");
     }
@@ -181,8 +208,9 @@ text_id!(
     Prefix, "prefix", prefix_word
 );
 text_id!(
-    /// A bead: `PREFIX-HASH`, children `PREFIX-HASH.1`.
-    BeadId, "bead id", bead_word
+    /// A bead: `PREFIX-HASH`, children `PREFIX-HASH.1`. Dependencies of an import point at beads with
+    /// other names too (`external:PROJECT:…`); no bead of ours is ever called so.
+    BeadId, "bead id", bead_word, stored distant_bead
 );
 text_id!(
     /// One run of an agent's program in one terminal.
@@ -254,6 +282,23 @@ impl BeadId {
         self.0.rsplit_once('-').map_or("", |(prefix, _)| prefix)
     }
 
+    /// Whether a bead of ours can be called so.
+    pub fn is_ours(&self) -> bool {
+        !self.0.contains(':') && bead_word(&self.0).is_ok()
+    }
+
+    /// Sorts as people count: `x.2` before `x.10`, and parts behind their whole.
+    pub fn compare(&self, other: &BeadId) -> std::cmp::Ordering {
+        // Numbers come before words, so that the order is one.
+        fn key(part: &str) -> (bool, u64, &str) {
+            match part.parse::<u64>() {
+                Ok(n) => (false, n, part),
+                Err(_) => (true, 0, part),
+            }
+        }
+        self.0.split('.').map(key).cmp(other.0.split('.').map(key))
+    }
+
     /// The bead that this one is a part of, by its name (`x-1.2` → `x-1`).
     pub fn parent(&self) -> Option<BeadId> {
         let (parent, n) = self.0.rsplit_once('.')?;
@@ -321,6 +366,22 @@ mod tests {
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(json, "\"web-1\"");
         assert_eq!(serde_json::from_str::<BeadId>(&json).unwrap(), id);
-        assert!(serde_json::from_str::<BeadId>("\"nodash\"").is_err());
+        // What a dependency points at may be called otherwise; what a person types may not.
+        assert!("nodash".parse::<BeadId>().is_err());
+        let distant: BeadId = serde_json::from_str("\"nodash\"").unwrap();
+        let external: BeadId = "external:beads:ephemeral-rename".parse().unwrap();
+        assert!(id.is_ours() && !distant.is_ours() && !external.is_ours());
+        assert!(serde_json::from_str::<BeadId>("\"a b\"").is_err());
+    }
+
+    #[test]
+    fn parts_sort_as_people_count() {
+        let mut ids: Vec<BeadId> = ["x-1.10", "x-2", "x-1.2.1", "x-1", "x-1.2", "x-1.1", "x-10", "x-1.a"]
+            .iter()
+            .map(|id| id.parse().unwrap())
+            .collect();
+        ids.sort_by(BeadId::compare);
+        let names: Vec<&str> = ids.iter().map(BeadId::as_str).collect();
+        assert_eq!(names, ["x-1", "x-1.1", "x-1.2", "x-1.2.1", "x-1.10", "x-1.a", "x-10", "x-2"]);
     }
 }

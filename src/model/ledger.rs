@@ -80,6 +80,17 @@ pub struct Lost {
     pub why: String,
 }
 
+/// What an empty ledger was filled with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filled {
+    /// How many records there are now.
+    pub records: u64,
+    /// The newest.
+    pub head: Seq,
+    /// Its hash.
+    pub hash: String,
+}
+
 /// What was saved of a ledger into a new one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {

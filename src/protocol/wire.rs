@@ -26,6 +26,14 @@ pub const MAX_REQUEST: usize = 1024 * 1024;
 /// of its characters have to be escaped: `\u0001` takes six bytes for one.
 pub const MAX_MESSAGE: usize = 8 * MAX_REQUEST;
 
+/// The same for a person's program, which brings whole files. An agent's stays small: there are many.
+pub const MAX_BULK: usize = 256 * 1024 * 1024;
+
+/// The longest JSON value that who greets with `token` may send in pieces.
+pub fn most(token: Option<&str>) -> usize {
+    if token.is_some() { MAX_MESSAGE } else { MAX_BULK }
+}
+
 /// The largest payload that a runtime may send, in bytes: a long list is one frame.
 pub const MAX_REPLY: usize = 256 * 1024 * 1024;
 

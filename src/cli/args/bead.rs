@@ -9,7 +9,8 @@ use model::command::{BeadFilter, Command, NewBead};
 use model::ids::{BeadId, RigName};
 use model::refusal::Refusal;
 
-use super::{Intent, Reading, View};
+use super::{Intent, Reading, View, elsewhere};
+use crate::files;
 
 /// Make, find and change beads: pieces of work
 #[derive(Debug, Subcommand)]
@@ -80,19 +81,59 @@ pub(crate) enum Bead {
         all: bool,
     },
     /// Print beads as JSON lines
+    #[command(
+        after_help = "One bead per line, by id, in the form of `bd export`; the same beads give the same \
+                            bytes. Beads that were deleted elsewhere are in it, as tombstones."
+    )]
     Export {
+        /// The file to write, as a whole; standard output when not given
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<String>,
         #[command(flatten)]
         filter: Filter,
     },
     /// Take beads in from JSON lines
-    Import {
-        /// The file; standard input when not given
-        #[arg(value_name = "FILE")]
-        file: Option<String>,
-        /// The same, as `bd` has it
-        #[arg(long, short, value_name = "FILE", hide = true)]
-        input: Option<String>,
+    Import(Import),
+    /// Write the beads of each rig to its .beads/issues.jsonl and commit that on the branch beads-sync
+    #[command(
+        after_help = "The branch holds nothing else, and no branch with code ever gets a bead file. The \
+                            town's own beads go to the town's .beads/issues.jsonl, which is not committed. A \
+                            push that the remote does not take is a warning."
+    )]
+    Sync {
+        /// Of this rig; all of them and the town when not given
+        #[arg(long, value_name = "RIG")]
+        rig: Option<RigName>,
+        /// Leave the remotes alone
+        #[arg(long, visible_alias = "flush-only")]
+        no_push: bool,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
     },
+}
+
+/// Take beads in from JSON lines
+#[derive(Debug, Args)]
+#[command(after_help = "Takes exports of `bd` of all times, and dumps of its tables: give their folder, or \
+                        several files that belong together. New beads are made; of known ones the newer \
+                        counts, by updated_at; the same file twice changes nothing. Statuses, types and keys of \
+                        elsewhere are kept as they are.\n\n\
+                        Examples:\n  gastown bead import issues.jsonl\n  gastown bead import ../project/.beads \
+                        --dry-run\n  git show beads-sync:.beads/issues.jsonl | gastown bead import -")]
+pub(crate) struct Import {
+    /// Files, or a folder with exported tables; standard input when not given, or for `-`
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// The same, as `bd` has it
+    #[arg(long, short, value_name = "FILE", hide = true, conflicts_with = "files")]
+    input: Option<String>,
+    /// Only say what would become of them
+    #[arg(long)]
+    dry_run: bool,
+    /// Leave lines out that are wrong, and list them, instead of importing nothing
+    #[arg(long)]
+    skip_errors: bool,
 }
 
 /// Make a bead
@@ -184,14 +225,23 @@ impl Create {
     }
 }
 
+/// Reads a status of ours as people write it, or any other: an import may have brought it.
+fn any_status(text: &str) -> Result<Status, String> {
+    text.parse().or_else(|_| Status::of(text))
+}
+
+fn any_type(text: &str) -> Result<IssueType, String> {
+    text.parse().or_else(|_| IssueType::of(text))
+}
+
 /// Which beads are meant.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Filter {
     /// Of this rig
     #[arg(long, value_name = "RIG")]
     rig: Option<RigName>,
-    /// Of this type
-    #[arg(long = "type", short = 't', value_name = "TYPE")]
+    /// Of this type, one of ours or one that an import brought
+    #[arg(long = "type", short = 't', value_name = "TYPE", value_parser = any_type)]
     issue_type: Option<IssueType>,
     /// Of this urgency
     #[arg(long, short)]
@@ -228,8 +278,8 @@ impl From<Filter> for BeadFilter {
 /// List beads, the closed ones only when asked
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// With one of these: open, in_progress, hooked, blocked, deferred, pinned, closed
-    #[arg(long, short, value_delimiter = ',')]
+    /// With one of these: open, in_progress, hooked, blocked, deferred, pinned, closed, or a word of an import
+    #[arg(long, short, value_delimiter = ',', value_parser = any_status)]
     status: Vec<Status>,
     /// Closed ones too
     #[arg(long)]
@@ -309,7 +359,7 @@ pub(crate) enum Dep {
         /// On what
         #[arg(value_name = "DEPENDS-ON")]
         on: BeadId,
-        /// blocks, parent-child, relates-to or discovered-from
+        /// blocks, parent-child, relates-to, discovered-from, conditional-blocks or waits-for
         #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "blocks")]
         kind: DepType,
     },
@@ -361,15 +411,26 @@ impl Label {
     }
 }
 
-/// The file that was named, or `-` when something comes through a pipe: nobody waits at a terminal for
-/// what was not asked.
-fn piped(file: Option<String>, reading: &Reading) -> Result<String, Refusal> {
-    match file {
-        Some(file) => Ok(file),
-        None if reading.cwd.is_some() && std::io::stdin().is_terminal() => {
-            Err(Refusal::usage("there is nothing to import").hint("gastown bead import FILE"))
+impl Import {
+    fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
+        let Some(cwd) = &reading.cwd else {
+            return Err(elsewhere("a file cannot be named here").hint("run `gt bead import FILE` in a shell"));
+        };
+        let mut names = self.files;
+        names.extend(self.input);
+        if names.is_empty() {
+            // Nobody waits at a terminal for what was not asked.
+            if std::io::stdin().is_terminal() {
+                return Err(Refusal::usage("there is nothing to import").hint("gastown bead import FILE"));
+            }
+            names.push("-".to_owned());
         }
-        None => Ok("-".to_owned()),
+        let (files, note) = files::json_lines(cwd, &names)?;
+        let command = Command::BeadImport { files, dry_run: self.dry_run, skip_errors: self.skip_errors };
+        Ok(match note {
+            Some(note) => Intent::Noted(note, command),
+            None => command.into(),
+        })
     }
 }
 
@@ -393,10 +454,17 @@ impl Bead {
             Bead::Search { words, filter, all } => {
                 Command::BeadList(BeadFilter { text: Some(words.join(" ")), all, ..filter.into() }).into()
             }
-            Bead::Export { filter } => Command::BeadExport(BeadFilter { all: true, ..filter.into() }).into(),
-            Bead::Import { file, input } => {
-                Command::BeadImport { jsonl: reading.file(&piped(input.or(file), reading)?)? }.into()
+            Bead::Export { output, filter } => {
+                let command = Command::BeadExport(BeadFilter { all: true, ..filter.into() });
+                return match (output, &reading.cwd) {
+                    (None, _) => Ok(command.into()),
+                    (Some(file), Some(cwd)) => Ok(Intent::Save(command, cwd.join(file))),
+                    (Some(_), None) => Err(elsewhere("a file cannot be named here")
+                        .hint("run `gt bead export -o FILE` in a shell")),
+                };
             }
+            Bead::Import(import) => return import.intent(reading),
+            Bead::Sync { rig, no_push, dry_run } => Command::BeadSync { rig, push: !no_push, dry_run }.into(),
         })
     }
 }

@@ -8,8 +8,10 @@ use super::{Intent, Reading, elsewhere};
 
 /// Check, measure and repair the ledger
 #[derive(Debug, Subcommand)]
-#[command(after_help = "verify and stats also ask a running town; rebuild and repair want it stopped. Exit \
-                        code 1 when something is wrong.")]
+#[command(
+    after_help = "verify, stats and export also ask a running town; rebuild, repair and import want it stopped. Exit \
+                        code 1 when something is wrong."
+)]
 pub(crate) enum Ledger {
     /// Look at every record, the board, the snapshot and the archive
     Verify,
@@ -17,6 +19,22 @@ pub(crate) enum Ledger {
     Rebuild,
     /// Count records and bytes
     Stats,
+    /// Print all records as JSON lines, one each, as `events --json` does
+    Export {
+        /// The file to write, as a whole; standard output when not given
+        #[arg(value_name = "FILE")]
+        file: Option<String>,
+    },
+    /// Fill the empty ledger of a new town with the records of an export
+    #[command(
+        after_help = "The same numbers, times, actors and events: the town is what it was, and its own export has \
+                            the same bytes. All or nothing; a ledger that holds records is refused."
+    )]
+    Import {
+        /// What `ledger export` wrote
+        #[arg(value_name = "FILE")]
+        file: String,
+    },
     /// Save all that is sound into a new ledger
     #[command(
         after_help = "The old ledger is only read. DEST is new or empty; when it is as you want it, put it \
@@ -32,7 +50,17 @@ pub(crate) enum Ledger {
 impl Ledger {
     /// What is asked.
     pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
+        let no_files = || elsewhere("a file cannot be named here").hint("run `gastown ledger` in a shell");
         let question = match self {
+            Ledger::Export { file: None } => return Ok(Intent::ExportLedger(None)),
+            Ledger::Export { file: Some(file) } => {
+                let cwd = reading.cwd.as_ref().ok_or_else(no_files)?;
+                return Ok(Intent::ExportLedger(Some(cwd.join(file))));
+            }
+            Ledger::Import { file } => {
+                let cwd = reading.cwd.as_ref().ok_or_else(no_files)?;
+                LedgerQuestion::Import { file: cwd.join(file) }
+            }
             Ledger::Verify => LedgerQuestion::Verify,
             Ledger::Rebuild => LedgerQuestion::Rebuild,
             Ledger::Stats => LedgerQuestion::Stats,

@@ -2,6 +2,7 @@ use std::os::unix::net::UnixListener;
 use std::thread::JoinHandle;
 
 use model::answer::Answer;
+use model::import::JsonLines;
 use model::time::Timestamp;
 use protocol::wire::StreamItem;
 
@@ -81,8 +82,12 @@ fn a_stream_goes_both_ways_until_one_side_closes() {
 #[test]
 fn too_much_is_refused_before_it_is_sent() {
     let (_folder, path, served) = listen(drop);
-    let jsonl = "x".repeat(wire::MAX_MESSAGE);
-    assert_eq!(carrier(&path).ask(Command::BeadImport { jsonl }).unwrap_err().code, "usage");
+    let text = "x".repeat(wire::MAX_MESSAGE);
+    let mut agent = carrier(&path);
+    assert!(agent.hello.token.is_some());
+    let files = vec![JsonLines { name: String::new(), text }];
+    let import = Command::BeadImport { files, dry_run: false, skip_errors: false };
+    assert_eq!(agent.ask(import).unwrap_err().code, "usage");
     served.join().unwrap();
 }
 

@@ -13,6 +13,7 @@ fn status_tint(status: Status) -> Tint {
         Status::Blocked => Tint::Red,
         Status::Deferred | Status::Pinned => Tint::Yellow,
         Status::Closed => Tint::Green,
+        Status::Foreign(_) => Tint::Dim,
     }
 }
 
@@ -85,11 +86,11 @@ pub(super) fn page(bead: &Bead, pen: &Pen) -> String {
     if !bead.labels.is_empty() {
         page.push_str(&format!("  labels {}\n", line(&bead.labels.join(", "))));
     }
-    let mut times = format!("created {} by {}", ago(pen.now, bead.created_at), line(&bead.created_by));
-    if let Some(closed) = bead.closed_at {
-        times.push_str(&format!(", closed {}", ago(pen.now, closed)));
+    let mut times = format!("created {} by {}", ago(pen.now, bead.created_at.at()), line(&bead.created_by));
+    if let Some(closed) = &bead.closed_at {
+        times.push_str(&format!(", closed {}", ago(pen.now, closed.at())));
     } else if bead.updated_at != bead.created_at {
-        times.push_str(&format!(", changed {}", ago(pen.now, bead.updated_at)));
+        times.push_str(&format!(", changed {}", ago(pen.now, bead.updated_at.at())));
     }
     page.push_str(&format!("  {times}\n"));
     if let Some(reason) = &bead.close_reason {
@@ -108,7 +109,7 @@ pub(super) fn page(bead: &Bead, pen: &Pen) -> String {
     let comments: String = bead
         .comments
         .iter()
-        .map(|c| format!("  {}, {}: {}\n", line(&c.author), ago(pen.now, c.created_at), block(&c.text)))
+        .map(|c| format!("  {}, {}: {}\n", line(&c.author), ago(pen.now, c.created_at.at()), block(&c.text)))
         .collect();
     section("Comments", &comments);
     page
@@ -119,7 +120,6 @@ pub(super) fn touched(ids: &[BeadId], command: &Command) -> String {
     let verb = match command {
         Command::BeadClose { .. } => "Closed",
         Command::BeadReopen { .. } => "Reopened",
-        Command::BeadImport { .. } => "Imported",
         Command::Unsling { .. } => "Took back",
         _ => "Updated",
     };

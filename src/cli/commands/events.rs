@@ -36,6 +36,9 @@ fn words(event: &Event) -> (String, Tint) {
     use Tint::{Dim, Green, Plain, Red, Yellow};
     match event {
         Event::BeadCreated { bead } => (format!("made {}: {}", bead.id, bead.title), Plain),
+        Event::BeadImported { bead } => {
+            (format!("brought in {} as {}: {}", bead.id, bead.status, bead.title), Plain)
+        }
         Event::BeadStatusChanged { bead, from, to, reason, .. } => {
             (format!("{bead} went from {from} to {to}{}", because(reason.as_deref())), Dim)
         }

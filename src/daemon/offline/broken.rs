@@ -1,10 +1,12 @@
 //! What is asked of a ledger that may not open at all.
 
 use std::fs;
+use std::io::BufReader;
 use std::path::Path;
 
 use clerk::decide::permitted;
 use config::TownPaths;
+use ledger::fill::FillError;
 use model::answer::Answer;
 use model::command::{Command, LedgerQuestion, Origin};
 use model::ids::Seq;
@@ -27,7 +29,11 @@ pub(super) fn ask(
             let allowed = permitted(origin, &Command::Ledger(question.clone()));
             Some(allowed.and_then(|()| repair(town, dest)))
         }
-        LedgerQuestion::Stats | LedgerQuestion::Rebuild => None,
+        LedgerQuestion::Import { file } => {
+            let allowed = permitted(origin, &Command::Ledger(question.clone()));
+            Some(allowed.and_then(|()| fill(town, file)))
+        }
+        LedgerQuestion::Stats | LedgerQuestion::Rebuild | LedgerQuestion::Export { .. } => None,
     }
 }
 
@@ -81,5 +87,30 @@ fn repair(town: &Path, dest: &Path) -> Result<Answer, Refusal> {
             let refusal = cannot_open(&error);
             Err(Refusal { message: error.to_string(), code: "cannot_repair".to_owned(), ..refusal })
         }
+    }
+}
+
+/// Fills an empty ledger from the export of another.
+fn fill(town: &Path, file: &Path) -> Result<Answer, Refusal> {
+    let paths = TownPaths::new(town);
+    let _lock = TownLock::for_command(&paths)?;
+    let failed = |code: &str, message: String| Refusal::failed(code, message);
+    let lines = fs::File::open(file)
+        .map_err(|error| failed("cannot_read", format!("cannot read {}: {error}", file.display())))?;
+    match ledger::fill::fill(&paths.ledger(), &mut BufReader::new(lines)) {
+        Ok(filled) => Ok(Answer::LedgerFilled(filled)),
+        Err(FillError::NotEmpty(head)) => Err(Refusal::forbidden(
+            "ledger_not_empty",
+            format!("the ledger holds {head} records already, and an import never mixes two histories"),
+        )
+        .hint("import into a new town: gastown install DIR, then gastown --town DIR ledger import FILE")),
+        Err(FillError::Line { line, why }) => {
+            Err(failed("bad_line", format!("{}, line {line}: {why}", file.display()))
+                .hint("nothing was imported; the file must be as `gastown ledger export` wrote it"))
+        }
+        Err(FillError::Read(error)) => {
+            Err(failed("cannot_read", format!("cannot read {}: {error}", file.display())))
+        }
+        Err(FillError::Ledger(error)) => Err(cannot_open(&error)),
     }
 }

@@ -117,6 +117,9 @@ async fn greet<T: Town>(
         Ok(origin) => origin,
         Err(refusal) => return Ok(Some(Err(refusal))),
     };
+    if origin.is_operator() {
+        incoming.allow(wire::most(None));
+    }
     let Some(frame) = incoming.next(MAX_REQUEST).await? else { return Ok(None) };
     let request = frame.parse().map_err(io::Error::other)?;
     Ok(Some(Ok((origin, request))))

@@ -21,11 +21,17 @@ pub(super) struct Incoming {
     stream: OwnedReadHalf,
     buffer: Vec<u8>,
     pieces: Joiner,
+    most: usize,
 }
 
 impl Incoming {
     pub(super) fn new(stream: OwnedReadHalf) -> Self {
-        Self { stream, buffer: Vec::new(), pieces: Joiner::default() }
+        Self { stream, buffer: Vec::new(), pieces: Joiner::default(), most: MAX_MESSAGE }
+    }
+
+    /// Lets this client send JSON of up to `most` bytes in pieces.
+    pub(super) fn allow(&mut self, most: usize) {
+        self.most = most;
     }
 
     /// Waits for a frame of at most `limit` bytes, or for all pieces of a longer one; none when the client has closed.
@@ -34,7 +40,7 @@ impl Incoming {
     pub(super) async fn next(&mut self, limit: usize) -> io::Result<Option<Frame>> {
         loop {
             while let Some(frame) = self.whole(limit)? {
-                let joined = self.pieces.take(frame, MAX_MESSAGE).map_err(io::Error::other)?;
+                let joined = self.pieces.take(frame, self.most).map_err(io::Error::other)?;
                 if joined.is_some() {
                     return Ok(joined);
                 }

@@ -253,7 +253,13 @@ fn some_event() -> impl Strategy<Value = Event> {
         3 => Event::BeadClosed { bead: id, from: Status::Open, reason: text },
         4 => Event::BeadCommented {
             bead: id,
-            comment: Comment { id: 1, author: "mayor/".into(), text, created_at: at() },
+            comment: Comment {
+                id: 1.into(),
+                author: "mayor/".into(),
+                text,
+                created_at: at().into(),
+                extra: Default::default(),
+            },
         },
         _ => Event::PolicyDenied { rule: "r".into(), tried: text },
     })

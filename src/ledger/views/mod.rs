@@ -13,6 +13,7 @@ pub mod hooks;
 pub mod mail;
 pub mod merges;
 pub mod mols;
+pub mod ready;
 pub mod rigs;
 pub mod settled;
 

@@ -139,7 +139,7 @@ pub(crate) fn questions(root: &Path) -> Outcome<()> {
     let say = |what: &str, (rows, p50, p99): (usize, f64, f64)| {
         println!("| {what} | {rows} | {p50:.3} | {p99:.3} |")
     };
-    say("ready, sorted", timed(&|board| board.beads.ready().len()));
+    say("ready, sorted", timed(&|board| board.beads.ready(Timestamp::from_millis(0)).len()));
     say("settled letters of a worker", timed(&|board| board.mail.settled(&worker).count()));
     say("unacknowledged of a worker", timed(&|board| board.mail.unacked(&worker).count()));
     Ok(())
@@ -153,7 +153,8 @@ fn bead(number: u64, at: Timestamp) -> Outcome<Bead> {
             issue_id: id.clone(),
             depends_on_id: format!("web-{}", number - 1).parse()?,
             kind: DepType::Blocks,
-            created_at: at,
+            created_at: at.into(),
+            extra: Default::default(),
             created_by: "overseer".into(),
         }],
         _ => Vec::new(),
@@ -168,8 +169,8 @@ fn bead(number: u64, at: Timestamp) -> Outcome<Bead> {
         issue_type: IssueType::Task,
         assignee: None,
         rig: Some("web".parse()?),
-        created_at: at,
-        updated_at: at,
+        created_at: at.into(),
+        updated_at: at.into(),
         created_by: "overseer".into(),
         closed_at: None,
         close_reason: None,
