@@ -149,35 +149,51 @@ impl<'a> Draft<'a> {
 
     /// A name for a bead: `PREFIX-` and a hash of what makes it different, as short as is still free.
     pub fn bead_id(&self, prefix: &str, title: &str) -> BeadId {
-        let mut length = match self.board.beads.len() {
-            0..500 => 4,
-            500..20_000 => 5,
-            _ => 6,
+        let drafted = |id: &BeadId| {
+            self.events().any(|event| matches!(event, Event::BeadCreated { bead } if bead.id == *id))
         };
-        for salt in 0_u64.. {
-            let mut hash = Sha256::new();
-            hash.update(title);
-            hash.update(self.now.millis().to_be_bytes());
-            hash.update(self.board.head.0.to_be_bytes());
-            hash.update(salt.to_be_bytes());
-            let id: BeadId = format!("{prefix}-{}", base36(&hash.finalize(), length))
-                .parse()
-                .expect("a prefix and base 36 make a bead id");
-            let fresh = |event: &Event| !matches!(event, Event::BeadCreated { bead } if bead.id == id);
-            if !self.board.beads.is_taken(&id) && self.events().all(fresh) {
-                return id;
-            }
-            if salt % 8 == 7 {
-                length += 1;
-            }
-        }
-        unreachable!("some hash is free")
+        let taken = |id: &BeadId| self.board.beads.is_taken(id) || drafted(id);
+        bead_name(prefix, &(title, self.now, self.board.head), self.board.beads.len(), taken)
     }
 
     /// The next part of `parent` that has no bead yet.
     pub fn child_id(&self, parent: &BeadId) -> BeadId {
         (1..).map(|n| parent.child(n)).find(|id| !self.board.beads.is_taken(id)).expect("some number is free")
     }
+}
+
+/// A name that is not `taken`: `PREFIX-` and a hash of what is said of the bead, as short as `known` beads allow.
+///
+/// Two beads never have one name, since each is looked up; what the length decides is how often a second try
+/// is needed: at 10 million names, for 5 of 1,000.
+pub fn bead_name(
+    prefix: &str,
+    (title, now, head): &(&str, Timestamp, Seq),
+    known: usize,
+    taken: impl Fn(&BeadId) -> bool,
+) -> BeadId {
+    let mut length = match known {
+        0..500 => 4,
+        500..20_000 => 5,
+        _ => 6,
+    };
+    for salt in 0_u64.. {
+        let mut hash = Sha256::new();
+        hash.update(title);
+        hash.update(now.millis().to_be_bytes());
+        hash.update(head.0.to_be_bytes());
+        hash.update(salt.to_be_bytes());
+        let id: BeadId = format!("{prefix}-{}", base36(&hash.finalize(), length))
+            .parse()
+            .expect("a prefix and base 36 make a bead id");
+        if !taken(&id) {
+            return id;
+        }
+        if salt % 8 == 7 {
+            length += 1;
+        }
+    }
+    unreachable!("some hash is free")
 }
 
 fn number<T: std::str::FromStr>(word: &str, n: usize) -> T
@@ -196,4 +212,32 @@ fn base36(hash: &[u8], length: usize) -> String {
         n /= 36;
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_all_different_and_grow_with_their_number() {
+        const BEADS: usize = 50_000;
+        let tries = Cell::new(0);
+        let mut names: HashSet<BeadId> = HashSet::new();
+        for n in 0..BEADS {
+            // All at once and of one title, as a script makes them.
+            let said = ("the same title", Timestamp::from_millis(1_767_225_600_000), Seq(n as u64));
+            let id = bead_name("web", &said, n, |id| {
+                tries.set(tries.get() + 1);
+                names.contains(id)
+            });
+            assert!(names.insert(id));
+        }
+        assert_eq!(names.len(), BEADS);
+        let longest = names.iter().map(|id| id.as_str().len()).max();
+        assert_eq!(longest, Some("web-".len() + 6));
+        assert!(tries.get() < BEADS + BEADS / 100, "{} tries", tries.get());
+    }
 }

@@ -3,6 +3,7 @@
 
 mod attach;
 mod bad_input;
+mod beads;
 mod carriers;
 mod demo;
 mod durability;

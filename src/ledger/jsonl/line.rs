@@ -133,7 +133,8 @@ fn bead(mut fields: Fields) -> Result<Bead, String> {
         Some(kind) => IssueType::of(word("issue_type", kind)?)?,
     };
     let priority = match fields.get("priority") {
-        None => Priority::default(),
+        // `bd` left out the zero of its most urgent beads for a while, and reads nothing as that still.
+        None => Priority::CRITICAL,
         Some(Value::String(text)) => text.parse()?,
         Some(n) => {
             let small = n.as_u64().and_then(|n| u8::try_from(n).ok());

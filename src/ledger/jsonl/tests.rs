@@ -57,7 +57,7 @@ fn lines_of_elsewhere_come_out_as_they_came() {
 #[test]
 fn fields_stand_in_the_order_of_bd_and_empty_ones_are_left_out() {
     let line = r#"{"zeta":"","content_hash":"","title":"t","id":"x-1","notes":"","labels":[],"assignee":null,"compacted_at":null,"compaction_level":0,"pinned":0,"ephemeral":1,"metadata":"{}","waiters":"","estimated_minutes":0,"owner":"o","design":"d","created_at":"2026-01-01T00:00:00Z"}"#;
-    let expected = r#"{"id":"x-1","title":"t","design":"d","status":"open","priority":2,"issue_type":"task","owner":"o","estimated_minutes":0,"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","ephemeral":true,"zeta":""}"#;
+    let expected = r#"{"id":"x-1","title":"t","design":"d","status":"open","priority":0,"issue_type":"task","owner":"o","estimated_minutes":0,"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","ephemeral":true,"zeta":""}"#;
     assert_eq!(out(&[one(line)]), format!("{expected}\n"));
 }
 
@@ -71,7 +71,7 @@ fn the_order_of_foreign_keys_does_not_show() {
 #[test]
 fn what_is_missing_takes_its_default() {
     let bead = one(r#"{"id":"x-1","title":"t","assignee":"","closed_at":"","labels":null,"status":null}"#);
-    let usual = (Status::Open, Priority::default(), IssueType::Task);
+    let usual = (Status::Open, Priority::CRITICAL, IssueType::Task);
     assert_eq!((bead.status, bead.priority, bead.issue_type), usual);
     assert_eq!((bead.assignee, bead.closed_at), (None, None));
     assert_eq!(bead.created_at, bead.updated_at);
