@@ -1,8 +1,9 @@
 //! Beads from elsewhere, taken in: what is new, what is newer, and what stays as it is.
 //!
-//! A bead that is not known is made as it came. Of a known one the newer counts, by `updated_at`; what is equal
-//! or older changes nothing, so that the same file twice is the same as once. Dependencies, labels and
-//! remarks are added, never taken away, as `bd import` does. What was deleted stays deleted.
+//! A bead that is not known is made as it came. Of a known one the newer counts, by `updated_at`; what is older
+//! changes nothing. Dependencies, labels and remarks are added, never taken away, as `bd import` does, also
+//! where both are of the same time. So the same file twice is the same as once. What was deleted stays
+//! deleted.
 //!
 //! An import knows nothing of what goes on in this town, so it never takes a bead off a hook, out of the wait
 //! or out of the queue, and never opens again what has landed: such a bead takes everything from the import
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use ledger::jsonl::{self, FOREIGN_RIG, Import};
 use ledger::views::Board;
 use model::answer::Answer;
-use model::bead::{Bead, Status};
+use model::bead::{Bead, Comment, Dependency, Status};
 use model::event::Event;
 use model::ids::{BeadId, RigName};
 use model::import::{ImportReport, JsonLines};
@@ -122,7 +123,16 @@ fn one(draft: &mut Draft<'_>, incoming: &Bead, report: &mut ImportReport) {
     }
     match is_newer {
         Ordering::Less => report.stale += 1,
-        Ordering::Equal => report.unchanged += 1,
+        Ordering::Equal => {
+            // The table of beads may have come first, and those beside it now.
+            let bead = united(known.clone(), incoming);
+            if bead == *known {
+                report.unchanged += 1;
+            } else {
+                report.updated += 1;
+                draft.push(Event::BeadImported { bead: Box::new(bead) });
+            }
+        }
         Ordering::Greater => {
             let bead = merged(board, known, incoming);
             if bead.status != incoming.status {
@@ -140,36 +150,40 @@ fn one(draft: &mut Draft<'_>, incoming: &Bead, report: &mut ImportReport) {
 
 /// `known` as a newer import has it.
 fn merged(board: &Board, known: &Bead, incoming: &Bead) -> Bead {
-    let mut bead = incoming.clone();
+    let mut bead = united(incoming.clone(), known);
     bead.rig = known.rig.clone().or_else(|| rig(board, incoming));
-    for dep in &known.dependencies {
-        let same = |other: &model::bead::Dependency| {
-            other.depends_on_id == dep.depends_on_id && other.kind == dep.kind
-        };
-        if !bead.dependencies.iter().any(same) {
-            bead.dependencies.push(dep.clone());
-        }
-    }
-    for label in &known.labels {
-        if !bead.labels.contains(label) {
-            bead.labels.push(label.clone());
-        }
-    }
-    for comment in &known.comments {
-        let same = |other: &model::bead::Comment| {
-            (&other.author, &other.text, other.created_at.at())
-                == (&comment.author, &comment.text, comment.created_at.at())
-        };
-        if !bead.comments.iter().any(same) {
-            bead.comments.push(comment.clone());
-        }
-    }
-    bead.comments.sort_by(|a, b| a.created_at.compare(&b.created_at));
     if stands_here(board, &known.id) {
         bead.status = known.status;
         bead.assignee.clone_from(&known.assignee);
         bead.closed_at.clone_from(&known.closed_at);
         bead.close_reason.clone_from(&known.close_reason);
+    }
+    bead
+}
+
+/// `bead` with the dependencies, labels and remarks of `other` that it lacks.
+fn united(mut bead: Bead, other: &Bead) -> Bead {
+    for dep in &other.dependencies {
+        let same = |known: &Dependency| known.depends_on_id == dep.depends_on_id && known.kind == dep.kind;
+        if !bead.dependencies.iter().any(same) {
+            bead.dependencies.push(dep.clone());
+        }
+    }
+    for label in &other.labels {
+        if !bead.labels.contains(label) {
+            bead.labels.push(label.clone());
+        }
+    }
+    let had = bead.comments.len();
+    for comment in &other.comments {
+        let said =
+            |comment: &Comment| (comment.author.clone(), comment.text.clone(), comment.created_at.at());
+        if !bead.comments.iter().any(|known| said(known) == said(comment)) {
+            bead.comments.push(comment.clone());
+        }
+    }
+    if bead.comments.len() > had {
+        bead.comments.sort_by(|a, b| a.created_at.compare(&b.created_at));
     }
     bead
 }

@@ -5,7 +5,6 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::error::Error;
-use std::time::Instant;
 
 use gastown_clerk::draft::bead_name;
 use model::ids::{BeadId, Seq};
@@ -19,7 +18,6 @@ fn packed(id: &BeadId) -> u64 {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let many: usize = std::env::args().nth(1).map_or(Ok(10_000_000), |many| many.parse())?;
-    let started = Instant::now();
     let mut names = HashSet::with_capacity(many);
     let again = Cell::new(0_u64);
     for n in 0..many {
@@ -32,11 +30,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         names.insert(packed(&id));
     }
     println!(
-        "{many} names, {} different, {} collided with an earlier one, {} needed another try, {:.1} s",
+        "{many} names, {} different, {} collided with an earlier one, {} needed another try",
         names.len(),
         many - names.len(),
-        again.get(),
-        started.elapsed().as_secs_f64()
+        again.get()
     );
     Ok(())
 }

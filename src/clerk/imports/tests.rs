@@ -67,6 +67,23 @@ fn the_newer_counts_and_what_was_added_here_stays() {
 }
 
 #[test]
+fn tables_that_come_one_after_the_other_are_the_same_as_together() {
+    let row = line("web-1", "open", 2);
+    let dep =
+        r#"{"issue_id":"web-1","depends_on_id":"web-2","type":"blocks","created_at":"2026-01-01T00:00:00Z"}"#;
+    let label = r#"{"issue_id":"web-1","label":"a"}"#;
+    let mut paper = Paper::new();
+    take(&mut paper, &[&row]);
+    let report = take(&mut paper, &[&row, dep, label]);
+    assert_eq!((report.updated, report.rows), (1, 2));
+    let mut together = Paper::new();
+    take(&mut together, &[&row, dep, label]);
+    assert_eq!(exported(&paper), exported(&together));
+    assert_eq!(take(&mut paper, &[&row, dep, label]).unchanged, 1);
+    assert_eq!(take(&mut paper, &[&row]).unchanged, 1);
+}
+
+#[test]
 fn an_import_neither_takes_work_away_nor_opens_what_landed() {
     let mut paper = Paper::new();
     let bead = paper.bead("One");
