@@ -130,7 +130,7 @@ fn one(draft: &mut Draft<'_>, incoming: &Bead, report: &mut ImportReport) {
                 report.unchanged += 1;
             } else {
                 report.updated += 1;
-                draft.push(Event::BeadImported { bead: Box::new(bead) });
+                draft.push(Event::BeadImported { bead: Arc::new(bead) });
             }
         }
         Ordering::Greater => {
