@@ -35,7 +35,7 @@ pub fn answer(
         C::BeadReady(filter) => ready(board, filter, now),
         C::BeadExport(filter) => {
             let filter = BeadFilter { all: true, ..filter.clone() };
-            beads::select(board, &BeadFilter { limit: Some(1), ..filter.clone() }).map(|_| {
+            beads::check(board, &filter).map(|()| {
                 let words = filter.text.as_ref().map(|text| text.to_lowercase());
                 Answer::Jsonl(imports::export(board, |bead| beads::fits(bead, &filter, words.as_deref())))
             })
@@ -80,11 +80,12 @@ fn show(board: &Board, ids: &[model::ids::BeadId]) -> Result<Answer, Refusal> {
 }
 
 fn ready(board: &Board, filter: &BeadFilter, now: Timestamp) -> Result<Answer, Refusal> {
-    let unlimited = BeadFilter { limit: None, ..filter.clone() };
-    let mut found = beads::select(board, &unlimited)?;
-    found.retain(|bead| board.beads.is_ready(bead, now) && board.hooks.waiting(&bead.id).is_none());
-    found.truncate(filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX));
-    Ok(Answer::Beads(owned(found)))
+    beads::check(board, filter)?;
+    let words = filter.text.as_ref().map(|text| text.to_lowercase());
+    let free =
+        |bead: &&Bead| beads::fits(bead, filter, words.as_deref()) && board.hooks.waiting(&bead.id).is_none();
+    let most = filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    Ok(Answer::Beads(board.beads.ready(now).filter(free).take(most).cloned().collect()))
 }
 
 /// All merge requests, those that wait first and numbered.

@@ -380,15 +380,7 @@ pub fn comment(draft: &mut Draft<'_>, bead: &BeadId, text: &str) -> Result<Answe
 
 /// The beads that a filter means, most urgent first, then oldest.
 pub fn select<'a>(board: &'a Board, filter: &BeadFilter) -> Result<Vec<&'a Bead>, Refusal> {
-    if let Some(rig) = &filter.rig
-        && board.rigs.get(rig).is_none()
-    {
-        return Err(names::no_rig(board, rig.as_str()));
-    }
-    if let Some(parent) = &filter.parent {
-        find(board, parent)?;
-    }
-    known_words(board, filter)?;
+    check(board, filter)?;
     let words = filter.text.as_ref().map(|text| text.to_lowercase());
     let mut found: Vec<&Bead> =
         board.beads.iter().filter(|bead| fits(bead, filter, words.as_deref())).collect();
@@ -398,6 +390,22 @@ pub fn select<'a>(board: &'a Board, filter: &BeadFilter) -> Result<Vec<&'a Bead>
     });
     found.truncate(filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX));
     Ok(found)
+}
+
+/// Looks whether what a filter names is there.
+///
+/// # Errors
+/// `no_such_rig` and `no_such_bead` with near matches; `usage` for a word that no bead bears.
+pub fn check(board: &Board, filter: &BeadFilter) -> Result<(), Refusal> {
+    if let Some(rig) = &filter.rig
+        && board.rigs.get(rig).is_none()
+    {
+        return Err(names::no_rig(board, rig.as_str()));
+    }
+    if let Some(parent) = &filter.parent {
+        find(board, parent)?;
+    }
+    known_words(board, filter)
 }
 
 /// Refuses words of elsewhere that no bead bears: more likely they are misspelt.

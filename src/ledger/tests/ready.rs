@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_ledger::views::Board;
-use model::bead::{Bead, DepType, Dependency, IssueType, Priority, Status};
+use model::bead::{Bead, DepType, Dependency, IssueType, Move, Priority, Status};
 use model::event::{Event, Record};
 use model::ids::{BeadId, Seq};
 use model::role::Address;
@@ -176,8 +176,57 @@ fn by_force(beads: &BTreeMap<BeadId, Bead>) -> Vec<BeadId> {
         .filter(|bead| !["pinned", "ephemeral", "wisp", "is_template"].iter().any(|mark| marked(bead, mark)))
         .filter(|bead| !blocked.contains(&bead.id) && !put_off.contains(&bead.id))
         .collect();
-    ready.sort_by_key(|bead| (u8::from(bead.priority), bead.created_at.at(), bead.id.clone()));
+    ready.sort_by(|a, b| {
+        let urgency = |bead: &Bead| (u8::from(bead.priority), bead.created_at.at());
+        urgency(a).cmp(&urgency(b)).then_with(|| a.id.compare(&b.id))
+    });
     ready.into_iter().map(|bead| bead.id.clone()).collect()
+}
+
+/// Something that frees beads or holds them up.
+fn a_move(dice: &mut Dice, of: u64) -> Event {
+    let bead = id(dice.roll(of));
+    match dice.roll(4) {
+        0 => Event::BeadClosed { bead, from: Status::Open, reason: "over".into() },
+        1 => {
+            let to = dice.one_of(&[Status::Open, Status::Open, Status::Blocked]);
+            Event::BeadStatusChanged { bead, from: Status::Open, to, by: Move::Edit, reason: None }
+        }
+        2 => Event::DepRemoved { bead, on: id(dice.roll(of)) },
+        _ => {
+            let kind = dice.one_of(&[DepType::Blocks, DepType::ParentChild, DepType::WaitsFor]);
+            let created_at = Timestamp::from_millis(NOW).into();
+            let dep = Dependency {
+                issue_id: bead,
+                depends_on_id: id(dice.roll(of)),
+                kind,
+                created_at,
+                created_by: "overseer".into(),
+                extra: Default::default(),
+            };
+            Event::DepAdded { dep }
+        }
+    }
+}
+
+/// The view says what the definition says, bead by bead and in its list, and does so as well when it was
+/// written down and read again.
+fn agrees(board: &Board, beads: &BTreeMap<BeadId, Bead>, graph: u64) {
+    let now = Timestamp::from_millis(NOW);
+    let expected = by_force(beads);
+    let list =
+        |board: &Board| -> Vec<BeadId> { board.beads.ready(now).map(|bead| bead.id.clone()).collect() };
+    assert_eq!(list(board), expected, "graph {graph}: {beads:#?}");
+    for bead in board.beads.iter() {
+        let ready = expected.contains(&bead.id);
+        assert_eq!(board.beads.is_ready(bead, now), ready, "{} of graph {graph}", bead.id);
+    }
+    if graph.is_multiple_of(16) {
+        let bytes = rmp_serde::to_vec_named(board).unwrap();
+        let again: Board = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!(&again, board, "graph {graph}");
+        assert_eq!(list(&again), expected, "graph {graph}");
+    }
 }
 
 #[test]
@@ -197,18 +246,19 @@ fn what_is_ready_is_what_the_definition_says_on_many_random_graphs() {
                 event: Event::BeadImported { bead: std::sync::Arc::new(bead.clone()) },
             });
         }
-        let now = Timestamp::from_millis(NOW);
-        let expected = by_force(&beads);
-        let ready: Vec<BeadId> = board.beads.ready(now).into_iter().map(|bead| bead.id.clone()).collect();
-        assert_eq!(ready, expected, "graph {graph}: {beads:#?}");
-        for bead in board.beads.iter() {
-            assert_eq!(
-                board.beads.is_ready(bead, now),
-                expected.contains(&bead.id),
-                "{} of graph {graph}",
-                bead.id
-            );
+        agrees(&board, &beads, graph);
+        let mut beads = beads;
+        for _ in 0..3 {
+            let event = a_move(&mut dice, of);
+            let seq = board.head.next();
+            let at = Timestamp::from_millis(NOW);
+            board.apply(&Record { seq, at, actor: Address::Overseer, event });
+            for bead in board.beads.iter() {
+                beads.insert(bead.id.clone(), bead.clone());
+            }
+            agrees(&board, &beads, graph);
         }
+        let expected = by_force(&beads);
         found += expected.len() as u64;
         seen += of;
     }

@@ -1,9 +1,10 @@
 //! The beads, what depends on what, and what could be worked at.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::bead::{Bead, DepType, Status};
+use model::bead::{Bead, DepType, Priority, Status};
 use model::event::{Event, Record};
 use model::ids::BeadId;
 use model::time::Timestamp;
@@ -13,14 +14,66 @@ use super::ready;
 
 /// All beads by name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Beads {
     by_id: BTreeMap<BeadId, Arc<Bead>>,
     /// For each bead, those that depend on it in any way.
     dependents: BTreeMap<BeadId, BTreeSet<BeadId>>,
     /// Beads that were deleted elsewhere. They are exported again, so that nobody brings them back to life, and
     /// are no beads for anybody else.
+    tombstones: BTreeMap<BeadId, Arc<Bead>>,
+    /// Work that nothing holds up, in the order in which it should be done; of what is put off, too, since that
+    /// depends on the time. Kept up with every event, and made anew from the rest.
+    #[serde(skip)]
+    front: BTreeMap<Place, Arc<Bead>>,
+    /// How many beads say until when they are put off.
+    #[serde(skip)]
+    deferring: usize,
+}
+
+/// Most urgent first, then oldest, then by name as people count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    priority: Priority,
+    since: Timestamp,
+    id: BeadId,
+}
+
+impl Ord for Place {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let urgency = |place: &Self| (place.priority, place.since);
+        urgency(self).cmp(&urgency(other)).then_with(|| self.id.compare(&other.id))
+    }
+}
+
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+fn place(bead: &Bead) -> Place {
+    Place { priority: bead.priority, since: bead.created_at.at(), id: bead.id.clone() }
+}
+
+/// What is kept of [`Beads`].
+#[derive(Deserialize)]
+struct Stored {
+    by_id: BTreeMap<BeadId, Arc<Bead>>,
+    dependents: BTreeMap<BeadId, BTreeSet<BeadId>>,
     #[serde(default)]
     tombstones: BTreeMap<BeadId, Arc<Bead>>,
+}
+
+impl From<Stored> for Beads {
+    fn from(stored: Stored) -> Self {
+        let Stored { by_id, dependents, tombstones } = stored;
+        let mut beads = Beads { by_id, dependents, tombstones, ..Beads::default() };
+        let all: BTreeSet<BeadId> = beads.by_id.keys().cloned().collect();
+        beads.deferring = beads.iter().filter(|bead| ready::defer_until(bead).is_some()).count();
+        beads.admit(&all);
+        beads
+    }
 }
 
 impl Beads {
@@ -82,10 +135,70 @@ impl Beads {
     }
 
     /// What could be worked at now, most urgent first, then oldest.
-    pub fn ready(&self, now: Timestamp) -> Vec<&Bead> {
-        let mut ready: Vec<&Bead> = self.iter().filter(|bead| self.is_ready(bead, now)).collect();
-        ready.sort_by_key(|bead| (bead.priority, bead.created_at.at(), &bead.id));
-        ready
+    pub fn ready(&self, now: Timestamp) -> impl Iterator<Item = &Bead> {
+        let none_put_off = self.deferring == 0;
+        let ready = self.front.values().map(Arc::as_ref);
+        ready.filter(move |bead| none_put_off || !ready::is_put_off(self, bead, now))
+    }
+
+    /// Those whose being held up may depend on `id`, and `id`: what waits for it or for the whole that it is a
+    /// part of, and all parts of these.
+    fn around(&self, id: &BeadId) -> BTreeSet<BeadId> {
+        let waits = |from: &&BeadId, on: &BeadId, how: fn(DepType) -> bool| {
+            let arrows = self.get(from).into_iter().flat_map(|bead| &bead.dependencies);
+            arrows.into_iter().any(|dep| dep.depends_on_id == *on && how(dep.kind))
+        };
+        let mut found: Vec<BeadId> = vec![id.clone()];
+        found.extend(self.dependents(id).filter(|from| waits(from, id, DepType::blocks)).cloned());
+        let wholes = self.get(id).into_iter().flat_map(|bead| &bead.dependencies);
+        for whole in wholes.filter(|dep| dep.kind == DepType::ParentChild).map(|dep| &dep.depends_on_id) {
+            let waiting = |from: &&BeadId| waits(from, whole, |kind| kind == DepType::WaitsFor);
+            found.extend(self.dependents(whole).filter(waiting).cloned());
+        }
+        let mut seen: BTreeSet<BeadId> = found.iter().cloned().collect();
+        while let Some(whole) = found.pop() {
+            for part in self.children(&whole) {
+                if seen.insert(part.id.clone()) {
+                    found.push(part.id.clone());
+                }
+            }
+        }
+        seen
+    }
+
+    /// Takes `ids` off the front, before something about them changes.
+    fn withdraw(&mut self, ids: &BTreeSet<BeadId>) {
+        for id in ids {
+            if let Some(bead) = self.by_id.get(id) {
+                self.front.remove(&place(bead));
+            }
+        }
+    }
+
+    /// Puts those of `ids` to the front that nothing holds up.
+    fn admit(&mut self, ids: &BTreeSet<BeadId>) {
+        for id in ids {
+            if let Some(bead) = self.by_id.get(id)
+                && ready::is_work(bead)
+                && ready::blockers(self, bead).is_empty()
+            {
+                self.front.insert(place(bead), Arc::clone(bead));
+            }
+        }
+    }
+
+    /// Carries out a change that may free or hold up `id` and others.
+    fn move_about(&mut self, id: &BeadId, change: impl FnOnce(&mut Self)) {
+        let mut around = self.around(id);
+        self.withdraw(&around);
+        let defers = |beads: &Self| beads.get(id).is_some_and(|bead| ready::defer_until(bead).is_some());
+        self.deferring -= usize::from(defers(self));
+        change(self);
+        self.deferring += usize::from(defers(self));
+        around.append(&mut self.around(id));
+        // Those that it concerns only now are still at the front.
+        self.withdraw(&around);
+        self.admit(&around);
     }
 
     /// Takes a bead in as it is, in place of what was known under its name.
@@ -129,18 +242,20 @@ impl Beads {
     pub(crate) fn apply(&mut self, record: &Record) {
         let at = record.at;
         match &record.event {
-            Event::BeadCreated { bead } | Event::BeadImported { bead } => self.put(bead),
+            Event::BeadCreated { bead } | Event::BeadImported { bead } => {
+                self.move_about(&bead.id, |beads| beads.put(bead));
+            }
             Event::BeadUpdated { bead, patch } => self.change(bead, |bead| {
                 patch.apply(bead);
                 bead.updated_at = at.into();
             }),
-            Event::BeadStatusChanged { bead, to, .. } => self.change(bead, |bead| {
+            Event::BeadStatusChanged { bead, to, .. } => self.turn(bead, |bead| {
                 bead.status = *to;
                 bead.updated_at = at.into();
                 bead.closed_at = None;
                 bead.close_reason = None;
             }),
-            Event::BeadClosed { bead, reason, .. } => self.change(bead, |bead| {
+            Event::BeadClosed { bead, reason, .. } => self.turn(bead, |bead| {
                 bead.status = Status::Closed;
                 bead.updated_at = at.into();
                 bead.closed_at = Some(at.into());
@@ -150,20 +265,20 @@ impl Beads {
                 bead.comments.push(comment.clone());
                 bead.updated_at = at.into();
             }),
-            Event::DepAdded { dep } => {
-                self.link(&dep.issue_id, &dep.depends_on_id);
-                self.change(&dep.issue_id, |bead| {
+            Event::DepAdded { dep } => self.move_about(&dep.issue_id, |beads| {
+                beads.link(&dep.issue_id, &dep.depends_on_id);
+                beads.edit(&dep.issue_id, |bead| {
                     bead.dependencies.push(dep.clone());
                     bead.updated_at = at.into();
                 });
-            }
-            Event::DepRemoved { bead, on } => {
-                self.part(bead, on);
-                self.change(bead, |bead| {
+            }),
+            Event::DepRemoved { bead, on } => self.move_about(bead, |beads| {
+                beads.part(bead, on);
+                beads.edit(bead, |bead| {
                     bead.dependencies.retain(|dep| dep.depends_on_id != *on);
                     bead.updated_at = at.into();
                 });
-            }
+            }),
             // Who works at a bead is its assignee for as long as it hangs there.
             Event::HookSet { bead, agent, .. } => self.change(bead, |bead| {
                 bead.assignee = Some(agent.to_string());
@@ -173,7 +288,20 @@ impl Beads {
         }
     }
 
+    /// Changes a bead in a way that frees and holds up others.
+    fn turn(&mut self, id: &BeadId, change: impl FnOnce(&mut Bead)) {
+        self.move_about(id, |beads| beads.edit(id, change));
+    }
+
+    /// Changes a bead in a way that concerns no other.
     fn change(&mut self, id: &BeadId, change: impl FnOnce(&mut Bead)) {
+        let own = BTreeSet::from([id.clone()]);
+        self.withdraw(&own);
+        self.edit(id, change);
+        self.admit(&own);
+    }
+
+    fn edit(&mut self, id: &BeadId, change: impl FnOnce(&mut Bead)) {
         // Its own copy, unless the draft, the live board or a reader holds the same.
         if let Some(bead) = self.by_id.get_mut(id) {
             change(Arc::make_mut(bead));
