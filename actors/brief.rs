@@ -6,6 +6,7 @@ use config::paths::TownPaths;
 use ledger::views::Board;
 use model::answer::Prime;
 use model::hook::Stage;
+use model::mail::Kind;
 use model::refusal::Refusal;
 use model::role::{Address, Role};
 
@@ -37,6 +38,7 @@ pub fn prime(
         Address::Deacon => Some(paths.deacon()),
         _ => None,
     };
+    let handed_over = letters::handed_over(board, agent);
     let mut prime = Prime {
         agent: agent.clone(),
         role: agent.role(),
@@ -50,6 +52,10 @@ pub fn prime(
             .mail
             .unacked(agent)
             .filter(|post| *agent == Address::Overseer || !post.letter.kind.is_for_code())
+            .filter(|post| {
+                // Its own note is for the session after it.
+                !matches!(post.letter.kind, Kind::Handoff { .. }) || handed_over.contains(&post.letter.id)
+            })
             .map(letters::row)
             .collect(),
         hook,
@@ -71,10 +77,16 @@ fn text(prime: &Prime) -> String {
     if let (Some(branch), Some(target)) = (&prime.branch, &prime.target) {
         out.push_str(&format!("Your branch: {branch} (it will land on {target})\n"));
     }
+    // What the session before has left is the first thing that is seen.
+    let (handed_over, mail): (Vec<_>, Vec<_>) =
+        prime.mail.iter().partition(|row| matches!(row.data, Kind::Handoff { .. }));
+    for note in handed_over {
+        out.push_str(&format!("\n## From your last session\n\n{}\n", note.body.trim_end()));
+    }
     // What waited while it was away comes before the work: it may change the work.
-    if !prime.mail.is_empty() {
-        out.push_str(&format!("\n## Mail ({} unread)\n\n", prime.mail.len()));
-        for letter in prime.mail.iter().take(LETTERS) {
+    if !mail.is_empty() {
+        out.push_str(&format!("\n## Mail ({} unread)\n\n", mail.len()));
+        for letter in mail.iter().take(LETTERS) {
             out.push_str(&format!("- {} from {}: {}\n", letter.id, letter.from, letter.subject));
         }
         out.push_str("\nRead with `gt mail read ID`, then `gt mail ack ID`.\n");

@@ -1,7 +1,9 @@
 //! The Deacon: watches over the town as a whole, in code. It gives the verdicts on sessions that no
-//! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'.
+//! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; and it tells a person when a call
+//! for help has had no answer in time.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use model::refusal::Refusal;
 use model::role::Address;
@@ -27,9 +29,26 @@ impl Duty for Patrol {
         tools.paths.deacon()
     }
 
-    async fn look(tools: &Tools) -> Result<(), Refusal> {
-        judge::all(tools, &Self::ADDRESS, watches).await
+    async fn look(tools: &Tools) -> Result<Option<Duration>, Refusal> {
+        judge::all(tools, &Self::ADDRESS, watches).await?;
+        unanswered(tools).await
     }
+}
+
+/// Tells a person of calls for help that nobody has answered in time; returns when the next one is due.
+async fn unanswered(tools: &Tools) -> Result<Option<Duration>, Refusal> {
+    let deadline = tools.town().escalation.help_deadline;
+    let look = || tools.look(|board| clerk::help::unanswered(board, tools.clock.now(), deadline));
+    let seen = look();
+    if seen.overdue.is_empty() {
+        return Ok(seen.next);
+    }
+    let escalate = move |draft: &mut clerk::draft::Draft<'_>| {
+        clerk::help::escalate(draft, deadline);
+        Ok(())
+    };
+    tools.write(&Address::Deacon, escalate).await?;
+    Ok(look().next)
 }
 
 /// Whether no Witness watches over `agent`.

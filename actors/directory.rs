@@ -162,6 +162,15 @@ impl Directory {
         }
     }
 
+    /// Pulls every bell, and tells every session to look: what could not be recorded may be possible now.
+    pub fn ring_all(&self) {
+        let bells: Vec<Bell> = lock(&self.bells).values().map(|(_, bell)| bell.clone()).collect();
+        bells.iter().for_each(Bell::pull);
+        for (_, live) in self.sessions() {
+            live.look();
+        }
+    }
+
     /// Whether somebody listens as `ear`.
     pub fn hears(&self, ear: &Ear) -> bool {
         lock(&self.bells).contains_key(ear)

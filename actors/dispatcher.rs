@@ -20,6 +20,9 @@ use crate::errand::Errand;
 use crate::role::Post;
 use crate::tools::Tools;
 
+/// How long nothing is tried by itself while the ledger cannot be written.
+const WITHOUT_DISK: Duration = Duration::from_secs(20);
+
 /// Whose dispatcher.
 #[derive(Debug, Clone)]
 pub struct Arguments {
@@ -136,8 +139,9 @@ impl State {
                 }
                 // Somebody was quicker; the board says what is so now.
                 Err(refusal) if matches!(refusal.code.as_str(), "bead_taken" | "hook_taken") => {}
-                Err(refusal) if refusal.code == "read_only" => {
-                    self.look_after(Duration::from_secs(5), me);
+                // Everybody is rung when the disk can again; the timer is for a scribe that died meanwhile.
+                Err(refusal) if refusal.is_of_the_disk() => {
+                    self.look_after(WITHOUT_DISK, me);
                     return Ok(());
                 }
                 // Its formula cannot be poured: the bead goes back, with the reason.

@@ -122,7 +122,7 @@ where
 }
 
 /// Whether nothing could be recorded, or it is not known whether it was.
-fn is_of_the_ledger(refusal: &Refusal) -> bool {
+pub(crate) fn is_of_the_ledger(refusal: &Refusal) -> bool {
     matches!(refusal.code.as_str(), "read_only" | "no_scribe" | "slow_disk")
 }
 

@@ -2,6 +2,7 @@
 //! read; nothing starts its agent but a person or a judgement that is asked for.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use model::refusal::Refusal;
 use model::role::Address;
@@ -26,7 +27,7 @@ impl Duty for Coordination {
         tools.paths.mayor()
     }
 
-    async fn look(_: &Tools) -> Result<(), Refusal> {
-        Ok(())
+    async fn look(_: &Tools) -> Result<Option<Duration>, Refusal> {
+        Ok(None)
     }
 }

@@ -9,12 +9,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use model::refusal::Refusal;
 use model::role::Address;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::directory::Ask;
+use crate::errand::Errand;
 use crate::role::{Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
@@ -27,11 +29,12 @@ pub trait Duty: Send + Sync + 'static {
     /// Where its agent works.
     fn folder(tools: &Tools) -> PathBuf;
 
-    /// What it does whenever it looks at the board.
+    /// What it does whenever it looks at the board; says after which time it wants to look again even when
+    /// nothing happens.
     ///
     /// # Errors
     /// What keeps it from its duty; it is then started afresh.
-    fn look(tools: &Tools) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn look(tools: &Tools) -> impl Future<Output = Result<Option<Duration>, Refusal>> + Send;
 }
 
 /// What an office hears.
@@ -50,6 +53,7 @@ vocabulary!(Message);
 pub struct State {
     tools: Tools,
     seat: Seat,
+    timer: Option<Errand>,
     post: Post,
 }
 
@@ -76,7 +80,7 @@ impl<D: Duty> Actor for Office<D> {
     async fn pre_start(&self, me: ActorRef<Message>, tools: Tools) -> Result<State, ActorProcessingErr> {
         let seat = Seat::new(tools.clone(), D::ADDRESS);
         seat.settle().await?;
-        Ok(State { post: Post::of_role(&tools, &D::ADDRESS, &me), tools, seat })
+        Ok(State { post: Post::of_role(&tools, &D::ADDRESS, &me), tools, seat, timer: None })
     }
 
     async fn post_start(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
@@ -95,7 +99,14 @@ impl<D: Duty> Actor for Office<D> {
                 state.post.bell.heard();
                 state.seat.obey(&D::ADDRESS);
                 state.seat.mail();
-                D::look(&state.tools).await?;
+                state.seat.again(me.get_cell(), D::folder(&state.tools)).await;
+                let next = D::look(&state.tools).await?;
+                state.timer = next.map(|wait| {
+                    Errand::run(|_| async move {
+                        tokio::time::sleep(wait).await;
+                        let _ = me.cast(Message::Look);
+                    })
+                });
             }
             Message::Ask(ask) => {
                 serve_seat(ask, &mut state.seat, me.get_cell(), D::folder(&state.tools)).await

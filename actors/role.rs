@@ -66,7 +66,7 @@ pub(crate) async fn serve_seat(ask: Ask, seat: &mut Seat, me: ActorCell, cwd: st
             let _ = reply.send(answer);
         }
         Ask::Restart { reply } => {
-            seat.stop("to be started again");
+            seat.restart("to be started again");
             let _ = reply.send(Ok(Answer::Done));
         }
         Ask::Done { reply, .. } => {

@@ -2,12 +2,16 @@
 //!
 //! - Owns: the write step. A decision is made and recorded in one piece, so nothing comes in between.
 //! - Hears: `Write`, from everybody.
-//! - Says: the answer, once the record is on disk; bells to whom the events concern.
+//! - Says: the answer, once the record is on disk; bells to whom the events concern, and to everybody when
+//!   the disk can again after it could not.
 //! - Wakes: with nothing; what was not answered has not happened.
 //! - Fails: never by a refusal. A store that cannot write refuses, stays readable, and recovers.
 //!
 //! Decisions that come while a group waits for the disk make up the next group, so that many writers
 //! share one sync.
+//!
+//! While the store is read-only, and only then, the scribe itself tries again, at growing intervals: what
+//! waits for the disk goes on without anybody's command.
 
 use std::time::Duration;
 
@@ -21,6 +25,7 @@ use model::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
+use crate::errand::{Errand, blocking};
 use crate::tools::Tools;
 
 /// The name in the tree.
@@ -31,6 +36,9 @@ const GROUP: usize = 128;
 
 /// How long somebody waits for the disk before they are told that it is unknown what became of it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The first pause after which a read-only store is tried again, and the longest one.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// Looks at the board and says what is to be recorded, and what the asker is told.
 pub type Decide = Box<dyn FnOnce(&Board, Timestamp) -> Result<(Deed, Answer), Refusal> + Send>;
@@ -46,6 +54,8 @@ pub enum Message {
     },
     /// A group is on disk, or refused.
     Flushed,
+    /// The disk was tried once more.
+    Tried,
 }
 
 impl std::fmt::Debug for Message {
@@ -53,6 +63,7 @@ impl std::fmt::Debug for Message {
         f.write_str(match self {
             Message::Write { .. } => "Write",
             Message::Flushed => "Flushed",
+            Message::Tried => "Tried",
         })
     }
 }
@@ -64,6 +75,14 @@ pub struct State {
     tools: Tools,
     waiting: Vec<Pending>,
     flushing: bool,
+    outage: Option<Outage>,
+}
+
+/// The store is read-only.
+struct Outage {
+    /// How long until it is tried again after this try.
+    pause: Duration,
+    _try: Errand,
 }
 
 impl std::fmt::Debug for State {
@@ -82,8 +101,10 @@ impl Actor for Scribe {
     type Arguments = Tools;
 
     async fn pre_start(&self, me: ActorRef<Message>, tools: Tools) -> Result<State, ActorProcessingErr> {
-        tools.scribe.seat(me);
-        Ok(State { tools, waiting: Vec::new(), flushing: false })
+        let mut state = State { tools, waiting: Vec::new(), flushing: false, outage: None };
+        state.look_at_disk(&me, false);
+        state.tools.scribe.seat(me);
+        Ok(state)
     }
 
     async fn handle(
@@ -94,7 +115,11 @@ impl Actor for Scribe {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Write { decide, reply } => state.waiting.push((decide, reply)),
-            Message::Flushed => state.flushing = false,
+            Message::Flushed => {
+                state.flushing = false;
+                state.look_at_disk(&me, false);
+            }
+            Message::Tried => state.look_at_disk(&me, true),
         }
         if !state.flushing && !state.waiting.is_empty() {
             let group: Vec<Pending> = state.waiting.drain(..state.waiting.len().min(GROUP)).collect();
@@ -119,6 +144,38 @@ impl Actor for Scribe {
             tokio::task::spawn_blocking(move || flush(&tools, group)).await?;
         }
         Ok(())
+    }
+}
+
+impl State {
+    /// Sees to it that a store that cannot write is tried again, and that everybody hears when it can.
+    fn look_at_disk(&mut self, me: &ActorRef<Message>, tried: bool) {
+        let Some(why) = self.tools.store.read_only() else {
+            if self.outage.take().is_some() {
+                tracing::info!("the ledger can be written again; everybody goes on");
+                self.tools.recoveries.send_modify(|count| *count += 1);
+                self.tools.directory.ring_all();
+            }
+            return;
+        };
+        let pause = match &self.outage {
+            // The next try is under way.
+            Some(_) if !tried => return,
+            Some(outage) => (outage.pause * 2).min(PAUSES.1),
+            None => {
+                tracing::error!(%why, "the ledger is read-only; it is tried again until it can be written");
+                PAUSES.0
+            }
+        };
+        let (me, store) = (me.clone(), self.tools.store.clone());
+        let next = Errand::run(|_| async move {
+            tokio::time::sleep(pause).await;
+            if let Err(panic) = blocking(move || store.try_again()).await {
+                tracing::error!(%panic, "trying the disk again has failed");
+            }
+            let _ = me.cast(Message::Tried);
+        });
+        self.outage = Some(Outage { pause, _try: next });
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Seat {
     tools: Tools,
     agent: Address,
     session: Option<(ActorRef<session::Message>, SessionId)>,
+    /// Another session is wanted when this one has its verdict.
+    another: bool,
 }
 
 /// What a session is to be started for.
@@ -50,7 +52,7 @@ pub struct Wanted {
 impl Seat {
     /// An empty seat.
     pub fn new(tools: Tools, agent: Address) -> Self {
-        Self { tools, agent, session: None }
+        Self { tools, agent, session: None, another: false }
     }
 
     /// Whether a session lives.
@@ -100,6 +102,10 @@ impl Seat {
             board.agents.get(&self.agent).and_then(|agent| resumable(agent, wanted.bead.as_ref()))
         });
         let earlier = earlier.filter(|_| preset.can_resume());
+        let handed_over = self.tools.look(|board| clerk::letters::handed_over(board, &self.agent));
+        // A note from the last session is in place of its conversation.
+        let earlier = earlier.filter(|_| handed_over.is_empty());
+        let reason = if handed_over.is_empty() { wanted.reason } else { "handoff".to_owned() };
         let resume = earlier.is_some();
         let session = match earlier {
             Some(session) => session,
@@ -110,7 +116,7 @@ impl Seat {
             session: session.clone(),
             preset: preset.name.clone(),
             bead: wanted.bead.clone(),
-            reason: wanted.reason,
+            reason,
         };
         self.tools.write(&self.agent, move |draft| clerk::agents::begun(draft, begun)).await?;
         let prime = self.tools.look(|board| brief::prime(board, &town, &self.tools.paths, &self.agent))?;
@@ -124,6 +130,7 @@ impl Seat {
             cwd: wanted.cwd,
             brief: prime.text,
             at_work: wanted.bead.is_some(),
+            handed_over,
         };
         match Session::spawn_linked(None, Session, arguments, me).await {
             Ok((actor, _)) => {
@@ -156,6 +163,34 @@ impl Seat {
     pub fn stop(&self, why: &str) {
         if let Some((actor, _)) = &self.session {
             let _ = actor.cast(session::Message::Stop { why: why.to_owned() });
+        }
+    }
+
+    /// Asks the session to end, and begins another one when it has: see [`Seat::again`].
+    pub fn restart(&mut self, why: &str) {
+        self.another = self.is_taken();
+        self.stop(why);
+    }
+
+    /// Begins the session that [`Seat::restart`] has promised, once the last one has its verdict.
+    pub async fn again(&mut self, me: ActorCell, cwd: PathBuf) {
+        if !self.another || self.is_taken() {
+            return;
+        }
+        let (open, held) = self.tools.look(|board| {
+            let agent = board.agents.get(&self.agent);
+            agent.map_or((false, false), |agent| (agent.session.is_some(), agent.held))
+        });
+        if open {
+            return;
+        }
+        self.another = false;
+        if held {
+            return;
+        }
+        let wanted = Wanted { reason: "restart".into(), cwd, preset: None, bead: None };
+        if let Err(refusal) = self.start(me, wanted).await {
+            tracing::warn!(agent = %self.agent, %refusal, "cannot begin the next session");
         }
     }
 

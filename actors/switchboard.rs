@@ -186,6 +186,7 @@ impl Switchboard {
         }
         let mut live = tools.directory.session(&address);
         if live.is_none() && !read_only && !matches!(address, Address::Polecat(..)) {
+            writable(&tools)?;
             let start = |reply| Ask::Start { reason: "attach".into(), reply };
             tools.directory.ask(&address, start).await?;
             live = tools.directory.session(&address);
@@ -240,7 +241,7 @@ async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
                 board.hooks.of(&agent).is_none_or(|hook| hook.checked || origin.actor() != agent),
             )
         })?;
-        if known {
+        if known || tools.store.read_only().is_some() {
             return read(tools, origin, command).await;
         }
     }
@@ -307,7 +308,7 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             let address = tools.look(|board| names::or_self(board, &origin, agent.as_deref()))?;
             let town = tools.town();
             let prime = tools.look(|board| brief::prime(board, &town, &tools.paths, &address))?;
-            note_seen(tools, &origin, &address).await;
+            note_seen(tools, &origin, &address, true).await;
             Ok(Answer::Prime(Box::new(prime)))
         }
         Command::BeadExport(_) => {
@@ -325,7 +326,7 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             let answer =
                 read_log(move || past::answer(&store, &by, &asked).unwrap_or_else(|| Err(gone()))).await?;
             if let Command::MailInbox { .. } | Command::MailRead(_) = &command {
-                note_seen(tools, &origin, &origin.actor()).await;
+                note_seen(tools, &origin, &origin.actor(), false).await;
             }
             Ok(answer)
         }
@@ -346,7 +347,7 @@ async fn read_log<T: Send + 'static>(
 }
 
 /// An agent has looked at its own brief or mailbox: its hook is checked, its letters are handed over.
-async fn note_seen(tools: &Tools, origin: &Origin, agent: &Address) {
+async fn note_seen(tools: &Tools, origin: &Origin, agent: &Address, primed: bool) {
     let Origin::Session { agent: asker, .. } = origin else { return };
     if asker != agent {
         return;
@@ -357,16 +358,23 @@ async fn note_seen(tools: &Tools, origin: &Origin, agent: &Address) {
                 .mail
                 .unacked(agent)
                 .any(|post| post.delivered_at.is_none() && !post.letter.kind.is_for_code())
+            || (primed && !clerk::letters::handed_over(board, agent).is_empty())
     });
     if !news {
         return;
     }
     let (origin, to) = (origin.clone(), agent.clone());
+    let handed_over = match origin {
+        // Only the brief shows what an earlier session left.
+        Origin::Session { .. } if primed => tools.look(|board| clerk::letters::handed_over(board, agent)),
+        _ => Vec::new(),
+    };
     let note = move |draft: &mut clerk::draft::Draft<'_>| {
         clerk::hooks::checked(draft, &origin, &to);
         let board = draft.board;
         let shown = board.mail.unacked(&to).filter(|post| !post.letter.kind.is_for_code());
         clerk::letters::deliver(draft, shown.map(|post| post.letter.id.clone()));
+        clerk::letters::taken_over(draft, &handed_over);
         Ok(())
     };
     if let Err(refusal) = tools.note(agent, note).await {
@@ -429,6 +437,12 @@ fn enliven(tools: &Tools, rows: &mut [model::answer::AgentRow]) {
 }
 
 async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
+    if matches!(
+        command,
+        Command::Done { .. } | Command::AgentRestart { .. } | Command::Handoff { .. } | Command::RigAdd(_)
+    ) {
+        writable(tools)?;
+    }
     match command {
         Command::Done { exit, reason } => {
             let Origin::Session { agent, .. } = &origin else {
@@ -463,6 +477,7 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
             tools.directory.ask(&address, |reply| Ask::Restart { reply }).await
         }
+        Command::Handoff { note } => handoff(tools, &origin, note).await,
         Command::RigAdd(new) => rig_add(tools, &origin, new).await,
         Command::BeadSync { rig, push, dry_run } => {
             let (store, config, paths) =
@@ -474,6 +489,11 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
         Command::Stop => {
             let why = format!("asked for by {}", origin.actor());
             tools.stopping.send_replace(Some(why));
+            Ok(Answer::Done)
+        }
+        Command::FaultDisk { full } => {
+            faults_allowed(tools)?;
+            tools.store.pretend_full(full);
             Ok(Answer::Done)
         }
         Command::FaultPoisonMail { letters, how } => {
@@ -498,12 +518,36 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
     }
 }
 
+/// Refuses what would have to be recorded while nothing can be: whoever answers would only wait.
+fn writable(tools: &Tools) -> Result<(), Refusal> {
+    tools.store.read_only().map_or(Ok(()), |why| Err(why.refusal()))
+}
+
 fn faults_allowed(tools: &Tools) -> Result<(), Refusal> {
     if tools.town().town.allow_faults {
         return Ok(());
     }
     Err(Refusal::forbidden("faults_not_allowed", "this town does not allow faults")
         .hint("for tests, set \"allow_faults\": true in config/town.json"))
+}
+
+/// Writes an agent's letter to itself, and only when that is on disk ends its session.
+async fn handoff(tools: &Tools, origin: &Origin, note: String) -> Result<Answer, Refusal> {
+    let Origin::Session { agent, session } = origin else {
+        return Err(Refusal::usage("only an agent hands over to its own next session")
+            .hint("a person starts one with `gastown agent restart AGENT`, and writes with `gastown mail send`"));
+    };
+    tools.directory.session(agent).ok_or_else(|| no_session(tools, agent))?;
+    let (me, of) = (agent.clone(), session.clone());
+    let answer = tools
+        .decide(move |board, now| {
+            let mut draft = clerk::draft::Draft::new(board, me, now);
+            let answer = clerk::letters::handoff(&mut draft, &of, &note)?;
+            Ok((draft.finish(), answer))
+        })
+        .await?;
+    tools.directory.ask(agent, |reply| Ask::Restart { reply }).await?;
+    Ok(answer)
 }
 
 async fn peek(tools: &Tools, agent: Address, lines: Option<usize>) -> Result<Answer, Refusal> {

@@ -32,8 +32,9 @@ pub type Grammar = Arc<dyn Fn(&[String], &Origin) -> Result<Command, Refusal> + 
 const TRIES: u32 = 40;
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
-/// How long a role waits before it tries again to write to a store that cannot.
-const READ_ONLY_PAUSE: Duration = Duration::from_secs(2);
+/// How long a role that waits for the disk goes without trying by itself. The scribe tells it when the disk
+/// can again; this is for the case that the scribe has died at that moment.
+const READ_ONLY_PAUSE: Duration = Duration::from_secs(20);
 
 /// Starts and ends actors whose number is not fixed. The supervisors' side of the door; nobody else
 /// starts an actor that has a place in the tree.
@@ -151,6 +152,8 @@ pub struct Tools {
     pub door: Late<dyn Door>,
     /// Asked to stop: why.
     pub stopping: watch::Sender<Option<String>>,
+    /// How often the ledger has become writable again after it was not.
+    pub recoveries: watch::Sender<u64>,
     /// Since when the runtime is up.
     pub started: Timestamp,
 }
@@ -214,8 +217,8 @@ impl Tools {
 
     /// Records what a role decides: `draft` is filled in by `decide` inside the write step.
     ///
-    /// While the store cannot write, this waits: a role has nobody to refuse to, and goes on by itself
-    /// when the disk can again.
+    /// While the store cannot write, this waits until the scribe says that it can: a role has nobody to
+    /// refuse to, and goes on by itself.
     ///
     /// # Errors
     /// As [`Tools::decide`]; `read_only` only when the town is to stop.
@@ -224,13 +227,17 @@ impl Tools {
         F: FnOnce(&mut Draft<'_>) -> Result<(), Refusal> + Clone + Send + 'static,
     {
         let mut stopping = self.stopping.subscribe();
+        let mut recovered = self.recoveries.subscribe();
         loop {
+            // What comes from here on is news: a disk that can again between the refusal and the waiting.
+            recovered.mark_unchanged();
             match self.note(actor, decide.clone()).await {
-                Err(refusal) if refusal.code == "read_only" => {
-                    tracing::warn!(%actor, %refusal, "waiting until the ledger can be written");
-                    let stop = stopping.wait_for(Option::is_some);
-                    if tokio::time::timeout(READ_ONLY_PAUSE, stop).await.is_ok() {
-                        return Err(refusal);
+                Err(refusal) if refusal.is_of_the_disk() => {
+                    tracing::debug!(%actor, %refusal, "waiting until the ledger can be written");
+                    tokio::select! {
+                        _ = stopping.wait_for(Option::is_some) => return Err(refusal),
+                        _ = recovered.changed() => {}
+                        () = tokio::time::sleep(READ_ONLY_PAUSE) => {}
                     }
                 }
                 other => return other,

@@ -202,11 +202,11 @@ impl State {
 
     /// Looks at the board and does what is next.
     async fn look(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        self.seat.mail();
         if self.errand.is_some() {
             return Ok(());
         }
         let seen = self.tools.look(|board| Seen::of(board, &self.agent));
-        self.seat.mail();
         self.timer = None;
         for effect in lifecycle::next(&seen, self.seat.is_taken(), self.tools.clock.now()) {
             self.carry_out(effect, me).await?;
@@ -447,6 +447,9 @@ impl State {
             bead: Some(hook.bead.clone()),
         };
         if let Err(refusal) = self.seat.start(me.get_cell(), wanted).await {
+            if crate::letters::is_of_the_ledger(&refusal) {
+                return Err(refusal.into());
+            }
             // There is no agent to run: nothing that trying again would change.
             let (agent, bead) = (self.agent.clone(), hook.bead);
             let fail = move |draft: &mut clerk::draft::Draft<'_>| {

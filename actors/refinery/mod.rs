@@ -109,6 +109,9 @@ impl Actor for Refinery {
         match message {
             Message::Look => {
                 state.post.bell.heard();
+                state.seat.obey(&state.me);
+                state.seat.mail();
+                state.seat.again(me.get_cell(), state.tools.paths.rig(&state.rig).refinery_rig()).await;
                 state.letters().await?;
             }
             Message::Ask(ask) => {

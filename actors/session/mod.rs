@@ -24,7 +24,7 @@ use config::preset::{Brief, Preset, Start};
 use model::agent::{AgentState, SessionEnd};
 use model::answer::Answer;
 use model::command::Origin;
-use model::ids::SessionId;
+use model::ids::{MailId, SessionId};
 use model::refusal::Refusal;
 use model::role::Address;
 use protocol::lines::Scanner;
@@ -70,6 +70,8 @@ pub struct Arguments {
     pub brief: String,
     /// Whether something hangs on the agent's hook.
     pub at_work: bool,
+    /// What earlier sessions have left for it, which the brief tells.
+    pub handed_over: Vec<MailId>,
 }
 
 /// What a session hears.
@@ -106,7 +108,7 @@ pub enum Message {
     StillIdle,
     /// What waits to be typed may be possible now.
     Retry,
-    /// There may be letters to show.
+    /// There may be letters to show, or what could not be recorded may be possible now.
     Mail,
     /// The program is to end.
     Stop {
@@ -151,16 +153,25 @@ impl Live {
         let _ = self.actor.cast(Message::Said { key, text });
     }
 
+    /// Tells it to look at the board again.
+    pub fn look(&self) {
+        let _ = self.actor.cast(Message::Mail);
+    }
+
     /// Types `text` into the terminal when it is safe, and says when it has been typed.
     ///
     /// # Errors
     /// `session_ended` when the session ends first; `busy` when the keyboard refuses.
     pub async fn nudge(&self, text: String) -> Result<Answer, Refusal> {
-        let ended = || Refusal::failed("session_ended", "the session ended before the text was typed");
         let (reply, answer) = oneshot::channel();
-        self.actor.cast(Message::Nudge { text, reply }).map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
+        self.actor.cast(Message::Nudge { text, reply }).map_err(|_| session_ended())?;
+        answer.await.unwrap_or_else(|_| Err(session_ended()))
     }
+}
+
+fn session_ended() -> Refusal {
+    Refusal::failed("session_ended", "the session ended before the text was typed")
+        .hint("see `gastown status`; a letter waits for the next one: gastown mail send AGENT -s SUBJECT")
 }
 
 /// What a session is at any moment.
@@ -176,6 +187,16 @@ pub struct State {
     keyboard: Arc<Mutex<Keyboard>>,
     forged: Arc<AtomicU64>,
     state: AgentState,
+    /// Why it is in this state, as long as that could not be recorded.
+    unrecorded: Option<Option<String>>,
+    /// Letters that were shown, as long as that could not be recorded.
+    shown: Vec<MailId>,
+    /// How the program ended, as long as that could not be recorded.
+    ended: Option<ExitStatus>,
+    /// What earlier sessions have left for it.
+    handed_over: Vec<MailId>,
+    /// Whether it has been told of that.
+    seen_handoff: bool,
     typed_brief: Option<String>,
     waiting: VecDeque<Spoken>,
     /// Pieces of its speech that were taken; hooks may hand one over again.
@@ -205,12 +226,13 @@ impl Actor for Session {
     type Arguments = Arguments;
 
     async fn pre_start(&self, me: ActorRef<Message>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { tools, agent, parent, session, resume, preset, cwd, brief, at_work } = args;
+        let Arguments { tools, agent, parent, session, resume, preset, cwd, brief, at_work, handed_over } = args;
         let mut key = tools.keys.issue(&agent, &session)?;
         let recording = tools.paths.session_log(&agent, &session);
-        let by_argument = (preset.brief == Brief::Arg).then_some(brief.as_str());
+        let by_argument = preset.brief == Brief::Arg;
+        let argument = by_argument.then_some(brief.as_str());
         let mut command = preset
-            .command_line(Start { gastown: &tools.program, session: &session, resume, brief: by_argument })
+            .command_line(Start { gastown: &tools.program, session: &session, resume, brief: argument })
             .into_iter();
         let program = command.next().unwrap_or_default();
         let spec = SpawnSpec {
@@ -252,6 +274,12 @@ impl Actor for Session {
             keyboard,
             forged,
             state: AgentState::Starting,
+            unrecorded: None,
+            shown: Vec::new(),
+            ended: None,
+            // An argument is seen with the first thing that the program does.
+            seen_handoff: by_argument,
+            handed_over,
             typed_brief,
             waiting: VecDeque::new(),
             said: HashSet::new(),
@@ -307,6 +335,9 @@ impl Actor for Session {
                 state.watch_idleness(&me);
             }
             Message::NotReady => state.not_ready().await,
+            Message::Nudge { reply, .. } if state.ended.is_some() => {
+                let _ = reply.send(Err(session_ended()));
+            }
             Message::Nudge { text, reply } => {
                 state.nudges.push_back((text, reply));
                 state.type_nudges(&me).await;
@@ -316,13 +347,23 @@ impl Actor for Session {
                 state.remind().await;
                 state.watch_idleness(&me);
             }
-            Message::Mail => state.show_mail().await,
+            Message::Mail => {
+                state.record_state().await;
+                state.take_over().await;
+                state.show_mail().await;
+            }
             Message::Stop { why } => state.stop(&why).await,
             Message::Exited(status) => {
-                state.ended(status).await;
-                me.stop(Some(status.to_string()));
-                return Ok(());
+                state.terminal.flush_recording().await;
+                state.ended = Some(status);
+                state.refuse_nudges();
             }
+        }
+        if let Some(status) = state.ended {
+            if state.record_end(status).await {
+                me.stop(Some(status.to_string()));
+            }
+            return Ok(());
         }
         state.submit_next(&me);
         Ok(())
@@ -333,7 +374,8 @@ impl Actor for Session {
         if state.terminal.exit_status().is_none() {
             state.set(AgentState::Stopping, Some("the town stops")).await;
             let report = pty::stop(&state.terminal.handle(), stop_plan(&state.preset)).await;
-            state.ended(report.status).await;
+            state.terminal.flush_recording().await;
+            state.record_end(report.status).await;
         }
         Ok(())
     }
@@ -450,10 +492,15 @@ impl State {
         }
         if matches!(self.state, AgentState::Idle | AgentState::Working)
             && let Some(brief) = self.typed_brief.take()
-            && let Err(refusal) = self.type_prompt(&brief).await
         {
-            tracing::warn!(agent = %self.agent, %refusal, "the brief was not typed");
+            match self.type_prompt(&brief).await {
+                Ok(()) => self.seen_handoff = true,
+                Err(refusal) => {
+                    tracing::warn!(agent = %self.agent, %refusal, "the brief was not typed");
+                }
+            }
         }
+        self.take_over().await;
         self.show_mail().await;
         self.type_ready_nudges().await;
     }
@@ -480,30 +527,77 @@ impl State {
         }));
     }
 
+    /// Goes into another state. It never waits for the disk: a session whose ledger cannot be written still
+    /// hears its program and the people at it. What could not be recorded is recorded when it looks again.
     async fn set(&mut self, to: AgentState, note: Option<&str>) {
         self.state = to;
-        let (agent, note) = (self.agent.clone(), note.map(str::to_owned));
+        self.unrecorded = Some(note.map(str::to_owned));
+        self.record_state().await;
+    }
+
+    async fn record_state(&mut self) {
+        let Some(note) = self.unrecorded.clone() else { return };
+        let (agent, to) = (self.agent.clone(), self.state);
         let set = move |draft: &mut clerk::draft::Draft<'_>| {
             clerk::agents::state(draft, &agent, to, note.as_deref());
             Ok(())
         };
-        if let Err(refusal) = self.tools.write(&self.agent, set).await {
-            tracing::warn!(agent = %self.agent, %refusal, "cannot record a state");
+        match self.tools.note(&self.agent, set).await {
+            Err(refusal) if refusal.is_of_the_disk() => {}
+            Err(refusal) => {
+                tracing::warn!(agent = %self.agent, %refusal, "cannot record a state");
+                self.unrecorded = None;
+            }
+            Ok(()) => self.unrecorded = None,
         }
     }
 
-    /// Records the program's end. Its state stays what it was: what it means is for the verdict.
-    async fn ended(&mut self, status: ExitStatus) {
-        self.terminal.flush_recording().await;
+    /// Records that it was told what an earlier session has left: the next one is not told again.
+    async fn take_over(&mut self) {
+        if !self.seen_handoff || self.handed_over.is_empty() || self.state == AgentState::Starting {
+            return;
+        }
+        let letters = self.handed_over.clone();
+        let taken = move |draft: &mut clerk::draft::Draft<'_>| {
+            clerk::letters::deliver(draft, letters.iter().cloned());
+            clerk::letters::taken_over(draft, &letters);
+            Ok(())
+        };
+        match self.tools.note(&self.agent, taken).await {
+            Ok(()) => self.handed_over.clear(),
+            Err(refusal) => tracing::warn!(agent = %self.agent, %refusal, "cannot record a handoff"),
+        }
+    }
+
+    /// Records the program's end; `false` when the disk does not take it yet. Its state stays what it was:
+    /// what it means is for the verdict.
+    async fn record_end(&mut self, status: ExitStatus) -> bool {
         let end = match status {
             ExitStatus::Code(code) => SessionEnd::Exited { code },
             ExitStatus::Signal(signal) => SessionEnd::Signalled { signal },
         };
         let (agent, session) = (self.agent.clone(), self.session.clone());
-        let ended =
-            move |draft: &mut clerk::draft::Draft<'_>| clerk::agents::ended(draft, &agent, &session, end);
-        if let Err(refusal) = self.tools.write(&self.agent, ended).await {
-            tracing::warn!(agent = %self.agent, %refusal, "cannot record the end of a session");
+        let (state, unrecorded) = (self.state, self.unrecorded.clone());
+        let ended = move |draft: &mut clerk::draft::Draft<'_>| {
+            if let Some(note) = unrecorded {
+                clerk::agents::state(draft, &agent, state, note.as_deref());
+            }
+            clerk::agents::ended(draft, &agent, &session, end)
+        };
+        match self.tools.note(&self.agent, ended).await {
+            Err(refusal) if refusal.is_of_the_disk() => return false,
+            Err(refusal) => {
+                tracing::warn!(agent = %self.agent, %refusal, "cannot record the end of a session");
+            }
+            Ok(()) => {}
+        }
+        true
+    }
+
+    /// Nothing is typed into a program that has ended.
+    fn refuse_nudges(&mut self) {
+        for (_, reply) in self.nudges.drain(..) {
+            let _ = reply.send(Err(session_ended()));
         }
     }
 }

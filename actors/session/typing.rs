@@ -108,6 +108,8 @@ impl State {
     }
 
     /// Shows letters that have not been shown, to programs that read them from their terminal.
+    ///
+    /// Each once: one that was shown when the disk did not take the note of it is only noted later.
     pub(super) async fn show_mail(&mut self) {
         if !self.preset.replies || self.ladder.is_some() || self.state == AgentState::Starting {
             return;
@@ -115,19 +117,28 @@ impl State {
         let fresh: Vec<_> = self.tools.look(|board| {
             let unread = board.mail.unacked(&self.agent);
             let fresh = unread.filter(|post| post.delivered_at.is_none() && !post.letter.kind.is_for_code());
+            // What it leaves for its next session is not for its own eyes; what was left for it is in its brief.
+            let fresh = fresh.filter(|post| !matches!(post.letter.kind, model::mail::Kind::Handoff { .. }));
+            let fresh = fresh.filter(|post| !self.shown.contains(&post.letter.id));
             fresh.map(clerk::letters::row).collect()
         });
         for row in fresh {
             let Ok(value) = serde_json::to_value(&row) else { continue };
             self.type_line(&speech::mail(&value)).await;
-            let (mail, to) = (row.id, self.agent.clone());
-            let shown = move |draft: &mut clerk::draft::Draft<'_>| {
-                draft.push(model::event::Event::MailDelivered { mail, to });
-                Ok(())
-            };
-            if let Err(refusal) = self.tools.write(&self.agent, shown).await {
-                tracing::warn!(agent = %self.agent, %refusal, "cannot record that a letter was shown");
-                return;
+            self.shown.push(row.id);
+        }
+        if self.shown.is_empty() {
+            return;
+        }
+        let shown = self.shown.clone();
+        let note = move |draft: &mut clerk::draft::Draft<'_>| {
+            clerk::letters::deliver(draft, shown);
+            Ok(())
+        };
+        match self.tools.note(&self.agent, note).await {
+            Ok(()) => self.shown.clear(),
+            Err(refusal) => {
+                tracing::warn!(agent = %self.agent, %refusal, "cannot record that letters were shown");
             }
         }
     }

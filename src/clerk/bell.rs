@@ -6,6 +6,7 @@
 use ledger::views::Board;
 use model::event::Event;
 use model::ids::RigName;
+use model::mail::Kind;
 use model::role::Address;
 
 /// Who can be told to look.
@@ -34,6 +35,10 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         })
     };
     match event {
+        // The Deacon sees to it that a call for help is answered in time.
+        Event::MailSent { letter } if matches!(letter.kind, Kind::Help { .. }) => {
+            vec![Ear::Postmaster, Ear::Role(Address::Deacon)]
+        }
         Event::MailSent { .. } | Event::MailRetried { .. } => vec![Ear::Postmaster],
         Event::MailDelivered { to, .. } => vec![role(to)],
         Event::BeadSlung { rig, .. } => vec![Ear::Dispatcher(rig.clone())],

@@ -82,6 +82,8 @@ pub fn need(command: &Command) -> Need {
         | C::Stop
         | C::FaultKillActor { .. }
         | C::FaultPoisonMail { .. }
+        | C::FaultDisk { .. }
+        | C::Handoff { .. }
         | C::Tree => Need::Town,
     }
 }
@@ -98,6 +100,7 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         C::Stop
         | C::FaultKillActor { .. }
         | C::FaultPoisonMail { .. }
+        | C::FaultDisk { .. }
         | C::RigAdd(_)
         | C::Ledger(
             LedgerQuestion::Rebuild | LedgerQuestion::Repair { .. } | LedgerQuestion::Import { .. },
@@ -159,7 +162,7 @@ pub fn decide(
             merges::retry(&mut draft, id)?;
             Answer::Done
         }
-        C::MailSend { to, subject, body, kind } => {
+        C::MailSend { to, subject, body, kind, key: _ } => {
             letters::send(&mut draft, to, subject, body, kind.as_deref())?
         }
         C::MailReply { id, body } => letters::reply(&mut draft, past, origin, id, body)?,

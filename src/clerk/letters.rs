@@ -7,7 +7,7 @@ use ledger::views::mail::Post;
 use model::answer::{Answer, DeadRow, FailedHandling, MailRow};
 use model::command::Origin;
 use model::event::Event;
-use model::ids::MailId;
+use model::ids::{MailId, SessionId};
 use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
@@ -64,6 +64,45 @@ pub fn send(
     Ok(Answer::Sent(sent))
 }
 
+/// Writes what `session` of the one who acts leaves for its next session.
+///
+/// # Errors
+/// `usage` without a note or with one that is too long; `no_such_session` when it is not the open session.
+pub fn handoff(draft: &mut Draft<'_>, session: &SessionId, note: &str) -> Result<Answer, Refusal> {
+    if note.trim().is_empty() {
+        return Err(Refusal::usage("a handoff needs a note for the next session").hint("give it with -m"));
+    }
+    check("HANDOFF", note)?;
+    let me = draft.actor().clone();
+    let open = draft.board.agents.get(&me).and_then(|agent| agent.session.as_ref());
+    if open.is_none_or(|open| open.id != *session || open.end.is_some()) {
+        return Err(Refusal::no_such("session", session.as_str(), []));
+    }
+    Ok(Answer::Sent(vec![draft.send(&me, Kind::Handoff { note: note.to_owned() })]))
+}
+
+/// What earlier sessions of `agent` have left for the one that is open now, or for the next one, oldest first.
+pub fn handed_over(board: &Board, agent: &Address) -> Vec<MailId> {
+    let since = board.agents.get(agent).and_then(|agent| agent.session.as_ref()).map(|open| open.since);
+    let left = board.mail.unacked(agent).filter(|post| {
+        let letter = &post.letter;
+        // Its own note is for the one after it.
+        matches!(letter.kind, Kind::Handoff { .. })
+            && letter.from == letter.to
+            && since.is_none_or(|since| letter.sent_at <= since)
+    });
+    left.map(|post| post.letter.id.clone()).collect()
+}
+
+/// Records that a session has seen what was left for it: no later one sees it again.
+pub fn taken_over(draft: &mut Draft<'_>, letters: &[MailId]) {
+    for mail in letters {
+        if draft.board.mail.get(mail).is_some_and(|post| post.dead.is_none()) {
+            draft.push(Event::MailAcked { mail: mail.clone() });
+        }
+    }
+}
+
 /// The open letter called `id`, or as it was written if it has left the board, if `origin` may see it: people
 /// may see all, agents their own.
 fn named(board: &Board, past: &Letters, origin: &Origin, id: &MailId) -> Result<Arc<Letter>, Refusal> {
@@ -108,6 +147,11 @@ pub fn reply(
             format!("{id} was written by the runtime, which reads no mail"),
         ));
     }
+    // Whoever answers a call for help has dealt with it.
+    if matches!(letter.kind, Kind::Help { .. }) && draft.board.mail.get(id).is_some() {
+        draft.push(Event::MailAcked { mail: id.clone() });
+        answered(draft, id);
+    }
     let kind = Kind::Note { subject, body: body.to_owned() };
     let sent = draft.send_in(&letter.from, kind, Some((id, &letter.thread)));
     Ok(Answer::Sent(vec![sent]))
@@ -126,13 +170,9 @@ pub fn ack(
             return Err(Refusal::forbidden("not_yours", format!("{id} is addressed to {}", letter.to)));
         }
         let said = |event: &Event| matches!(event, Event::MailAcked { mail } if mail == id);
-        if let Some(post) = draft.board.mail.get(id)
-            && !draft.events().any(said)
-        {
+        if draft.board.mail.get(id).is_some() && !draft.events().any(said) {
             draft.push(Event::MailAcked { mail: id.clone() });
-            if post.dead.is_some() {
-                answered(draft, id);
-            }
+            answered(draft, id);
         }
     }
     Ok(Answer::Done)
@@ -201,7 +241,7 @@ pub fn retry(
     Ok(Answer::Done)
 }
 
-/// What a person was told about the death of a letter is answered.
+/// What a person was told about a letter, that it is dead or has had no answer, is answered.
 fn answered(draft: &mut Draft<'_>, id: &MailId) {
     let about = format!("letter {id} to ");
     for escalation in draft.board.escalations.open().filter(|known| known.subject.starts_with(&about)) {

@@ -19,6 +19,7 @@ pub mod book;
 pub mod convoys;
 pub mod decide;
 pub mod draft;
+pub mod help;
 pub mod hooks;
 pub mod idle;
 pub mod imports;

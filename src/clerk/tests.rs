@@ -318,7 +318,7 @@ fn mail_goes_to_those_who_exist_and_to_nobody_else() {
     let mut paper = Paper::new();
     paper.rig("api", "api");
     let send =
-        |to: &str| Command::MailSend { to: to.into(), subject: "s".into(), body: "b".into(), kind: None };
+        |to: &str| Command::MailSend { to: to.into(), subject: "s".into(), body: "b".into(), kind: None, key: None };
     let before = paper.records.len();
     let refusal = paper.does(send("web/witnes")).unwrap_err();
     assert_eq!(refusal.code, "no_such_agent");

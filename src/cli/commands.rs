@@ -151,6 +151,8 @@ fn done(command: &Command) -> String {
         Command::Stop => "The town has stopped".to_owned(),
         Command::FaultPoisonMail { letters, how: Poison::Cure } => format!("{letters} is poison no longer"),
         Command::FaultPoisonMail { letters, .. } => format!("{letters} is poison now"),
+        Command::FaultDisk { full: true } => "The ledger's disk counts as full now".to_owned(),
+        Command::FaultDisk { full: false } => "The ledger's disk counts as it is".to_owned(),
         Command::FaultKillActor { name } => format!("Killed the actor {name}"),
         _ => "Done".to_owned(),
     };

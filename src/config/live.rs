@@ -33,6 +33,8 @@ pub struct TownConfig {
     pub rigs: BTreeMap<RigName, RigConfig>,
     /// The presets of its agents.
     pub presets: Presets,
+    /// When a person has to hear of something.
+    pub escalation: Escalation,
 }
 
 impl TownConfig {
@@ -115,11 +117,12 @@ impl LiveConfig {
         let town = Watched::open(paths.town_json(), document::read::<Town>)?;
         let registry = Watched::open(paths.rigs_json(), document::read_or_default)?;
         let presets = Watched::open(paths.agents_json(), Presets::read)?;
-        let escalation = Watched::open(paths.escalation_json(), document::read_or_default)?;
+        let escalation = Watched::open(paths.escalation_json(), document::read_or_default::<Escalation>)?;
         let current = Arc::new(TownConfig {
             town: town.good.clone(),
             rigs: BTreeMap::new(),
             presets: presets.good.clone(),
+            escalation: escalation.good.clone(),
         });
         let (rigs, made) = (BTreeMap::new(), BTreeSet::new());
         let mut state = State { town, registry, presets, escalation, rigs, current, made };
@@ -167,7 +170,12 @@ impl State {
         problems.extend(problem(&self.presets, KEPT));
         problems.extend(problem(&self.escalation, KEPT));
         let rigs = self.agree_on_rigs(&mut problems);
-        let next = TownConfig { town: self.town.good.clone(), rigs, presets: self.presets.good.clone() };
+        let next = TownConfig {
+            town: self.town.good.clone(),
+            rigs,
+            presets: self.presets.good.clone(),
+            escalation: self.escalation.good.clone(),
+        };
 
         let changed = *self.current != next;
         if changed {

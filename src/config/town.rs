@@ -1,6 +1,7 @@
 //! What `config/town.json`, `config/rigs.json` and `config/escalation.json` say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::ids::RigName;
 use model::role::Role;
@@ -129,11 +130,24 @@ pub fn register_rig(paths: &TownPaths, rig: &RigConfig, added_at: Timestamp) -> 
     registry.write(paths)
 }
 
-/// `config/escalation.json`. Nothing can be set in it yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// `config/escalation.json`: when a person has to hear of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Escalation {
     version: Version,
+    /// How long a call for help to the Mayor may have no answer until a person is told.
+    #[serde(default = "help_deadline", with = "document::span")]
+    pub help_deadline: Duration,
+}
+
+fn help_deadline() -> Duration {
+    Duration::from_secs(600)
+}
+
+impl Default for Escalation {
+    fn default() -> Self {
+        Self { version: Version::default(), help_deadline: help_deadline() }
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actors::book::Shelf;
 use actors::directory::Directory;
+use actors::errand::blocking;
 use actors::keys::Keys;
 use actors::letters::Hands;
 use actors::living_tree::TreeHandle;
@@ -24,7 +25,7 @@ use ledger::tail::FeedWriter;
 use model::agent::SessionEnd;
 use model::command::Origin;
 use model::event::Event;
-use model::ids::SessionId;
+use model::ids::{Seq, SessionId};
 use model::refusal::Refusal;
 use model::role::Address;
 use model::time::{Clock, SystemClock};
@@ -46,6 +47,9 @@ pub struct Parts {
     /// This program's file.
     pub program: PathBuf,
 }
+
+/// The first pause after which a feed that could not be written is tried again, and the longest one.
+const FEED_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// A living town.
 #[derive(Debug)]
@@ -91,6 +95,7 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
         nursery: Late::default(),
         door: Late::default(),
         stopping,
+        recoveries: tokio::sync::watch::Sender::new(0),
         started: clock.now(),
     };
     record_start(&tools)?;
@@ -190,6 +195,7 @@ async fn keep_config(tools: Tools) {
                 nursery.open_rig(&name);
             }
         }
+        tools.directory.ring(&Ear::Role(Address::Deacon));
         for rig in tools.town().rigs.keys() {
             tools.directory.ring(&Ear::Dispatcher(rig.clone()));
             tools.directory.ring(&Ear::Role(Address::Refinery(rig.clone())));
@@ -197,29 +203,51 @@ async fn keep_config(tools: Tools) {
     }
 }
 
-/// Writes each event into `.beads/feed.jsonl`, for `tail -f`.
+/// Writes each event into `.beads/feed.jsonl`, for `tail -f`. What keeps it from that, a full disk for
+/// instance, is waited for: the file itself says where to go on.
 async fn keep_feed(tools: Tools) {
     let path = tools.paths.feed_jsonl();
-    let mut writer = match FeedWriter::open(&path, tools.store.head()) {
-        Ok(writer) => writer,
-        Err(error) => {
-            tracing::error!(file = %path.display(), %error, "cannot write the feed");
-            return;
+    let mut pause = FEED_PAUSES.0;
+    loop {
+        let (file, head) = (path.clone(), tools.store.head());
+        match blocking(move || FeedWriter::open(&file, head)).await {
+            Ok(Ok(writer)) => {
+                let from = writer.next();
+                let (next, error) = follow(&tools, writer).await;
+                let Some(error) = error else { return };
+                tracing::error!(file = %path.display(), %error, "cannot write the feed; it is tried again");
+                // Something was written: this is another trouble than the last.
+                if next > from {
+                    pause = FEED_PAUSES.0;
+                }
+            }
+            Ok(Err(error)) => tracing::error!(file = %path.display(), %error, "cannot open the feed"),
+            Err(panic) => tracing::error!(%panic, "cannot open the feed"),
         }
-    };
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(FEED_PAUSES.1);
+    }
+}
+
+/// Copies what happens into the feed; returns how far it came and what was in the way, or nothing when the
+/// town is closed.
+async fn follow(tools: &Tools, mut writer: FeedWriter) -> (Seq, Option<String>) {
     let mut feed = tools.store.subscribe(writer.next());
-    while let Ok(Some(records)) = feed.next().await {
-        let written = tokio::task::spawn_blocking(move || {
+    loop {
+        let records = match feed.next().await {
+            Ok(Some(records)) => records,
+            Ok(None) => return (writer.next(), None),
+            Err(error) => return (writer.next(), Some(error.to_string())),
+        };
+        let next = writer.next();
+        let written = blocking(move || {
             let result = writer.append(&records);
             (writer, result)
         });
         match written.await {
             Ok((back, Ok(()))) => writer = back,
-            Ok((_, Err(error))) => {
-                tracing::error!(file = %path.display(), %error, "cannot write the feed; it goes on at the next start");
-                return;
-            }
-            Err(_) => return,
+            Ok((back, Err(error))) => return (back.next(), Some(error.to_string())),
+            Err(panic) => return (next, Some(panic)),
         }
     }
 }

@@ -247,7 +247,10 @@ fn called(command: &Command) -> &'static str {
         Command::AgentRestart { .. } => "`agent restart`",
         Command::Stop => "`stop`",
         Command::Tree => "`tree`",
-        Command::FaultKillActor { .. } | Command::FaultPoisonMail { .. } => "`fault`",
+        Command::FaultKillActor { .. } | Command::FaultPoisonMail { .. } | Command::FaultDisk { .. } => {
+            "`fault`"
+        }
+        Command::Handoff { .. } => "`handoff`",
         _ => "this",
     }
 }

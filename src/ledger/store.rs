@@ -8,6 +8,7 @@
 //! and when the batch fails the draft is simply taken from the live board again.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -92,6 +93,8 @@ struct Inner {
     snapshots: Mutex<()>,
     findings: Vec<String>,
     opened_in: Duration,
+    /// The disk counts as full, for tests.
+    pretends_full: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -177,6 +180,7 @@ impl Store {
                 snapshots: Mutex::new(()),
                 findings,
                 opened_in: started.elapsed(),
+                pretends_full: AtomicBool::new(false),
             }),
         })
     }
@@ -206,6 +210,19 @@ impl Store {
     /// Why nothing can be written at present, if nothing can.
     pub fn read_only(&self) -> Option<LedgerError> {
         self.inner.stopped.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tries whether a store that is read-only still has to be, and returns whether it takes writes now.
+    ///
+    /// For whoever waits for the disk and has nothing to write. Blocks.
+    pub fn try_again(&self) -> bool {
+        let _writer = self.inner.lock_writer();
+        self.read_only().is_none() || self.inner.make_writable().is_ok()
+    }
+
+    /// Lets the disk count as full until called with `false`: a fault for tests.
+    pub fn pretend_full(&self, full: bool) {
+        self.inner.pretends_full.store(full, Ordering::Relaxed);
     }
 
     /// What was not as it should be when the store was opened, in words for people.
@@ -438,13 +455,16 @@ impl Inner {
     }
 
     fn make_room(&self) -> Result<(), LedgerError> {
-        let Some(dir) = &self.dir else { return Ok(()) };
+        let Some(dir) = &self.dir else { return self.enough_space() };
         let whole = disk::reserve(&dir.join("reserve"), self.limits.reserve)
             .map_err(|error| LedgerError::io(dir, "reserve space for bad times", &error))?;
         if whole { self.enough_space() } else { Err(LedgerError::Full { dir: dir.clone() }) }
     }
 
     fn enough_space(&self) -> Result<(), LedgerError> {
+        if self.pretends_full.load(Ordering::Relaxed) {
+            return Err(LedgerError::Full { dir: self.dir.clone().unwrap_or_else(|| "memory".into()) });
+        }
         let Some(dir) = &self.dir else { return Ok(()) };
         let free =
             disk::free(dir).map_err(|error| LedgerError::io(dir, "ask how much space is left", &error))?;

@@ -405,6 +405,9 @@ pub enum Command {
         body: String,
         /// Which kind of letter: `note` or `help`.
         kind: Option<String>,
+        /// A name that the sender gives this sending: said again, it has no second effect.
+        #[serde(default)]
+        key: Option<String>,
     },
     /// Answers a letter.
     MailReply {
@@ -451,6 +454,11 @@ pub enum Command {
         agent: String,
         /// How many lines, with what has scrolled away; the screen when not given.
         lines: Option<usize>,
+    },
+    /// Ends the asker's session and starts the next, which sees the note first.
+    Handoff {
+        /// What to know.
+        note: String,
     },
     /// Says that a person has to know.
     Escalate {
@@ -508,6 +516,11 @@ pub enum Command {
     FaultKillActor {
         /// Its name in the tree.
         name: String,
+    },
+    /// Lets the ledger's disk count as full, or no longer, for tests.
+    FaultDisk {
+        /// Whether it is full.
+        full: bool,
     },
     /// Makes the handling of letters go wrong, for tests.
     FaultPoisonMail {

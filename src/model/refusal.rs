@@ -85,6 +85,12 @@ impl Refusal {
         Self::new(Class::Failed, code, message)
     }
 
+    /// Whether nothing could be recorded because the disk takes no writes: it is nobody's fault, and can be
+    /// tried again.
+    pub fn is_of_the_disk(&self) -> bool {
+        self.code == "read_only"
+    }
+
     /// A living runtime is needed.
     pub fn not_running(what: &str) -> Self {
         Self::new(Class::Runtime, "not_running", format!("{what} needs a running town, and none is up"))

@@ -14,12 +14,18 @@ use crate::terminal::say;
 /// The first pause after which the town is asked again, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 
+/// How long to wait before something is said again that the town could not write down.
+const DISK_PAUSE: Duration = Duration::from_secs(2);
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// The town said no.
     #[error("{0}")]
     Refused(Refused),
+    /// The town is there and cannot write anything down just now: nothing was done.
+    #[error("the town cannot write: {0}")]
+    Later(String),
     /// Nobody answered; what was asked for may have been done or not.
     #[error("the town does not answer: {0}")]
     Unheard(String),
@@ -74,6 +80,7 @@ impl Town {
         let mut pauses = pauses(self.patience);
         loop {
             match self.ask(words) {
+                Err(fault @ Fault::Later(_)) => wait_for_the_disk(&fault),
                 Err(fault @ Fault::Unheard(_)) => self.pause(&mut pauses, fault)?,
                 answer => return answer,
             }
@@ -99,6 +106,10 @@ impl Town {
                 Ok(_) => return Ok(()),
                 Err(Fault::Refused(refused)) if refused.code == "already_submitted" => return Ok(()),
                 Err(Fault::Refused(refused)) => return Err(Fault::Refused(refused)),
+                Err(fault @ Fault::Later(_)) => {
+                    wait_for_the_disk(&fault);
+                    continue;
+                }
                 Err(fault) => self.pause(&mut pauses, fault)?,
             }
             if !self.prime()?.hook.is_some_and(|hook| hook.stage.wants_session()) {
@@ -115,6 +126,12 @@ impl Town {
     }
 }
 
+/// A full disk is nobody's fault, and the work is done: there is no end to the patience with it.
+fn wait_for_the_disk(fault: &Fault) {
+    say(&format!("{fault}; once more in {DISK_PAUSE:?}"));
+    thread::sleep(DISK_PAUSE);
+}
+
 /// Returns what the program's exit code and what it printed mean. `text` is standard output when it
 /// ended with 0, standard error otherwise.
 fn answer(code: Option<i32>, text: &str) -> Result<Value, Fault> {
@@ -128,6 +145,7 @@ fn answer(code: Option<i32>, text: &str) -> Result<Value, Fault> {
     }
     let refused = text.lines().rev().find_map(|line| serde_json::from_str::<Said>(line).ok());
     match (code, refused) {
+        (Some(_), Some(Said { error })) if error.code == "read_only" => Err(Fault::Later(error.message)),
         (Some(1 | 2 | 4 | 5), Some(Said { error })) if !is_out_of_reach(&error.code) => {
             Err(Fault::Refused(error))
         }
@@ -143,7 +161,7 @@ fn answer(code: Option<i32>, text: &str) -> Result<Value, Fault> {
 }
 
 fn is_out_of_reach(code: &str) -> bool {
-    matches!(code, "unreachable" | "no_answer" | "connection_lost" | "tty_failed" | "not_running")
+    matches!(code, "unreachable" | "no_answer" | "connection_lost" | "tty_failed" | "not_running" | "not_there")
 }
 
 /// Growing pauses that sum up to at most `patience`.
@@ -168,6 +186,7 @@ mod tests {
             |code: &str| format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"m\",\"hint\":null}}}}\n");
         assert!(answer(Some(0), "{}\n").is_ok());
         assert!(unheard(Some(0), ""), "said by a frame");
+        assert!(matches!(answer(Some(1), &error("read_only")), Err(Fault::Later(_))));
         assert!(refused(Some(5), &error("dirty_worktree")));
         assert!(refused(Some(1), &error("not_slung")));
         assert!(refused(Some(4), "error: what?"));

@@ -10,6 +10,7 @@ mod durability;
 mod flow;
 mod letters;
 mod offline;
+mod outage;
 mod rework;
 mod stop;
 mod supervision;

@@ -36,6 +36,18 @@ pub(crate) enum Verb {
     },
     /// Take over the terminal of an agent; Ctrl-b d leaves it
     Attach(Attach),
+    /// End your session and start the next, which sees your note first
+    Handoff {
+        /// What it has to know
+        #[arg(long, short, alias = "body", value_name = "TEXT", conflicts_with = "note_file")]
+        message: Option<String>,
+        /// Read the note from a file, standard input for `-`
+        #[arg(long, short = 'f', value_name = "FILE")]
+        note_file: Option<String>,
+        /// The note without an option
+        #[arg(conflicts_with_all = ["message", "note_file"], hide = true)]
+        text: Vec<String>,
+    },
     /// Say that a person has to know
     Escalate(Escalate),
 }
@@ -60,6 +72,9 @@ pub(crate) enum Mail {
         /// note or help
         #[arg(long, alias = "type", value_name = "KIND")]
         kind: Option<String>,
+        /// A name of your own for this sending: said again, it has no second effect
+        #[arg(long = "id", alias = "key", value_name = "KEY")]
+        key: Option<String>,
     },
     /// List a mailbox
     #[command(alias = "list", alias = "ls")]
@@ -123,9 +138,9 @@ pub(crate) enum Mail {
 impl Mail {
     fn command(self, reading: &Reading) -> Result<Command, Refusal> {
         Ok(match self {
-            Mail::Send { to, subject, message, body_file, kind } => {
+            Mail::Send { to, subject, message, body_file, kind, key } => {
                 let body = reading.text_or_file(message, body_file)?.unwrap_or_default();
-                Command::MailSend { to, subject, body, kind }
+                Command::MailSend { to, subject, body, kind, key }
             }
             Mail::Inbox { agent, unread } => Command::MailInbox { agent, unread },
             Mail::Read { id } => Command::MailRead(id),
@@ -193,6 +208,10 @@ impl Verb {
                 Command::Nudge { agent, text: message.unwrap_or_else(|| text.join(" ")) }.into()
             }
             Verb::Peek { agent, lines } => Command::Peek { agent, lines }.into(),
+            Verb::Handoff { message, note_file, text } => {
+                let note = reading.text_or_file(message, note_file)?.unwrap_or_else(|| text.join(" "));
+                Command::Handoff { note }.into()
+            }
             Verb::Attach(attach) => Intent::Attach(attach),
             Verb::Escalate(Escalate { subject, severity, message, bead }) => Command::Escalate {
                 severity,

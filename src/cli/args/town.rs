@@ -133,6 +133,12 @@ pub(crate) enum Fault {
         /// Its name in the tree
         name: String,
     },
+    /// Let the ledger's disk count as full, or as it is, until the runtime ends
+    Disk {
+        /// full or ok
+        #[arg(value_parser = ["full", "ok"])]
+        how: String,
+    },
     /// Make the handling of letters panic, until the runtime ends
     PoisonMail {
         /// A letter, or a kind of letter: POLECAT_DONE, MERGE_READY, …
@@ -172,6 +178,7 @@ impl Verb {
             Verb::Rig(Rig::List) => Command::RigList.into(),
             Verb::Ledger(ledger) => ledger.intent(reading)?,
             Verb::Fault(Fault::KillActor { name }) => Command::FaultKillActor { name }.into(),
+            Verb::Fault(Fault::Disk { how }) => Command::FaultDisk { full: how == "full" }.into(),
             Verb::Fault(Fault::PoisonMail { letters, hang, cure }) => {
                 let how = match (hang, cure) {
                     (_, true) => Poison::Cure,

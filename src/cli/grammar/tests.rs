@@ -155,6 +155,7 @@ fn shipping_talking_and_watching_are_read() {
         subject: "Schema".into(),
         body: "two tables or one?".into(),
         kind: None,
+        key: None,
     };
     check("mail send mayor/ -s Schema -m 'two tables or one?'", letter.clone());
     check("gt send mayor/ -s Schema -m 'two tables or one?'", letter);
