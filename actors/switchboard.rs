@@ -281,6 +281,10 @@ async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
 async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
     match &command {
         Command::Status => Ok(Answer::Status(Box::new(status(tools)))),
+        Command::Metrics => {
+            let tree = tools.tree.snapshot().and_then(|tree| serde_json::to_value(tree).ok());
+            Ok(Answer::Metrics(clerk::metrics::of(&status(tools), tree.as_ref(), tools.clock.now())))
+        }
         Command::AgentList { .. } => {
             let now = tools.clock.now();
             let answer =
@@ -534,8 +538,9 @@ fn faults_allowed(tools: &Tools) -> Result<(), Refusal> {
 /// Writes an agent's letter to itself, and only when that is on disk ends its session.
 async fn handoff(tools: &Tools, origin: &Origin, note: String) -> Result<Answer, Refusal> {
     let Origin::Session { agent, session } = origin else {
-        return Err(Refusal::usage("only an agent hands over to its own next session")
-            .hint("a person starts one with `gastown agent restart AGENT`, and writes with `gastown mail send`"));
+        return Err(Refusal::usage("only an agent hands over to its own next session").hint(
+            "a person starts one with `gastown agent restart AGENT`, and writes with `gastown mail send`",
+        ));
     };
     tools.directory.session(agent).ok_or_else(|| no_session(tools, agent))?;
     let (me, of) = (agent.clone(), session.clone());

@@ -226,7 +226,8 @@ impl Actor for Session {
     type Arguments = Arguments;
 
     async fn pre_start(&self, me: ActorRef<Message>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { tools, agent, parent, session, resume, preset, cwd, brief, at_work, handed_over } = args;
+        let Arguments { tools, agent, parent, session, resume, preset, cwd, brief, at_work, handed_over } =
+            args;
         let mut key = tools.keys.issue(&agent, &session)?;
         let recording = tools.paths.session_log(&agent, &session);
         let by_argument = preset.brief == Brief::Arg;

@@ -68,6 +68,7 @@ pub fn need(command: &Command) -> Need {
         | C::AgentList { .. }
         | C::RigList
         | C::Status
+        | C::Metrics
         | C::Events(_)
         | C::Why { .. }
         | C::Ledger(_)

@@ -101,16 +101,18 @@ mod tests {
         let mut paper = Paper::new();
         let first = call(&mut paper);
         let sent = paper.board.mail.get(&first).unwrap().letter.sent_at;
-        let at = |seconds: u64| Timestamp::from_millis(sent.millis() + i64::try_from(seconds).unwrap() * 1000);
+        let at =
+            |seconds: u64| Timestamp::from_millis(sent.millis() + i64::try_from(seconds).unwrap() * 1000);
         let early = unanswered(&paper.board, at(1), DEADLINE);
         assert_eq!((early.overdue.len(), early.next), (0, Some(Duration::from_secs(599))));
         assert_eq!(unanswered(&paper.board, at(600), DEADLINE).overdue, [first.clone()]);
         for _ in 0..2 {
-            paper.role(&Address::Deacon, |draft| {
-                escalate(draft, Duration::ZERO);
-                Ok(())
-            })
-            .unwrap();
+            paper
+                .role(&Address::Deacon, |draft| {
+                    escalate(draft, Duration::ZERO);
+                    Ok(())
+                })
+                .unwrap();
         }
         assert_eq!(open(&paper), 1);
         assert_eq!(unanswered(&paper.board, at(9_999), DEADLINE), Unanswered::default());

@@ -25,6 +25,7 @@ pub mod idle;
 pub mod imports;
 pub mod letters;
 pub mod merges;
+pub mod metrics;
 pub mod mols;
 pub mod names;
 pub mod past;

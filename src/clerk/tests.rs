@@ -317,8 +317,13 @@ fn each_session_has_one_verdict_and_the_third_failure_is_for_a_person() {
 fn mail_goes_to_those_who_exist_and_to_nobody_else() {
     let mut paper = Paper::new();
     paper.rig("api", "api");
-    let send =
-        |to: &str| Command::MailSend { to: to.into(), subject: "s".into(), body: "b".into(), kind: None, key: None };
+    let send = |to: &str| Command::MailSend {
+        to: to.into(),
+        subject: "s".into(),
+        body: "b".into(),
+        kind: None,
+        key: None,
+    };
     let before = paper.records.len();
     let refusal = paper.does(send("web/witnes")).unwrap_err();
     assert_eq!(refusal.code, "no_such_agent");

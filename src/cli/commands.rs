@@ -113,6 +113,7 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Rig(row) => town::rig(row, command),
         Answer::Rigs(rows) => town::rigs(rows, pen),
         Answer::Status(report) => observe::status(report, pen),
+        Answer::Metrics(all) => observe::metrics(all),
         Answer::Tree(tree) => observe::tree(tree, pen),
         Answer::Events(records) => events::list(records, view, pen),
         Answer::Story(lines) => lines.iter().map(|line| block(line).trim_end().to_owned() + "\n").collect(),

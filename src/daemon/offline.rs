@@ -111,6 +111,9 @@ impl Offline {
     fn read(&self, command: &Command) -> Result<Answer, Refusal> {
         match command {
             Command::Status => Ok(Answer::Status(Box::new(self.status()))),
+            Command::Metrics => {
+                Ok(Answer::Metrics(clerk::metrics::of(&self.status(), None, self.clock.now())))
+            }
             Command::RigList => Ok(Answer::Rigs(self.status().rigs)),
             Command::Events(filter) => {
                 reports::events(&self.store, self.store.head(), filter).map(Answer::Events)

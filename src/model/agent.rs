@@ -32,6 +32,20 @@ pub enum AgentState {
 }
 
 impl AgentState {
+    /// Every state.
+    pub const ALL: [AgentState; 10] = [
+        AgentState::Parked,
+        AgentState::Starting,
+        AgentState::Idle,
+        AgentState::Working,
+        AgentState::Waiting,
+        AgentState::Limited,
+        AgentState::Stuck,
+        AgentState::Stopping,
+        AgentState::Done,
+        AgentState::Failed,
+    ];
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {

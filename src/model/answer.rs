@@ -332,6 +332,39 @@ pub struct StatusReport {
     pub beads: BTreeMap<String, usize>,
 }
 
+/// Whether a number can go down again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricKind {
+    /// It can.
+    Gauge,
+    /// It only grows.
+    Counter,
+}
+
+/// One number of a metric.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// What it is about, for instance `rig` and its name.
+    pub labels: BTreeMap<String, String>,
+    /// The number.
+    pub value: u64,
+}
+
+/// Numbers of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Its name.
+    pub name: String,
+    /// What it counts, and the command that shows the same.
+    pub help: String,
+    /// Whether it can go down again.
+    #[serde(rename = "type")]
+    pub kind: MetricKind,
+    /// The numbers; none where there is nothing to count yet.
+    pub samples: Vec<Sample>,
+}
+
 /// What a sling did or would do, per bead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlungRow {
@@ -472,6 +505,8 @@ pub enum Answer {
     Status(Box<StatusReport>),
     /// The living tree.
     Tree(Value),
+    /// The town in numbers.
+    Metrics(Vec<Metric>),
     /// Events.
     Events(Vec<Record>),
     /// Lines that tell a story.

@@ -535,6 +535,8 @@ pub enum Command {
     Status,
     /// The living tree.
     Tree,
+    /// The town in numbers.
+    Metrics,
     /// What has happened.
     Events(EventFilter),
     /// What has happened to an agent or a bead, told in a few lines.

@@ -161,7 +161,10 @@ fn answer(code: Option<i32>, text: &str) -> Result<Value, Fault> {
 }
 
 fn is_out_of_reach(code: &str) -> bool {
-    matches!(code, "unreachable" | "no_answer" | "connection_lost" | "tty_failed" | "not_running" | "not_there")
+    matches!(
+        code,
+        "unreachable" | "no_answer" | "connection_lost" | "tty_failed" | "not_running" | "not_there"
+    )
 }
 
 /// Growing pauses that sum up to at most `patience`.

@@ -96,7 +96,7 @@ fn what_waits_for_a_worker_and_an_end_that_nobody_could_write_down_are_recorded_
     crate::support::signal(u32::try_from(pid).unwrap(), rustix::process::Signal::KILL);
     eventually("the session is over", || !crate::support::lives(u32::try_from(pid).unwrap()));
     assert!(town.events("agent.stopped").is_empty(), "nothing could be written down");
-town.gastown(&["nudge", &agent, "hello", "--json"]).refused(1, "session_ended");
+    town.gastown(&["nudge", &agent, "hello", "--json"]).refused(1, "session_ended");
     disk(&town, "ok");
     let stopped = town.event("the end of the session", |event| event["type"] == "agent.stopped");
     assert_eq!(stopped["data"]["end"]["signal"], 9, "{stopped}");
@@ -117,7 +117,11 @@ fn a_push_that_landed_while_nothing_could_be_written_is_recorded_and_not_repeate
     // The worker's own branch comes first, and goes through.
     origin.hook(
         "pre-receive",
-        &format!("grep -q refs/heads/main || exit 0; touch {}; {}", receiving.display(), town.barrier("push")),
+        &format!(
+            "grep -q refs/heads/main || exit 0; touch {}; {}",
+            receiving.display(),
+            town.barrier("push")
+        ),
     );
     let running = town.run();
     let bead = town.work("Work", "echo x > x.txt");

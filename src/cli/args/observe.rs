@@ -15,6 +15,12 @@ pub(crate) enum Verb {
     Status,
     /// Draw the living tree of actors and sessions
     Tree,
+    /// Print the town in numbers, as Prometheus reads them
+    Metrics {
+        /// `export`, as the seeds have it
+        #[arg(hide = true, value_parser = ["export"])]
+        export: Option<String>,
+    },
     /// Tell what has happened to an agent or a bead
     Why {
         /// Which
@@ -106,6 +112,7 @@ impl Verb {
         Ok(match self {
             Verb::Status => Command::Status.into(),
             Verb::Tree => Command::Tree.into(),
+            Verb::Metrics { export: _ } => Command::Metrics.into(),
             Verb::Why { about } => Command::Why { about }.into(),
             Verb::Feed { filter } => {
                 let mut filter = filter.filter(reading)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::answer::StatusReport;
+use model::answer::{Metric, MetricKind, StatusReport};
 use serde_json::Value;
 
 use super::{agents, ship, town};
@@ -73,6 +73,31 @@ pub(super) fn status(report: &StatusReport, pen: &Pen) -> String {
     page
 }
 
+/// Metrics in Prometheus' text format, which is what people's collectors read.
+pub(super) fn metrics(all: &[Metric]) -> String {
+    let mut text = String::new();
+    for metric in all {
+        let kind = match metric.kind {
+            MetricKind::Gauge => "gauge",
+            MetricKind::Counter => "counter",
+        };
+        let Metric { name, help, .. } = metric;
+        text.push_str(&format!("# HELP {name} {}\n# TYPE {name} {kind}\n", escaped(help, false)));
+        for sample in &metric.samples {
+            let label = |(key, value): (&String, &String)| format!("{key}=\"{}\"", escaped(value, true));
+            let labels: Vec<String> = sample.labels.iter().map(label).collect();
+            let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+            text.push_str(&format!("{name}{labels} {}\n", sample.value));
+        }
+    }
+    text
+}
+
+fn escaped(text: &str, quoted: bool) -> String {
+    let text = text.replace('\\', "\\\\").replace('\n', "\\n");
+    if quoted { text.replace('"', "\\\"") } else { text }
+}
+
 /// The living tree, drawn.
 pub(super) fn tree(root: &Value, pen: &Pen) -> String {
     let mut text = node(root, pen) + "\n";
@@ -104,4 +129,38 @@ fn node(of: &Value, pen: &Pen) -> String {
         facts.push(count(usize::try_from(n).unwrap_or(usize::MAX), "restart"));
     }
     if facts.is_empty() { name } else { format!("{name}  {}", pen.paint(Tint::Dim, &facts.join(", "))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use model::answer::Sample;
+
+    use super::*;
+
+    #[test]
+    fn metrics_are_printed_as_prometheus_reads_them() {
+        let sample = |labels: &[(&str, &str)], value| Sample {
+            labels: labels
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect::<BTreeMap<_, _>>(),
+            value,
+        };
+        let metric = |name: &str, samples| Metric {
+            name: name.into(),
+            help: "a\nb".into(),
+            kind: MetricKind::Gauge,
+            samples,
+        };
+        let all = [
+            metric("one", vec![sample(&[], 7)]),
+            metric("two", vec![sample(&[("rig", "a\"b\\c"), ("x", "y")], 0)]),
+            metric("none", Vec::new()),
+        ];
+        let expected = "# HELP one a\\nb\n# TYPE one gauge\none 7\n# HELP two a\\nb\n# TYPE two gauge\n\
+                        two{rig=\"a\\\"b\\\\c\",x=\"y\"} 0\n# HELP none a\\nb\n# TYPE none gauge\n";
+        assert_eq!(metrics(&all), expected);
+    }
 }

@@ -72,6 +72,15 @@ impl Origin {
         log.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
+    /// Makes the repository run `script` as its hook `name`.
+    pub(crate) fn hook(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let file = self.path.join("hooks").join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     pub(crate) fn branches(&self) -> Vec<String> {
         let list = self.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads"]);
         list.lines().map(str::to_owned).collect()

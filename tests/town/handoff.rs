@@ -1,0 +1,89 @@
+//! An agent that hands over to its own next session.
+
+use crate::support::{Town, eventually, find};
+
+#[test]
+fn the_next_session_sees_the_note_first_and_once() {
+    let (town, origin) = Town::with_rig();
+    let (flag, brief) = (town.folder.join("flag"), town.folder.join("brief"));
+    let script = format!(
+        "if [ ! -e {flag} ]; then touch {flag}; gt handoff -m 'half is done: go on with \"b\"'; sleep 600; fi\n\
+         gt prime > {brief}; {}; echo x > x.txt",
+        town.barrier("go"),
+        flag = flag.display(),
+        brief = brief.display()
+    );
+    let running = town.run();
+    let bead = town.work("Work", &script);
+    eventually("the second session works", || brief.exists());
+    let agent = town.event_of("hook.set", &bead)["data"]["agent"].as_str().unwrap().to_owned();
+    let shown = find("the note is on its screen", || {
+        let shown = town.gastown(&["peek", &agent, "-n", "200"]).ok().stdout;
+        shown.contains("half is done: go on with \"b\"").then_some(shown)
+    });
+    assert!(shown.contains("HANDOFF"), "{shown}");
+    // It was shown with the first brief, and with no later one.
+    assert!(!std::fs::read_to_string(&brief).unwrap().contains("From your last session"));
+    town.open("go");
+    town.event_of("hook.cleared", &bead);
+    running.stop();
+    assert_eq!(origin.landings(), [bead.as_str()]);
+
+    let started = town.events("agent.started");
+    let reasons: Vec<&str> = started.iter().map(|event| event["data"]["reason"].as_str().unwrap()).collect();
+    assert_eq!(reasons, ["hook", "handoff"]);
+    let verdicts = town.events("agent.verdict");
+    assert_eq!(verdicts[0]["data"]["verdict"], "stopped", "{verdicts:?}");
+    let letters = town.json(&["mail", "inbox", &agent]);
+    let notes: Vec<_> = letters.as_array().unwrap().iter().filter(|row| row["kind"] == "HANDOFF").collect();
+    assert_eq!(notes.len(), 1);
+    assert!(!notes[0]["acked_at"].is_null() && notes[0]["from"] == notes[0]["to"], "{notes:?}");
+    let sent = town
+        .events("mail.sent")
+        .into_iter()
+        .find(|event| event["data"]["letter"]["kind"]["kind"] == "HANDOFF");
+    let stopped = &town.events("agent.stopped")[0];
+    assert!(sent.unwrap()["seq"].as_u64() < stopped["seq"].as_u64(), "persisted before the session ended");
+}
+
+#[test]
+fn a_handoff_that_cannot_be_kept_ends_nothing() {
+    let (town, origin) = Town::with_rig();
+    town.configure("config/town.json", |config| config["allow_faults"] = true.into());
+    let said = town.folder.join("said");
+    let script = format!(
+        "{}; gt handoff -m note --json 2> {said} || true; {}; echo x > x.txt",
+        town.barrier("full"),
+        town.barrier("go"),
+        said = said.display()
+    );
+    let running = town.run();
+    let bead = town.work("Work", &script);
+    town.event_of("hook.checked", &bead);
+    town.gastown(&["fault", "disk", "full"]).ok();
+    town.open("full");
+    let error = find("the agent is told", || {
+        let text = std::fs::read_to_string(&said).unwrap_or_default();
+        serde_json::from_str::<serde_json::Value>(&text).ok()
+    });
+    assert_eq!(error["error"]["code"], "read_only");
+    town.gastown(&["fault", "disk", "ok"]).ok();
+    town.open("go");
+    town.event_of("hook.cleared", &bead);
+    running.stop();
+    assert_eq!((town.events("agent.started").len(), origin.landings().len()), (1, 1));
+}
+
+#[test]
+fn a_seat_hands_over_too_and_a_person_is_told_what_to_type_instead() {
+    let (town, _origin) = Town::with_rig();
+    let running = town.run();
+    town.gastown(&["handoff", "-m", "x", "--json"]).refused(2, "usage");
+    town.gastown(&["agent", "start", "mayor/"]).ok();
+    let session = || town.agent("mayor/")["session"].clone();
+    let first = find("the Mayor's session", || Some(session()).filter(|session| session.is_string()));
+    town.gastown(&["agent", "restart", "mayor/"]).ok();
+    find("the next session", || Some(session()).filter(|next| next.is_string() && *next != first));
+    running.stop();
+    assert!(town.events("actor.ended").is_empty());
+}
