@@ -15,6 +15,7 @@ use clerk::{answers, names, past, reports};
 use model::answer::{Answer, TownRow};
 use model::command::{Command, Origin};
 use model::event::Event;
+use model::ids::Seq;
 use model::refusal::{Class, Refusal};
 use model::role::Address;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -279,13 +280,18 @@ async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
 }
 
 async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
+    let command = tools.look(|board| clerk::show::meant(board, &command));
     match &command {
+        Command::Show { name } if name.parse::<u64>().is_ok() => {
+            let (store, seq) = (tools.store.clone(), Seq(name.parse().unwrap_or_default()));
+            read_log(move || reports::event(&store, seq)).await.map(Answer::Events)
+        }
         Command::Status => Ok(Answer::Status(Box::new(status(tools)))),
         Command::Metrics => {
             let tree = tools.tree.snapshot().and_then(|tree| serde_json::to_value(tree).ok());
             Ok(Answer::Metrics(clerk::metrics::of(&status(tools), tree.as_ref(), tools.clock.now())))
         }
-        Command::AgentList { .. } => {
+        Command::AgentList { .. } | Command::Show { .. } => {
             let now = tools.clock.now();
             let answer =
                 tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command, now));

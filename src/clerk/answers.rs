@@ -61,6 +61,7 @@ pub fn answer(
             Answer::Merge(Box::new(row.unwrap_or_else(|| MergeRow::new(merge, None))))
         }),
         C::MailDead { agent } => letters::dead(board, origin, agent.as_deref()),
+        C::Show { name } => crate::show::one(board, name),
         C::AgentList { rig } => agent_list(board, rig.as_ref()),
         _ => return None,
     })

@@ -48,7 +48,8 @@ pub fn need(command: &Command) -> Need {
         | C::MailRetry(_)
         | C::Escalate { .. }
         | C::AgentStart { .. }
-        | C::AgentStop { .. } => Need::Write,
+        | C::AgentStop { .. }
+        | C::AgentRename { .. } => Need::Write,
         C::BeadShow(_)
         | C::BeadList(_)
         | C::BeadReady(_)
@@ -69,6 +70,7 @@ pub fn need(command: &Command) -> Need {
         | C::RigList
         | C::Status
         | C::Metrics
+        | C::Show { .. }
         | C::Events(_)
         | C::Why { .. }
         | C::Ledger(_)
@@ -106,7 +108,11 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         | C::Ledger(
             LedgerQuestion::Rebuild | LedgerQuestion::Repair { .. } | LedgerQuestion::Import { .. },
         ) => true,
-        C::Unsling { .. } | C::AgentStop { .. } | C::AgentRestart { .. } | C::MergeRetry(_) => !trusted,
+        C::Unsling { .. }
+        | C::AgentStop { .. }
+        | C::AgentRestart { .. }
+        | C::AgentRename { .. }
+        | C::MergeRetry(_) => !trusted,
         _ => false,
     };
     if denied {
@@ -163,8 +169,8 @@ pub fn decide(
             merges::retry(&mut draft, id)?;
             Answer::Done
         }
-        C::MailSend { to, subject, body, kind, key: _ } => {
-            letters::send(&mut draft, to, subject, body, kind.as_deref())?
+        C::MailSend { to, subject, body, kind, key } => {
+            letters::send(&mut draft, to, subject, body, kind.as_deref(), key.as_deref())?
         }
         C::MailReply { id, body } => letters::reply(&mut draft, past, origin, id, body)?,
         C::MailAck(ids) => letters::ack(&mut draft, past, origin, ids)?,
@@ -177,6 +183,7 @@ pub fn decide(
             agents::hold(&mut draft, &agent, false, &format!("started by {}", origin.actor()));
             Answer::Done
         }
+        C::AgentRename { agent, to } => crate::renaming::rename(&mut draft, agent, to)?,
         C::AgentStop { agent } => {
             let agent = crate::names::address(board, agent)?;
             agents::hold(&mut draft, &agent, true, &format!("stopped by {}", origin.actor()));

@@ -63,8 +63,23 @@ impl<'a> Draft<'a> {
         self.send_in(to, kind, None)
     }
 
+    /// Adds a letter of a sending that has the name `key`.
+    pub fn send_as(&mut self, to: &Address, kind: Kind, key: Option<&str>) -> MailId {
+        self.write(to, kind, None, key)
+    }
+
     /// Adds a letter that answers `reply_to`.
     pub fn send_in(&mut self, to: &Address, kind: Kind, reply_to: Option<(&MailId, &MailId)>) -> MailId {
+        self.write(to, kind, reply_to, None)
+    }
+
+    fn write(
+        &mut self,
+        to: &Address,
+        kind: Kind,
+        reply_to: Option<(&MailId, &MailId)>,
+        key: Option<&str>,
+    ) -> MailId {
         // The number that its record will have: drafts begin where the board ends.
         let id = MailId::of_record(Seq(self.board.head.0 + self.deed.len() as u64 + 1));
         let thread = reply_to.map_or_else(|| id.clone(), |(_, thread)| thread.clone());
@@ -72,11 +87,13 @@ impl<'a> Draft<'a> {
             letter: Arc::new(Letter {
                 id: id.clone(),
                 from: self.actor.clone(),
-                to: to.clone(),
+                // Whoever is meant may have another name by now.
+                to: self.board.agents.successor(to).clone(),
                 kind,
                 sent_at: self.now,
                 reply_to: reply_to.map(|(id, _)| id.clone()),
                 thread,
+                key: key.map(str::to_owned),
             }),
         });
         id

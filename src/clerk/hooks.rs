@@ -61,7 +61,12 @@ fn target(board: &Board, text: &str) -> Result<Target, Refusal> {
         return rig.map(Target::Rig).ok_or_else(|| names::no_rig(board, text));
     }
     match text.parse::<Address>() {
-        Ok(Address::Polecat(rig, name)) if board.rigs.get(&rig).is_some() => Ok(Target::Polecat(rig, name)),
+        Ok(Address::Polecat(rig, name)) if board.rigs.get(&rig).is_some() => {
+            Ok(match board.agents.successor(&Address::Polecat(rig.clone(), name.clone())) {
+                Address::Polecat(rig, name) => Target::Polecat(rig.clone(), name.clone()),
+                _ => Target::Polecat(rig, name),
+            })
+        }
         Ok(Address::Polecat(rig, _)) => Err(names::no_rig(board, rig.as_str())),
         Ok(other) => Err(Refusal::usage(format!("work cannot be slung to {other}"))
             .hint("sling to a rig (`web`) or to one of its polecats (`web/polecats/backend`)")),
@@ -263,7 +268,10 @@ pub fn next_assignment(
     waiting.sort_by_key(|(waiting, bead)| (bead.priority, waiting.seq));
     waiting.into_iter().find_map(|(waiting, _)| {
         let worker = match &waiting.worker {
-            Some(worker) => is_free(board, worker).then(|| worker.clone())?,
+            Some(worker) => {
+                let worker = board.agents.successor(worker);
+                is_free(board, worker).then(|| worker.clone())?
+            }
             None => free_worker(board, rig, pool),
         };
         Some((waiting.clone(), worker))
@@ -289,6 +297,8 @@ fn free_worker(board: &Board, rig: &RigName, pool: &[AgentName]) -> Address {
         .chain(numbered.take(pool.len() * 1000))
         .chain(spare)
         .map(|name| Address::Polecat(rig.clone(), name))
+        // A name of the pool that somebody has given up for another is still theirs.
+        .map(|worker| board.agents.successor(&worker).clone())
         .find(|worker| is_free(board, worker))
         .expect("names do not run out")
 }

@@ -20,6 +20,9 @@ use crate::past::Letters;
 /// The longest body, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 
+/// The longest name of a sending, in bytes.
+pub const MAX_KEY: usize = 256;
+
 /// After so many failed handlings a letter is put aside.
 pub const MAX_FAILURES: u32 = 3;
 
@@ -37,13 +40,19 @@ fn check(subject: &str, body: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes a letter to one or many.
+/// Writes a letter to one or many. Under a `key` that the sender has used before, nothing is written: the
+/// letters of then are the answer.
+///
+/// # Errors
+/// `usage`; `no_such_agent`, `no_such_group` and the like with near matches; `key_in_use` when other words were
+/// sent under the key.
 pub fn send(
     draft: &mut Draft<'_>,
     to: &str,
     subject: &str,
     body: &str,
     kind: Option<&str>,
+    key: Option<&str>,
 ) -> Result<Answer, Refusal> {
     check(subject, body)?;
     let help = match kind.map(str::to_ascii_lowercase).as_deref() {
@@ -55,13 +64,26 @@ pub fn send(
         }
     };
     let from = draft.actor().clone();
-    let mut sent = Vec::new();
-    for to in names::recipients(draft.board, &from, to)? {
-        let (subject, body) = (subject.trim().to_owned(), body.to_owned());
-        let kind = if help { Kind::Help { subject, body } } else { Kind::Note { subject, body } };
-        sent.push(draft.send(&to, kind));
+    let (subject, body) = (subject.trim().to_owned(), body.to_owned());
+    let kind = if help { Kind::Help { subject, body } } else { Kind::Note { subject, body } };
+    if let Some(key) = key {
+        if key.is_empty() || key.len() > MAX_KEY {
+            return Err(Refusal::usage(format!("the id of a sending has 1 to {MAX_KEY} bytes")));
+        }
+        // Asked before the receivers are looked for: who was written to may be gone by now.
+        if let Some(before) = draft.board.sendings.get(&from, key) {
+            if before.says(&kind) {
+                return Ok(Answer::Sent(before.letters().collect()));
+            }
+            return Err(Refusal::forbidden(
+                "key_in_use",
+                format!("{from} has sent another letter under the id {key:?}"),
+            )
+            .hint("choose an id that you have not used, or leave --id out"));
+        }
     }
-    Ok(Answer::Sent(sent))
+    let to = names::recipients(draft.board, &from, to)?;
+    Ok(Answer::Sent(to.iter().map(|to| draft.send_as(to, kind.clone(), key)).collect()))
 }
 
 /// Writes what `session` of the one who acts leaves for its next session.
@@ -294,4 +316,76 @@ pub fn failed(draft: &mut Draft<'_>, mail: &MailId, error: &str) {
 /// An open letter as data.
 pub fn row(post: &Post) -> MailRow {
     MailRow::new(&post.letter, post.seq, post.delivered_at, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::command::Command;
+
+    use super::*;
+    use crate::testing::Paper;
+
+    fn send(to: &str, body: &str, key: Option<&str>) -> Command {
+        let (to, subject, body) = (to.to_owned(), "s".to_owned(), body.to_owned());
+        Command::MailSend { to, subject, body, kind: None, key: key.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_sending_that_is_said_again_under_its_name_has_no_second_effect_for_ever() {
+        let mut paper = Paper::new();
+        let first = paper.does(send("mayor/", "b", Some("k"))).unwrap();
+        let group = paper.does(send("@all", "b", Some("all"))).unwrap();
+        let records = paper.records.len();
+        let Answer::Sent(ids) = &first else { panic!() };
+        paper.does(Command::MailAck(ids.clone())).unwrap();
+        assert_eq!(paper.does(send("mayor/", "b", Some("k"))).unwrap(), first);
+        assert_eq!(paper.does(send("@all", "b", Some("all"))).unwrap(), group);
+        assert_eq!(paper.records.len(), records + 1, "only the acknowledgement");
+        let Answer::Sent(ids) = &group else { panic!() };
+        for id in ids {
+            assert!(paper.board.mail.get(id).is_some(), "{id}");
+        }
+        // A name is one sender's own, and other words under it are a mistake.
+        let other = Origin::Operator { on_behalf_of: Some(Address::Deacon) };
+        assert_ne!(paper.by(&other, send("mayor/", "b", Some("k"))).unwrap(), first);
+        let refusal = paper.does(send("mayor/", "else", Some("k"))).unwrap_err();
+        assert_eq!(refusal.code, "key_in_use");
+        for wrong in [String::new(), "x".repeat(MAX_KEY + 1)] {
+            assert_eq!(paper.does(send("mayor/", "b", Some(&wrong))).unwrap_err().code, "usage");
+        }
+        // Without a name, each is a letter of its own.
+        assert_ne!(
+            paper.does(send("mayor/", "b", None)).unwrap(),
+            paper.does(send("mayor/", "b", None)).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_note_is_for_the_next_session_and_not_for_the_one_that_wrote_it() {
+        let mut paper = Paper::new();
+        let agent: Address = "web/polecats/docs".parse().unwrap();
+        let begin = |paper: &mut Paper, session: &str| {
+            let (agent, session) = (agent.clone(), session.parse().unwrap());
+            let started =
+                Event::AgentStarted { agent, session, preset: "x".into(), bead: None, reason: "x".into() };
+            paper.record(vec![(Address::Runtime, started)]);
+        };
+        begin(&mut paper, "one");
+        let write = |draft: &mut Draft<'_>, of: &str| handoff(draft, &of.parse().unwrap(), "n").map(drop);
+        assert_eq!(paper.role(&agent, |draft| write(draft, "other")).unwrap_err().code, "no_such_session");
+        paper.role(&agent, |draft| write(draft, "one")).unwrap();
+        assert!(handed_over(&paper.board, &agent).is_empty(), "not for its own eyes");
+        begin(&mut paper, "two");
+        let left = handed_over(&paper.board, &agent);
+        assert_eq!(left.len(), 1);
+        for _ in 0..2 {
+            paper
+                .role(&agent, |draft| {
+                    taken_over(draft, &left);
+                    Ok(())
+                })
+                .unwrap();
+        }
+        assert!(handed_over(&paper.board, &agent).is_empty(), "once");
+    }
 }

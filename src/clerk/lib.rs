@@ -29,7 +29,9 @@ pub mod metrics;
 pub mod mols;
 pub mod names;
 pub mod past;
+pub mod renaming;
 pub mod reports;
+pub mod show;
 pub mod story;
 
 #[cfg(test)]

@@ -27,16 +27,27 @@ pub fn everybody(board: &Board) -> BTreeSet<Address> {
 pub fn address(board: &Board, text: &str) -> Result<Address, Refusal> {
     let all = everybody(board);
     let unknown = || {
-        let names: Vec<String> = all.iter().map(Address::to_string).collect();
-        Refusal::no_such("agent", text, names.iter().map(String::as_str))
+        let mut names: Vec<String> = all.iter().map(Address::to_string).collect();
+        // People type the short form, which is far from the long one.
+        names.extend(all.iter().filter_map(|address| match address {
+            Address::Polecat(rig, name) | Address::Crew(rig, name) => Some(format!("{rig}/{name}")),
+            _ => None,
+        }));
+        let refusal = Refusal::no_such("agent", text, names.iter().map(String::as_str));
+        match refusal.hint {
+            Some(_) => refusal,
+            None => refusal.hint("see who there is with `gastown agent list`; the person is `overseer`"),
+        }
     };
     let found = text.parse::<Address>().map_err(|_| unknown())?;
+    let found = board.agents.successor(&found).clone();
     if all.contains(&found) {
         return Ok(found);
     }
     // `RIG/NAME` may be a crew member as well as a polecat.
     if let (Address::Polecat(rig, name), false) = (&found, text.contains("/polecats/")) {
         let crew = Address::Crew(rig.clone(), name.clone());
+        let crew = board.agents.successor(&crew).clone();
         if all.contains(&crew) {
             return Ok(crew);
         }

@@ -149,6 +149,7 @@ fn settled(past: &impl Past, to: &Address, from: Seq) -> Result<Vec<Found>, Refu
         for row in group {
             let sent = records.find(|record| record.seq == row.seq).map(|record| record.event);
             if let Some(Event::MailSent { letter }) = sent {
+                let letter = readdressed(past, letter);
                 let delivered_at = row.delivered_at;
                 found.push(Found { letter, seq: row.seq, settled: Some(row), delivered_at });
             }
@@ -191,17 +192,32 @@ fn written(past: &impl Past, id: &MailId) -> Result<Option<(Seq, Arc<Letter>)>, 
     if let Some(seq) = id.record().filter(|seq| *seq > Seq(0) && *seq <= head)
         && let Some(found) = read(seq, 1)?.into_iter().find_map(is)
     {
-        return Ok(Some(found));
+        let (seq, letter) = found;
+        return Ok(Some((seq, readdressed(past, letter))));
     }
     // Ledgers of old have letters whose names are numbered by themselves.
     let mut from = Seq(1);
     while misnamed > 0 && from <= head {
         if let Some(found) = read(from, CHUNK)?.into_iter().find_map(is) {
-            return Ok(Some(found));
+            let (seq, letter) = found;
+            return Ok(Some((seq, readdressed(past, letter))));
         }
         from = Seq(from.0 + CHUNK as u64);
     }
     Ok(None)
+}
+
+/// A letter of the log with the names that its sender and its receiver have now.
+fn readdressed(past: &impl Past, mut letter: Arc<Letter>) -> Arc<Letter> {
+    past.look(|board| {
+        let (to, from) = (board.agents.successor(&letter.to), board.agents.successor(&letter.from));
+        if *to != letter.to || *from != letter.from {
+            let (to, from) = (to.clone(), from.clone());
+            let letter = Arc::make_mut(&mut letter);
+            (letter.to, letter.from) = (to, from);
+        }
+    });
+    letter
 }
 
 /// The whole conversation that `one` is of. Its letters lie in the mailboxes of those who take part.

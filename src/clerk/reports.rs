@@ -46,16 +46,32 @@ pub fn why(store: &Store, about: &str) -> Result<Vec<String>, Refusal> {
         |found: &[Record]| found.iter().filter(|r| story::sentence(r).is_some()).count() >= SENTENCES;
     let name;
     let wanted = match &subject {
-        Subject::Agent(agent) => {
-            name = agent.to_string();
-            Wanted { actor: Some(&name), ..Wanted::default() }
-        }
+        Subject::Agent(names) => match names.as_slice() {
+            [agent] => {
+                name = agent.to_string();
+                Wanted { actor: Some(&name), ..Wanted::default() }
+            }
+            // Who was called otherwise before is looked for everywhere.
+            _ => Wanted::default(),
+        },
         Subject::Bead(bead) => Wanted { bead: Some(bead), ..Wanted::default() },
     };
     let belongs = |record: &Record| story::belongs(record, &subject);
     let mut records = backwards(store, store.head(), Seq::default(), &wanted, belongs, enough)?;
     records.reverse();
     Ok(store.read(|board| story::tell(board, &subject, &records)))
+}
+
+/// The event that has the number `seq`.
+///
+/// # Errors
+/// `no_such_event`; `cannot_read`.
+pub fn event(store: &Store, seq: Seq) -> Result<Vec<Record>, Refusal> {
+    let head = store.head();
+    if seq < Seq(1) || seq > head {
+        return Err(Refusal::no_such("event", &seq.to_string(), []).hint(format!("the newest one is {head}")));
+    }
+    store.events(seq, 1).map_err(|error| cannot_read(&error))
 }
 
 /// What the ledger says of itself. Takes as long as reading all of it.

@@ -14,8 +14,8 @@ const LINES: usize = 10;
 /// Whom or what a story is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// An agent.
-    Agent(Address),
+    /// An agent, by its present name and those that it had before.
+    Agent(Vec<Address>),
     /// A bead.
     Bead(BeadId),
 }
@@ -27,7 +27,7 @@ pub enum Subject {
 pub fn subject(board: &Board, text: &str) -> Result<Subject, Refusal> {
     match text.parse::<BeadId>() {
         Ok(bead) if board.beads.get(&bead).is_some() => Ok(Subject::Bead(bead)),
-        _ => names::address(board, text).map(Subject::Agent).map_err(|_| {
+        _ => names::address(board, text).map(|agent| Subject::Agent(all_names(board, agent))).map_err(|_| {
             let agents: Vec<String> = names::everybody(board).iter().map(ToString::to_string).collect();
             let beads = board.beads.iter().map(|bead| bead.id.as_str());
             let known = agents.iter().map(String::as_str).chain(beads);
@@ -37,11 +37,20 @@ pub fn subject(board: &Board, text: &str) -> Result<Subject, Refusal> {
     }
 }
 
+/// What `agent` is called, first, and what it was called before.
+fn all_names(board: &Board, agent: Address) -> Vec<Address> {
+    let before = board.agents.aliases().filter(|(_, now)| **now == agent).map(|(before, _)| before.clone());
+    let before: Vec<Address> = before.collect();
+    std::iter::once(agent).chain(before).collect()
+}
+
 /// Whether `record` belongs into the story of `subject`.
 pub fn belongs(record: &Record, subject: &Subject) -> bool {
     match subject {
         Subject::Bead(bead) => record.is_about(bead),
-        Subject::Agent(agent) => record.actor == *agent || record.event.agent() == Some(agent),
+        Subject::Agent(names) => {
+            names.contains(&record.actor) || record.event.agent().is_some_and(|agent| names.contains(agent))
+        }
     }
 }
 
@@ -61,7 +70,8 @@ pub fn tell(board: &Board, subject: &Subject, records: &[Record]) -> Vec<String>
                 ));
             }
         }
-        Subject::Agent(agent) => {
+        Subject::Agent(names) => {
+            let Some(agent) = names.first() else { return lines };
             let hook =
                 board.hooks.of(agent).map(|hook| format!(", at {} ({})", hook.bead, hook.stage.as_str()));
             lines.push(format!("{agent} is {}{}", board.agents.state(agent), hook.unwrap_or_default()));
@@ -97,6 +107,7 @@ pub fn sentence(record: &Record) -> Option<String> {
             format!("{agent} started with {preset} ({reason})")
         }
         Event::AgentVerdict { agent, verdict, detail, .. } => format!("{agent}: {verdict} ({detail})"),
+        Event::AgentRenamed { from, to } => format!("{from} is called {to} from now on"),
         Event::AgentHeld { agent, held, reason } => {
             format!("{agent} is {}: {reason}", if *held { "held back" } else { "let go" })
         }

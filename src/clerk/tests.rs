@@ -498,6 +498,7 @@ fn a_letter_that_is_acknowledged_leaves_the_board_and_can_still_be_read_answered
         subject: "Schema".into(),
         body: body.into(),
         kind: None,
+        key: None,
     };
     let Answer::Sent(ids) = paper.does(send("mayor/", "two tables?")).unwrap() else { panic!() };
     paper.does(Command::MailAck(ids.clone())).unwrap();
@@ -543,6 +544,7 @@ fn letters_of_old_whose_names_are_numbered_by_themselves_are_found() {
         sent_at: paper.now(),
         reply_to: None,
         thread: id.clone(),
+        key: None,
     };
     paper.record(vec![(Address::Overseer, Event::MailSent { letter: letter.into() })]);
     paper.does(Command::MailAck(vec![id.clone()])).unwrap();

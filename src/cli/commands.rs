@@ -109,6 +109,8 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::DeadLetters(rows) => talk::dead(rows, pen),
         Answer::Sent(ids) => talk::sent(ids, command),
         Answer::Screen { lines, .. } => talk::screen(lines),
+        Answer::Renamed(to) => format!("It is called {to} now; letters to its old name reach it\n"),
+        Answer::Escalation(row) => talk::escalation(row, pen),
         Answer::Agents(rows) => agents::list(rows, pen),
         Answer::Rig(row) => town::rig(row, command),
         Answer::Rigs(rows) => town::rigs(rows, pen),

@@ -20,6 +20,7 @@ use ledger::{LedgerError, Limits, Store};
 use model::agent::AgentState;
 use model::answer::{Answer, StatusReport, TownRow};
 use model::command::{Command, LedgerQuestion, NewRig, Origin, Stream};
+use model::ids::Seq;
 use model::refusal::Refusal;
 use model::time::{Clock, SystemClock};
 use protocol::wire::{Carrier, Duplex};
@@ -109,7 +110,11 @@ impl Offline {
     }
 
     fn read(&self, command: &Command) -> Result<Answer, Refusal> {
+        let command = &self.store.read(|board| clerk::show::meant(board, command));
         match command {
+            Command::Show { name } if name.parse::<u64>().is_ok() => {
+                reports::event(&self.store, Seq(name.parse().unwrap_or_default())).map(Answer::Events)
+            }
             Command::Status => Ok(Answer::Status(Box::new(self.status()))),
             Command::Metrics => {
                 Ok(Answer::Metrics(clerk::metrics::of(&self.status(), None, self.clock.now())))

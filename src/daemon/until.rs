@@ -136,6 +136,7 @@ mod tests {
                 sent_at: Timestamp::default(),
                 reply_to: None,
                 thread: "m-1".parse().unwrap(),
+                key: None,
             }),
         }
     }

@@ -43,6 +43,7 @@ impl Event {
             | Event::AgentState { .. }
             | Event::AgentStopped { .. }
             | Event::AgentHeld { .. }
+            | Event::AgentRenamed { .. }
             | Event::MolStepCompleted { .. }
             | Event::MolCompleted { .. }
             | Event::MqTesting { .. }
@@ -82,7 +83,7 @@ impl Event {
             Event::MqLanded { worker, .. } | Event::MqRejected { worker, .. } => Some(worker),
             Event::MqSubmitted { merge } => Some(&merge.worker),
             Event::MailSent { letter } => Some(&letter.to),
-            Event::MailDelivered { to, .. } => Some(to),
+            Event::MailDelivered { to, .. } | Event::AgentRenamed { to, .. } => Some(to),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use crate::bead::Bead;
 use crate::convoy::Convoy;
 use crate::event::Record;
 use crate::hook::Hook;
-use crate::ids::{BeadId, ConvoyId, MailId, MergeId, MolId, RigName, Seq, SessionId};
+use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, RigName, Seq, SessionId};
 use crate::import::{ImportReport, SyncRow};
 use crate::ledger;
 use crate::mail::{Kind, Letter};
@@ -332,6 +332,29 @@ pub struct StatusReport {
     pub beads: BTreeMap<String, usize>,
 }
 
+/// Something that a person has to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EscalationRow {
+    /// Its name.
+    pub id: EscalationId,
+    /// critical, high, medium, low.
+    pub severity: String,
+    /// One line.
+    pub subject: String,
+    /// The whole of it.
+    pub body: String,
+    /// About which bead.
+    pub bead: Option<BeadId>,
+    /// About which agent.
+    pub agent: Option<Address>,
+    /// Who raised it.
+    pub by: Address,
+    /// When.
+    pub raised_at: Timestamp,
+    /// When a person took note, or the matter was settled.
+    pub acked_at: Option<Timestamp>,
+}
+
 /// Whether a number can go down again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -495,6 +518,10 @@ pub enum Answer {
         /// The terminal's title.
         title: Option<String>,
     },
+    /// An agent's new address.
+    Renamed(Address),
+    /// What a person has to know.
+    Escalation(Box<EscalationRow>),
     /// Agents.
     Agents(Vec<AgentRow>),
     /// A rig.

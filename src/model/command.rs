@@ -503,6 +503,14 @@ pub enum Command {
         agent: String,
     },
 
+    /// Gives a worker another name.
+    AgentRename {
+        /// Whom.
+        agent: String,
+        /// The new name, without the rig.
+        to: String,
+    },
+
     // town
     /// Takes a project in.
     RigAdd(NewRig),
@@ -533,6 +541,12 @@ pub enum Command {
     // observe
     /// How everything is.
     Status,
+    /// Anything that has a name: a bead, a letter, a merge request, a molecule, a convoy, an escalation, an
+    /// agent, or the number of an event.
+    Show {
+        /// Its name.
+        name: String,
+    },
     /// The living tree.
     Tree,
     /// The town in numbers.

@@ -228,6 +228,15 @@ pub enum Event {
         reason: String,
     },
 
+    /// An agent has another name. It stays who it is, and what is addressed to the old name is its own.
+    #[serde(rename = "agent.renamed")]
+    AgentRenamed {
+        /// What it was called.
+        from: Address,
+        /// What it is called.
+        to: Address,
+    },
+
     /// A bead was hung on a hook.
     #[serde(rename = "hook.set")]
     HookSet {
@@ -550,6 +559,7 @@ impl Event {
             Event::AgentStopped { .. } => "agent.stopped",
             Event::AgentVerdict { .. } => "agent.verdict",
             Event::AgentHeld { .. } => "agent.held",
+            Event::AgentRenamed { .. } => "agent.renamed",
             Event::HookSet { .. } => "hook.set",
             Event::HookChecked { .. } => "hook.checked",
             Event::HookCleared { .. } => "hook.cleared",

@@ -282,6 +282,9 @@ pub struct Letter {
     pub reply_to: Option<MailId>,
     /// The first letter of the conversation; its own id when it is the first.
     pub thread: MailId,
+    /// The name that its sender gave to the sending: under it, nothing is sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{Intent, View, ship};
 /// The commands of this group.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// List, start, stop and restart agents
+    /// List, start, stop, restart and rename agents
     #[command(subcommand)]
     Agent(Agent),
     /// Look at the workers of a rig
@@ -17,7 +17,7 @@ pub(crate) enum Verb {
     Polecat(Polecat),
 }
 
-/// List, start, stop and restart agents
+/// List, start, stop, restart and rename agents
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
     /// List everybody and how they are
@@ -41,6 +41,15 @@ pub(crate) enum Agent {
     Restart {
         /// Whose
         agent: String,
+    },
+    /// Give a worker another name; what is addressed to the old one reaches it
+    Rename {
+        /// Whom
+        #[arg(value_name = "RIG/OLD")]
+        agent: String,
+        /// The new name, without the rig
+        #[arg(value_name = "NEW")]
+        to: String,
     },
 }
 
@@ -69,6 +78,7 @@ impl Verb {
             Verb::Agent(Agent::Start { agent }) => Command::AgentStart { agent }.into(),
             Verb::Agent(Agent::Stop { agent }) => Command::AgentStop { agent }.into(),
             Verb::Agent(Agent::Restart { agent }) => Command::AgentRestart { agent }.into(),
+            Verb::Agent(Agent::Rename { agent, to }) => Command::AgentRename { agent, to }.into(),
             Verb::Polecat(Polecat::List { rig, rig_flag }) => {
                 Intent::Ask(Command::AgentList { rig: rig.or(rig_flag) }, View::Polecats)
             }

@@ -13,6 +13,13 @@ use super::{Intent, Reading, View};
 pub(crate) enum Verb {
     /// Show how everything is
     Status,
+    /// Show anything by its name: a bead, a letter, a merge request, an agent, an event's number, …
+    #[command(hide = true)]
+    Show {
+        /// Which
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
     /// Draw the living tree of actors and sessions
     Tree,
     /// Print the town in numbers, as Prometheus reads them
@@ -111,6 +118,7 @@ impl Verb {
     pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
         Ok(match self {
             Verb::Status => Command::Status.into(),
+            Verb::Show { name } => Command::Show { name }.into(),
             Verb::Tree => Command::Tree.into(),
             Verb::Metrics { export: _ } => Command::Metrics.into(),
             Verb::Why { about } => Command::Why { about }.into(),

@@ -93,6 +93,7 @@ pub(crate) enum Mail {
         id: MailId,
     },
     /// Acknowledge letters: they are dealt with
+    #[command(alias = "archive")]
     Ack {
         /// Which
         #[arg(value_name = "LETTER", required = true)]
@@ -210,6 +211,10 @@ impl Verb {
             Verb::Peek { agent, lines } => Command::Peek { agent, lines }.into(),
             Verb::Handoff { message, note_file, text } => {
                 let note = reading.text_or_file(message, note_file)?.unwrap_or_else(|| text.join(" "));
+                if note.trim().is_empty() {
+                    return Err(Refusal::usage("a handoff needs a note for the next session")
+                        .hint("gt handoff -m NOTE"));
+                }
                 Command::Handoff { note }.into()
             }
             Verb::Attach(attach) => Intent::Attach(attach),

@@ -135,6 +135,7 @@ fn letter() -> MailRow {
         sent_at: at(4),
         reply_to: None,
         thread: "m-1".parse().unwrap(),
+        key: None,
     };
     MailRow::new(&letter, Seq(4), None, None)
 }

@@ -5,7 +5,7 @@ use model::near;
 use super::tree;
 
 /// Words that people try, and what they get here.
-pub(super) const SYNONYMS: [(&str, &[&str]); 44] = [
+pub(super) const SYNONYMS: [(&str, &[&str]); 43] = [
     ("ps", &["status"]),
     ("ls", &["status", "bead list"]),
     ("list", &["bead list", "agent list"]),
@@ -25,7 +25,6 @@ pub(super) const SYNONYMS: [(&str, &[&str]); 44] = [
     ("create", &["bead create"]),
     ("new", &["bead create"]),
     ("add", &["bead create", "rig add"]),
-    ("show", &["bead show"]),
     ("close", &["bead close"]),
     ("update", &["bead update"]),
     ("search", &["bead search"]),

@@ -124,6 +124,7 @@ fn write_letter((sender, number): Name) -> Decision<'static, ()> {
             sent_at: at,
             reply_to: None,
             thread: id(number)?,
+            key: None,
         };
         let mut events = vec![(Address::Runtime, Event::MailSent { letter: letter.into() })];
         if number > 1 {

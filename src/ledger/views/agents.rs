@@ -71,12 +71,25 @@ pub struct Agent {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Agents {
     by_address: BTreeMap<Address, Agent>,
+    /// What agents were called before, to what they are called now.
+    #[serde(default)]
+    aliases: BTreeMap<Address, Address>,
 }
 
 impl Agents {
     /// The agent at `address`, if it has ever been heard of.
     pub fn get(&self, address: &Address) -> Option<&Agent> {
         self.by_address.get(address)
+    }
+
+    /// Who is meant by `address`: whoever is called so now, or was called so before.
+    pub fn successor<'a>(&'a self, address: &'a Address) -> &'a Address {
+        self.aliases.get(address).unwrap_or(address)
+    }
+
+    /// What agents were called before, with what they are called now.
+    pub fn aliases(&self) -> impl Iterator<Item = (&Address, &Address)> {
+        self.aliases.iter()
     }
 
     /// The state of the agent at `address`.
@@ -129,6 +142,7 @@ impl Agents {
                     agent.failed_at = Some(at);
                 }
             }),
+            Event::AgentRenamed { from, to } => self.rename(from, to),
             Event::AgentHeld { agent, held, .. } => self.change(agent, |agent| {
                 agent.held = *held;
                 if !held {
@@ -148,7 +162,21 @@ impl Agents {
     }
 
     fn change(&mut self, address: &Address, change: impl FnOnce(&mut Agent)) {
-        change(self.by_address.entry(address.clone()).or_default());
+        let address = self.successor(address).clone();
+        change(self.by_address.entry(address).or_default());
+    }
+
+    fn rename(&mut self, from: &Address, to: &Address) {
+        if let Some(agent) = self.by_address.remove(from) {
+            self.by_address.insert(to.clone(), agent);
+        }
+        // No chains: each earlier name leads to the present one.
+        for now in self.aliases.values_mut().filter(|now| *now == from) {
+            *now = to.clone();
+        }
+        self.aliases.insert(from.clone(), to.clone());
+        // It may have an earlier name back.
+        self.aliases.remove(to);
     }
 }
 

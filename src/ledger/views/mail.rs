@@ -178,7 +178,28 @@ impl Mail {
                     self.queue(&to, seq, mail);
                 }
             }
+            Event::AgentRenamed { from, to } => self.readdress(from, to),
             _ => {}
+        }
+    }
+
+    /// What was addressed to `from`, or written by it, is `to`'s, in its old place in the order.
+    fn readdress(&mut self, from: &Address, to: &Address) {
+        if let Some(rows) = self.settled.remove(from) {
+            let into = self.settled.entry(to.clone()).or_default();
+            rows.iter().for_each(|row| into.push(row));
+        }
+        if let Some(mailbox) = self.unacked.remove(from) {
+            self.unacked.entry(to.clone()).or_default().extend(mailbox);
+        }
+        for post in self.open.values_mut().filter(|post| post.letter.to == *from || post.letter.from == *from)
+        {
+            let letter = Arc::make_mut(&mut post.letter);
+            for who in [&mut letter.to, &mut letter.from] {
+                if who == from {
+                    who.clone_from(to);
+                }
+            }
         }
     }
 

@@ -15,6 +15,7 @@ pub mod merges;
 pub mod mols;
 pub mod ready;
 pub mod rigs;
+pub mod sendings;
 pub mod settled;
 
 use model::event::Record;
@@ -37,6 +38,9 @@ pub struct Board {
     pub agents: agents::Agents,
     /// The post.
     pub mail: mail::Mail,
+    /// Names of sendings.
+    #[serde(default)]
+    pub sendings: sendings::Sendings,
     /// The merge queues.
     pub merges: merges::Merges,
     /// Beads that travel together.
@@ -60,6 +64,7 @@ impl Board {
         self.hooks.apply(record);
         self.agents.apply(record);
         self.mail.apply(record);
+        self.sendings.apply(record);
         self.merges.apply(record);
         self.convoys.apply(record);
         self.mols.apply(record);

@@ -43,7 +43,7 @@ fn limits() -> Limits {
 fn letter(id: String, from: Address, to: Address, at: Timestamp) -> Outcome<Event> {
     let kind = Kind::Note { subject: "how it goes".into(), body: "The tests pass. ".repeat(10) };
     let (thread, id) = (id.parse()?, id.parse()?);
-    let letter = Letter { id, from, to, kind, sent_at: at, reply_to: None, thread };
+    let letter = Letter { id, from, to, kind, sent_at: at, reply_to: None, thread, key: None };
     Ok(Event::MailSent { letter: letter.into() })
 }
 
