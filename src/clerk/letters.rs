@@ -31,7 +31,8 @@ fn check(subject: &str, body: &str) -> Result<(), Refusal> {
         return Err(Refusal::usage("a letter needs a subject").hint("give it with -s"));
     }
     if subject.len() > 500 || subject.lines().count() > 1 {
-        return Err(Refusal::usage("a subject is one line of at most 500 characters"));
+        return Err(Refusal::usage("a subject is one line of at most 500 bytes")
+            .hint("the rest belongs into the text: -m TEXT, or -f FILE"));
     }
     if body.len() > MAX_BODY {
         return Err(Refusal::usage(format!("a body is at most 1 MiB, this one has {} bytes", body.len()))
@@ -68,7 +69,8 @@ pub fn send(
     let kind = if help { Kind::Help { subject, body } } else { Kind::Note { subject, body } };
     if let Some(key) = key {
         if key.is_empty() || key.len() > MAX_KEY {
-            return Err(Refusal::usage(format!("the id of a sending has 1 to {MAX_KEY} bytes")));
+            return Err(Refusal::usage(format!("the id of a sending has 1 to {MAX_KEY} bytes"))
+                .hint("for instance a number of your own, or a UUID"));
         }
         // Asked before the receivers are looked for: who was written to may be gone by now.
         if let Some(before) = draft.board.sendings.get(&from, key) {

@@ -98,7 +98,8 @@ pub fn recipients(board: &Board, from: &Address, text: &str) -> Result<Vec<Addre
             model::refusal::Class::NotFound,
             "empty_group",
             format!("there is nobody in {text} to write to"),
-        ));
+        )
+        .hint("see who there is with `gastown agent list`"));
     }
     Ok(found)
 }

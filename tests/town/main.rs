@@ -12,6 +12,7 @@ mod handoff;
 mod letters;
 mod offline;
 mod outage;
+mod post;
 mod rework;
 mod stop;
 mod supervision;
