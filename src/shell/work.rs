@@ -5,6 +5,8 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use model::answer::Prime;
 use model::hook::{Hook, Stage};
@@ -20,6 +22,12 @@ use crate::rescue;
 use crate::terminal::say;
 use crate::town::{Fault, Town};
 use crate::worktree::{Broken, Worktree};
+
+/// With less room than this, in bytes, a block that failed may have failed for want of it.
+const LITTLE_ROOM: u64 = 2 << 20;
+
+/// How often a full disk is looked at.
+const DISK_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why the work ended before it was finished; all of it is for a person to decide.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +55,18 @@ pub(crate) fn work(prime: &Prime, town: &Town) -> Result<(), Fault> {
             return town.done(&escalation(&stuck.to_string()));
         }
     };
-    match job.run(prime, town) {
+    let mut ended = job.run(prime, town);
+    // What failed for want of room is nobody's fault; what it left behind is saved, and it runs anew.
+    while ended.is_err() && disk_is_full() {
+        say(&format!(
+            "the disk of the worktree is full; once more when there is room on it ({DISK_PAUSE:?})"
+        ));
+        while disk_is_full() {
+            thread::sleep(DISK_PAUSE);
+        }
+        ended = job.run(prime, town);
+    }
+    match ended {
         Ok(End::Changed) => job.hand_in(town, &["done"]),
         Ok(End::Unchanged) => job.hand_in(town, &["done", "--reason", "the blocks changed nothing"]),
         Err(stuck) => {
@@ -57,6 +76,11 @@ pub(crate) fn work(prime: &Prime, town: &Town) -> Result<(), Fault> {
             job.hand_in(town, &escalation(&reason))
         }
     }
+}
+
+/// Whether there is hardly any room left where the work is.
+fn disk_is_full() -> bool {
+    rustix::fs::statvfs(".").is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LITTLE_ROOM)
 }
 
 fn escalation(reason: &str) -> [&str; 5] {
