@@ -330,12 +330,13 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
         }
         Command::MailInbox { .. }
         | Command::MailRead(_)
+        | Command::MailReadAll(_)
         | Command::MailThread(_)
         | Command::MailSearch { .. } => {
             let (store, by, asked) = (tools.store.clone(), origin.clone(), command.clone());
             let answer =
                 read_log(move || past::answer(&store, &by, &asked).unwrap_or_else(|| Err(gone()))).await?;
-            if let Command::MailInbox { .. } | Command::MailRead(_) = &command {
+            if let Command::MailInbox { .. } | Command::MailRead(_) | Command::MailReadAll(_) = &command {
                 note_seen(tools, &origin, &origin.actor(), false).await;
             }
             Ok(answer)

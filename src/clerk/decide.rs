@@ -63,6 +63,7 @@ pub fn need(command: &Command) -> Need {
         | C::MergeShow(_)
         | C::MailInbox { .. }
         | C::MailRead(_)
+        | C::MailReadAll(_)
         | C::MailThread(_)
         | C::MailSearch { .. }
         | C::MailDead { .. }

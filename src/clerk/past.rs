@@ -101,6 +101,10 @@ pub fn answer(past: &impl Past, origin: &Origin, command: &Command) -> Option<Re
     Some(match command {
         Command::MailInbox { agent, unread } => inbox(past, origin, agent.as_deref(), *unread),
         Command::MailRead(id) => find(past, origin, id).map(|found| Answer::Letter(Box::new(found.row()))),
+        Command::MailReadAll(ids) => {
+            let found = ids.iter().map(|id| find(past, origin, id).map(|found| found.row()));
+            found.collect::<Result<Vec<MailRow>, Refusal>>().map(Answer::Letters)
+        }
         Command::MailThread(id) => find(past, origin, id).and_then(|found| thread(past, &found)),
         Command::MailSearch { text } => search(past, origin, text),
         _ => return None,

@@ -425,6 +425,8 @@ pub enum Command {
     },
     /// Shows one letter.
     MailRead(MailId),
+    /// Shows several letters.
+    MailReadAll(Vec<MailId>),
     /// Acknowledges letters.
     MailAck(Vec<MailId>),
     /// The letters of a conversation.

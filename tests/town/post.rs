@@ -129,6 +129,12 @@ fn whatever_people_put_into_a_letter_comes_out_again() {
         let shown = town.gastown(&["mail", "read", &id]).ok().stdout;
         assert!(!shown.contains('\u{1b}') && !shown.contains('\0') && !shown.contains('\u{7}'), "{shown:?}");
     }
+    let inbox = town.json(&["mail", "inbox", "mayor/"]);
+    let ids: Vec<&str> = inbox.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
+    let several = town.json(&[&["mail", "read"][..], &ids].concat());
+    assert_eq!(several.as_array().unwrap().len(), bodies.len());
+    assert!(town.gastown(&["mail", "read", ids[1], ids[0]]).ok().stdout.contains("and a third"));
+    town.gastown(&["mail", "read", ids[0], "m-99999", "--json"]).refused(4, "no_such_mail");
     for subject in ["", " ", "two\nlines", &"x".repeat(501)] {
         town.gastown(&["mail", "send", "mayor/", "-s", subject, "-m", "x", "--json"]).refused(2, "usage");
     }

@@ -85,12 +85,12 @@ pub(crate) enum Mail {
         #[arg(long, short)]
         unread: bool,
     },
-    /// Show a letter
+    /// Show letters
     #[command(alias = "show")]
     Read {
         /// Which
-        #[arg(value_name = "LETTER")]
-        id: MailId,
+        #[arg(value_name = "LETTER", required = true)]
+        ids: Vec<MailId>,
     },
     /// Acknowledge letters: they are dealt with
     #[command(alias = "archive")]
@@ -144,7 +144,10 @@ impl Mail {
                 Command::MailSend { to, subject, body, kind, key }
             }
             Mail::Inbox { agent, unread } => Command::MailInbox { agent, unread },
-            Mail::Read { id } => Command::MailRead(id),
+            Mail::Read { mut ids } => match ids.len() {
+                1 => Command::MailRead(ids.remove(0)),
+                _ => Command::MailReadAll(ids),
+            },
             Mail::Ack { ids } => Command::MailAck(ids),
             Mail::Reply { id, message, text } => {
                 Command::MailReply { id, body: message.unwrap_or_else(|| text.join(" ")) }

@@ -16,7 +16,7 @@ pub(super) fn letters(rows: &[MailRow], command: &Command, pen: &Pen) -> String 
         }
         .to_owned();
     }
-    if matches!(command, Command::MailThread(_)) {
+    if matches!(command, Command::MailThread(_) | Command::MailReadAll(_)) {
         return rows.iter().map(|row| letter(row, pen)).collect::<Vec<_>>().join("\n");
     }
     let mut table = Table::new([
