@@ -44,7 +44,7 @@ fn about(call: &MailId) -> String {
 /// Whether a person has been told of it: once is enough, whatever became of that.
 fn told(board: &Board, call: &MailId) -> bool {
     let about = about(call);
-    board.escalations.iter().any(|known| known.subject.starts_with(&about))
+    board.escalations.iter().any(|known| known.by == Address::Deacon && known.subject.starts_with(&about))
 }
 
 /// Tells a person of each call that is overdue by now.
@@ -105,7 +105,7 @@ mod tests {
             |seconds: u64| Timestamp::from_millis(sent.millis() + i64::try_from(seconds).unwrap() * 1000);
         let early = unanswered(&paper.board, at(1), DEADLINE);
         assert_eq!((early.overdue.len(), early.next), (0, Some(Duration::from_secs(599))));
-        assert_eq!(unanswered(&paper.board, at(600), DEADLINE).overdue, [first.clone()]);
+        assert_eq!(unanswered(&paper.board, at(600), DEADLINE).overdue, std::slice::from_ref(&first));
         for _ in 0..2 {
             paper
                 .role(&Address::Deacon, |draft| {

@@ -155,7 +155,8 @@ fn slingable(board: &Board, bead: &Bead, target: &Target, force: bool) -> Result
             .hint(format!("take it back first with `gastown unsling {id} --force`")));
     }
     if let Some(waiting) = board.hooks.waiting(id) {
-        if waiting.rig == *target.rig() && waiting.worker == target.worker() {
+        let worker = waiting.worker.as_ref().map(|worker| board.agents.successor(worker));
+        if waiting.rig == *target.rig() && worker == target.worker().as_ref() {
             return Ok(true);
         }
         if !force {
@@ -317,7 +318,8 @@ pub fn hang(
     if board.hooks.waiting(id) != Some(waiting) || !bead.status.may_become(Status::Hooked, Move::Hook) {
         return Err(Refusal::forbidden("bead_taken", format!("{id} does not wait any more")));
     }
-    if !is_free(board, worker) {
+    // Renamed meanwhile, it is to be found under its new name.
+    if !is_free(board, worker) || board.agents.successor(worker) != worker {
         return Err(Refusal::forbidden("hook_taken", format!("{worker} is not free")));
     }
     let formula = waiting.sling.formula.clone().or_else(|| book.default_for(&waiting.rig));

@@ -142,13 +142,22 @@ mod tests {
         // There is one identity, and the name of the pool does not make another.
         let polecats =
             names::everybody(&paper.board).into_iter().filter(|a| matches!(a, Address::Polecat(..)));
-        assert_eq!(polecats.collect::<Vec<_>>(), [newest.clone()]);
+        assert_eq!(polecats.collect::<Vec<_>>(), std::slice::from_ref(&newest));
         let bead = paper.bead("Work");
         paper.sling(&[&bead], "web").unwrap();
         let pool = ["docs".parse().unwrap()];
         let rig = "web".parse().unwrap();
         let (_, worker) = crate::hooks::next_assignment(&paper.board, &rig, &pool, 8).unwrap();
         assert_eq!(worker, newest);
+        // What was slung to it by its old name is for it too; nothing is hung on a hook that is no more.
+        let other = paper.bead("Other");
+        paper.sling(&[&other], "web/docs").unwrap();
+        paper.sling(&[&other], "web/writer").unwrap();
+        let waiting = paper.board.hooks.waiting(&other).unwrap().clone();
+        let hung = paper.role(&Address::Runtime, |draft| {
+            crate::hooks::hang(draft, &crate::testing::OneFormula, &waiting, &old).map(drop)
+        });
+        assert_eq!(hung.unwrap_err().code, "hook_taken");
         // It may have its first name back.
         rename(&mut paper, "web/writer", "docs").unwrap();
         assert_eq!(names::address(&paper.board, "web/writer").unwrap(), old);

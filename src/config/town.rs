@@ -146,7 +146,7 @@ fn help_deadline() -> Duration {
 
 impl Default for Escalation {
     fn default() -> Self {
-        Self { version: Version::default(), help_deadline: help_deadline() }
+        Self { version: Version, help_deadline: help_deadline() }
     }
 }
 
