@@ -213,6 +213,9 @@ fn a_letter_reaches_whoever_is_next_of_a_name_and_whoever_it_was_renamed_to() {
     let agents: Vec<&str> =
         agents.as_array().unwrap().iter().filter_map(|row| row["address"].as_str()).collect();
     assert!(agents.contains(&"web/polecats/furiosa") && !agents.contains(&"web/polecats/nux"), "{agents:?}");
+    let story = town.gastown(&["why", "web/nux"]).ok().stdout;
+    assert!(story.contains("web/polecats/nux is called web/polecats/furiosa"), "{story}");
+    assert!(story.contains("took") && story.contains("off the hook of web/polecats/nux"), "{story}");
     let bead = town.work("Third", "echo 3 > 3.txt");
     assert_eq!(town.event_of("hook.set", &bead)["data"]["agent"], "web/polecats/furiosa");
     town.event_of("hook.cleared", &bead);
@@ -221,8 +224,6 @@ fn a_letter_reaches_whoever_is_next_of_a_name_and_whoever_it_was_renamed_to() {
     assert_eq!(origin.landings().len(), 3);
     // One identity, with its whole history.
     assert_eq!(town.agent("web/polecats/furiosa")["sessions"], 3);
-    let story = town.gastown(&["why", "web/nux"]).ok().stdout;
-    assert!(story.contains("web/polecats/nux is called web/polecats/furiosa"), "{story}");
     town.gastown(&["agent", "rename", "web/furios", "x", "--json"]).refused(4, "no_such_agent");
     town.gastown(&["ledger", "rebuild"]).ok();
 }
