@@ -15,6 +15,7 @@ pub mod brief;
 pub mod deacon;
 pub mod directory;
 pub mod dispatcher;
+pub mod doctor;
 pub mod errand;
 mod judge;
 pub mod keys;

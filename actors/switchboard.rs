@@ -25,7 +25,7 @@ use crate::attachment::Attachment;
 use crate::directory::Ask;
 use crate::errand::blocking;
 use crate::tools::{Door, Tools};
-use crate::{brief, rigs, sync};
+use crate::{brief, doctor, rigs, sync};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -290,6 +290,21 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
         Command::Metrics => {
             let tree = tools.tree.snapshot().and_then(|tree| serde_json::to_value(tree).ok());
             Ok(Answer::Metrics(clerk::metrics::of(&status(tools), tree.as_ref(), tools.clock.now())))
+        }
+        Command::Doctor { fix } => {
+            let (tools, fix) = (tools.clone(), *fix);
+            let look = move || {
+                let patient = doctor::Patient {
+                    store: &tools.store,
+                    config: &tools.config,
+                    paths: &tools.paths,
+                    program: Some(&tools.program),
+                    live: true,
+                    now: tools.clock.now(),
+                };
+                Ok(doctor::examine(&patient, fix))
+            };
+            read_log(look).await.map(Answer::Doctor)
         }
         Command::AgentList { .. } | Command::Show { .. } => {
             let now = tools.clock.now();

@@ -71,6 +71,7 @@ pub fn need(command: &Command) -> Need {
         | C::RigList
         | C::Status
         | C::Metrics
+        | C::Doctor { .. }
         | C::Show { .. }
         | C::Events(_)
         | C::Why { .. }
@@ -106,6 +107,7 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         | C::FaultPoisonMail { .. }
         | C::FaultDisk { .. }
         | C::RigAdd(_)
+        | C::Doctor { fix: true }
         | C::Ledger(
             LedgerQuestion::Rebuild | LedgerQuestion::Repair { .. } | LedgerQuestion::Import { .. },
         ) => true,

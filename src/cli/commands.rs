@@ -48,6 +48,7 @@ pub(crate) fn show(
 pub(crate) fn exit_code(answer: &Answer) -> u8 {
     let well = match answer {
         Answer::LedgerChecked(check) => check.sound,
+        Answer::Doctor(rows) => rows.iter().all(|row| row.status != model::answer::Health::Fail),
         Answer::LedgerRepaired(repaired) => repaired.lost.is_empty(),
         _ => true,
     };
@@ -116,6 +117,7 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Rigs(rows) => town::rigs(rows, pen),
         Answer::Status(report) => observe::status(report, pen),
         Answer::Metrics(all) => observe::metrics(all),
+        Answer::Doctor(rows) => town::doctor(rows, pen),
         Answer::Tree(tree) => observe::tree(tree, pen),
         Answer::Events(records) => events::list(records, view, pen),
         Answer::Story(lines) => lines.iter().map(|line| block(line).trim_end().to_owned() + "\n").collect(),

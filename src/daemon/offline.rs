@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::book::Shelf;
-use actors::{brief, rigs, sync};
+use actors::{brief, doctor, rigs, sync};
 use clerk::decide::{Need, decide, need, permitted};
 use clerk::draft::Draft;
 use clerk::{answers, names, past, reports};
@@ -118,6 +118,18 @@ impl Offline {
             Command::Status => Ok(Answer::Status(Box::new(self.status()))),
             Command::Metrics => {
                 Ok(Answer::Metrics(clerk::metrics::of(&self.status(), None, self.clock.now())))
+            }
+            Command::Doctor { fix } => {
+                let program = crate::program::file().ok();
+                let patient = doctor::Patient {
+                    store: &self.store,
+                    config: &self.config,
+                    paths: &self.paths,
+                    program: program.as_deref(),
+                    live: false,
+                    now: self.clock.now(),
+                };
+                Ok(Answer::Doctor(doctor::examine(&patient, *fix)))
             }
             Command::RigList => Ok(Answer::Rigs(self.status().rigs)),
             Command::Events(filter) => {
@@ -387,6 +399,45 @@ mod tests {
         }
         let follow = carrier.open(Stream::Events(EventFilter::default())).unwrap_err();
         assert_eq!(follow.class, Class::Runtime);
+    }
+
+    #[test]
+    fn the_doctor_finds_a_board_that_its_records_do_not_add_up_to_and_mends_it() {
+        use model::answer::Health;
+        let fixture = fixture();
+        let mut carrier = fixture.open();
+        carrier.ask(rig(&fixture.origin())).unwrap();
+        carrier.ask(create("marked AAAA")).unwrap();
+        carrier.store.close().unwrap();
+        let ask = |carrier: &mut Offline, fix| match carrier.ask(Command::Doctor { fix }).unwrap() {
+            Answer::Doctor(rows) => rows,
+            other => panic!("{other:?}"),
+        };
+        let well = ask(&mut carrier, false);
+        assert!(well.iter().all(|row| row.status != Health::Fail), "{well:#?}");
+        for check in ["ledger", "disk", "config", "git", "agent", "repository", "mail"] {
+            assert!(well.iter().any(|row| row.check == check), "{check}: {well:#?}");
+        }
+        drop(carrier);
+
+        // Another title in the cache alone, its checksum right.
+        let path = fixture.town.join("ledger/board.snap");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(4).position(|window| window == b"AAAA").unwrap();
+        bytes[at..at + 4].copy_from_slice(b"BBBB");
+        let crc = crc32fast::hash(&bytes[12..]).to_le_bytes();
+        bytes[8..12].copy_from_slice(&crc);
+        std::fs::write(&path, bytes).unwrap();
+        let mut carrier = fixture.open();
+        let ill = ask(&mut carrier, false);
+        let board = ill.iter().find(|row| row.check == "board").expect("the board is looked at");
+        assert_eq!((board.status, board.fixed), (Health::Fail, false));
+        assert!(board.detail.contains("doctor --fix"), "{}", board.detail);
+        let mended = ask(&mut carrier, true);
+        assert!(mended.iter().any(|row| row.check == "board" && row.fixed), "{mended:#?}");
+        assert!(ask(&mut carrier, false).iter().all(|row| row.status != Health::Fail));
+        drop(carrier);
+        assert!(ask(&mut fixture.open(), false).iter().all(|row| row.check != "board"));
     }
 
     #[test]

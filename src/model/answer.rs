@@ -116,6 +116,43 @@ pub struct DeadRow {
     pub failures: Vec<FailedHandling>,
 }
 
+/// How well something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// As it should be.
+    Ok,
+    /// Somebody should look at it.
+    Warn,
+    /// Something does not work because of it.
+    Fail,
+}
+
+impl std::fmt::Display for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Health::Ok => "ok",
+            Health::Warn => "warn",
+            Health::Fail => "fail",
+        })
+    }
+}
+
+/// A row of `doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Examined {
+    /// What was looked at.
+    pub check: String,
+    /// Whose: `town`, a rig, an agent.
+    pub scope: String,
+    /// How it is, after mending.
+    pub status: Health,
+    /// What was found, and what to do.
+    pub detail: String,
+    /// Whether it was mended just now.
+    pub fixed: bool,
+}
+
 /// A row of `mq list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeRow {
@@ -534,6 +571,8 @@ pub enum Answer {
     Tree(Value),
     /// The town in numbers.
     Metrics(Vec<Metric>),
+    /// How everything is that the town stands on.
+    Doctor(Vec<Examined>),
     /// Events.
     Events(Vec<Record>),
     /// Lines that tell a story.

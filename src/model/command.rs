@@ -553,6 +553,11 @@ pub enum Command {
     Tree,
     /// The town in numbers.
     Metrics,
+    /// Looks at everything that the town stands on.
+    Doctor {
+        /// Mends what can be made anew.
+        fix: bool,
+    },
     /// What has happened.
     Events(EventFilter),
     /// What has happened to an agent or a bead, told in a few lines.

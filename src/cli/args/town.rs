@@ -28,6 +28,12 @@ pub(crate) enum Verb {
     /// Take in projects and list them
     #[command(subcommand)]
     Rig(Rig),
+    /// Look at everything that the town stands on
+    Doctor {
+        /// Mend what can be made anew: the board from its records, the links in bin
+        #[arg(long)]
+        fix: bool,
+    },
     /// Check, measure and repair the ledger
     #[command(subcommand)]
     Ledger(Ledger),
@@ -176,6 +182,7 @@ impl Verb {
                 .into()
             }
             Verb::Rig(Rig::List) => Command::RigList.into(),
+            Verb::Doctor { fix } => Command::Doctor { fix }.into(),
             Verb::Ledger(ledger) => ledger.intent(reading)?,
             Verb::Fault(Fault::KillActor { name }) => Command::FaultKillActor { name }.into(),
             Verb::Fault(Fault::Disk { how }) => Command::FaultDisk { full: how == "full" }.into(),

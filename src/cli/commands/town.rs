@@ -1,6 +1,6 @@
 //! Rigs as people see them, and the town that was made.
 
-use model::answer::RigRow;
+use model::answer::{Examined, Health, RigRow};
 use model::command::Command;
 
 use crate::host::Installed;
@@ -23,6 +23,28 @@ pub(super) fn rig(row: &RigRow, command: &Command) -> String {
         row.name,
         row.name,
     )
+}
+
+/// What the doctor says: what is not well first.
+pub(super) fn doctor(rows: &[Examined], pen: &Pen) -> String {
+    let mut table = Table::new([
+        Column::new("STATUS"),
+        Column::new("CHECK"),
+        Column::new("SCOPE"),
+        Column::flexible("WHAT"),
+    ]);
+    let mut rows: Vec<&Examined> = rows.iter().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.status));
+    for row in rows {
+        let tint = match row.status {
+            Health::Ok => Tint::Green,
+            Health::Warn => Tint::Yellow,
+            Health::Fail => Tint::Red,
+        };
+        let status = if row.fixed { "fixed".to_owned() } else { row.status.to_string() };
+        table.row([cell(status).tint(tint), cell(&row.check), cell(&row.scope), cell(&row.detail)]);
+    }
+    table.render(pen)
 }
 
 /// Rigs as a table.
