@@ -18,6 +18,7 @@
 
 pub mod clear;
 mod clone;
+pub mod copy;
 pub mod gate;
 pub mod landing;
 pub mod merge;
@@ -36,6 +37,7 @@ mod sweep;
 pub mod sync;
 #[cfg(test)]
 mod testing;
+mod unsaved;
 pub mod worktree;
 
 use std::{io, path::PathBuf, time::Duration};

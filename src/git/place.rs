@@ -281,7 +281,7 @@ pub(crate) fn free_sibling(path: &Path, word: &str) -> PathBuf {
         .unwrap_or_else(|| path.with_extension("rescued"))
 }
 
-fn entries(repo: &Repo) -> Vec<PathBuf> {
+pub(crate) fn entries(repo: &Repo) -> Vec<PathBuf> {
     let found = fs::read_dir(repo.path().join("worktrees")).into_iter().flatten().flatten();
     found.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
@@ -294,7 +294,7 @@ fn entry_named_by(path: &Path) -> Option<PathBuf> {
 }
 
 /// Returns the worktree that an entry names.
-fn place_named_by(entry: &Path) -> Option<PathBuf> {
+pub(crate) fn place_named_by(entry: &Path) -> Option<PathBuf> {
     let text = fs::read(entry.join("gitdir")).ok()?;
     let pointer = entry.join(path_from(text.trim_ascii_end()));
     pointer.parent().map(Path::to_owned)

@@ -104,6 +104,12 @@ impl<'a> Git<'a> {
         self
     }
 
+    /// Has git read `file` as its standard input.
+    pub(crate) fn input(mut self, file: std::fs::File) -> Self {
+        self.command.stdin(file);
+        self
+    }
+
     pub(crate) fn limit(mut self, limit: Limit) -> Self {
         self.limit = limit;
         self

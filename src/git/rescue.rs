@@ -12,14 +12,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use git2::{Commit, Oid, Repository, Signature};
+use git2::{Oid, Repository};
 
 use crate::{
     Error, Repo, Result,
     remote::{Push, Pushed},
-    repo::open_library,
-    snapshot::{tree_of_files, tree_of_index},
-    status::{self, Cleanliness},
+    unsaved::Beside,
 };
 
 /// Where saved work is.
@@ -104,128 +102,53 @@ pub(crate) fn commit(
     label: &str,
 ) -> Result<Option<(String, Oid)>> {
     let doing = || Error::library(format!("save what is in {}", worktree.display()));
-    let listing = status::list(worktree)?;
-    let state = status::status(worktree)?;
-    let library = open_library(worktree)?;
-    let head = listing.head.map(|oid| library.find_commit(oid)).transpose().map_err(doing())?;
-    let tree = tree_of_files(&library, worktree, head.as_ref(), &listing)?;
-    let staged = tree_of_index(&library).map_err(doing())?;
-    let head_tree = head.as_ref().map(Commit::tree_id);
-
-    let name = clean_name(agent);
-    let who =
-        Signature::now(&name, &format!("{}@gastown.invalid", name.replace('/', "."))).map_err(doing())?;
-    let mut parents: Vec<Oid> = listing.head.into_iter().collect();
-    for extra in begun(&library, &state).map_err(doing())? {
-        if !parents.contains(&extra) {
-            parents.push(extra);
-        }
-    }
-    parents.extend(state.stashes.iter().map(|stash| stash.oid));
-    let differs = Some(tree) != head_tree;
-    let staged = staged.filter(|staged| *staged != tree && Some(*staged) != head_tree);
-    if !differs && staged.is_none() && parents.len() < 2 {
-        let Some(head) = listing.head else { return Ok(None) };
-        if is_at_remote(&library, head).map_err(doing())? {
+    let beside = Beside::of(worktree)?;
+    if !beside.any {
+        let Some(head) = beside.head else { return Ok(None) };
+        if is_at_remote(&beside.library, head).map_err(doing())? {
             return Ok(None);
         }
     }
-
-    let parents_of =
-        |oids: &[Oid]| oids.iter().map(|oid| library.find_commit(*oid)).collect::<Result<Vec<_>, _>>();
-    let write = |tree: Oid, parents: &[Oid], message: &str| {
-        let parents = parents_of(parents)?;
-        let parents: Vec<_> = parents.iter().collect();
-        library.commit(None, &who, &who, message, &library.find_tree(tree)?, &parents)
+    let branch = match free_name(repo, agent, label, |there| {
+        let there = beside.library.find_commit(there).map_err(doing())?;
+        Ok(String::from_utf8_lossy(there.message_bytes()).contains(&beside.key()))
+    })? {
+        (branch, Some(there)) => return Ok(Some((branch, there))),
+        (branch, None) => branch,
     };
-    let key = rescue_key(tree, staged, &parents);
-    let base = format!("rescue/{name}/{}", clean_name(label));
-    for n in 1_u32.. {
+    let oid = beside.write(agent, worktree, None)?;
+    beside.library.reference(&format!("refs/heads/{branch}"), oid, false, "rescue").map_err(doing())?;
+    Ok(Some((branch, oid)))
+}
+
+/// Names the commit `oid`, made by [`unsaved`] in this repository or another, by a branch
+/// `rescue/<agent>/<label>`, with a number when that name holds something else.
+pub(crate) fn keep(repo: &Repo, agent: &str, label: &str, oid: Oid) -> Result<String> {
+    let (branch, there) = free_name(repo, agent, label, |there| Ok(there == oid))?;
+    if there.is_none() {
+        let doing = Error::library(format!("make the branch {branch}"));
+        repo.library()?.reference(&format!("refs/heads/{branch}"), oid, false, "rescue").map_err(doing)?;
+    }
+    Ok(branch)
+}
+
+/// The first name for a rescue branch that is free, or that holds what `is_it` knows.
+fn free_name(
+    repo: &Repo,
+    agent: &str,
+    label: &str,
+    is_it: impl Fn(Oid) -> Result<bool>,
+) -> Result<(String, Option<Oid>)> {
+    let base = format!("rescue/{}/{}", clean_name(agent), clean_name(label));
+    let mut n = 1_u32;
+    loop {
         let branch = if n == 1 { base.clone() } else { format!("{base}-{n}") };
-        if let Some(there) = repo.branch_head(&branch)? {
-            let there = library.find_commit(there).map_err(doing())?;
-            if String::from_utf8_lossy(there.message_bytes()).contains(&key) {
-                return Ok(Some((branch, there.id())));
-            }
-            continue;
-        }
-        let mut parents = parents.clone();
-        if let Some(staged) = staged {
-            let under: Vec<Oid> = listing.head.into_iter().collect();
-            parents
-                .push(write(staged, &under, &format!("rescue: what {agent} had staged\n")).map_err(doing())?);
-        }
-        let oid = write(tree, &parents, &message(agent, worktree, &state, &key)).map_err(doing())?;
-        library.reference(&format!("refs/heads/{branch}"), oid, false, "rescue").map_err(doing())?;
-        return Ok(Some((branch, oid)));
-    }
-    Ok(None)
-}
-
-fn message(agent: &str, worktree: &Path, state: &Cleanliness, key: &str) -> String {
-    let mut text = format!("rescue: what {agent} had in its worktree\n\nWorktree: {}\n", worktree.display());
-    if let Some(branch) = &state.branch {
-        text += &format!("Branch: {branch}\n");
-    }
-    if let Some(doing) = state.in_progress {
-        text += &format!("In progress: {doing:?}\n");
-    }
-    for stash in &state.stashes {
-        text += &format!("Stash: {} {}\n", stash.oid, stash.message.replace('\n', " "));
-    }
-    text + key + "\n"
-}
-
-/// A line in the message by which the same state is known again, whenever it is saved.
-fn rescue_key(tree: Oid, staged: Option<Oid>, parents: &[Oid]) -> String {
-    let staged = staged.map_or_else(|| "-".to_owned(), |oid| oid.to_string());
-    let parents: Vec<String> = parents.iter().map(Oid::to_string).collect();
-    format!("State: {tree} {staged} {}", parents.join(" "))
-}
-
-/// Returns the commits that an operation in progress is about and that HEAD does not lead to.
-fn begun(library: &Repository, state: &Cleanliness) -> Result<Vec<Oid>, git2::Error> {
-    const NOTES: &[&str] = &[
-        "MERGE_HEAD",
-        "CHERRY_PICK_HEAD",
-        "REVERT_HEAD",
-        "REBASE_HEAD",
-        "MERGE_AUTOSTASH",
-        "rebase-merge/orig-head",
-        "rebase-merge/stopped-sha",
-        "rebase-merge/autostash",
-        "rebase-apply/orig-head",
-        "rebase-apply/autostash",
-    ];
-    let mut found: Vec<Oid> = Vec::new();
-    let mut consider = |oid: Oid| {
-        if library.find_commit(oid).is_err() || found.contains(&oid) {
-            return Ok(());
-        }
-        let known = match state.head {
-            Some(head) => head == oid || library.graph_descendant_of(head, oid)?,
-            None => false,
-        };
-        if !known {
-            found.push(oid);
-        }
-        Ok::<(), git2::Error>(())
-    };
-    for note in NOTES {
-        let text = fs::read_to_string(library.path().join(note)).unwrap_or_default();
-        for line in text.lines() {
-            if let Ok(oid) = Oid::from_str(line.trim()) {
-                consider(oid)?;
-            }
+        match repo.branch_head(&branch)? {
+            None => return Ok((branch, None)),
+            Some(there) if is_it(there)? => return Ok((branch, Some(there))),
+            Some(_) => n += 1,
         }
     }
-    if let Some(branch) = &state.branch
-        && let Ok(reference) = library.find_reference(&format!("refs/heads/{branch}"))
-        && let Some(oid) = reference.target()
-    {
-        consider(oid)?;
-    }
-    Ok(found)
 }
 
 /// Returns whether some branch of the remote has this commit, as of the last fetch.
@@ -257,6 +180,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        status,
         testing::{A_TXT, Lab, command, commit_file},
         worktree,
     };

@@ -219,7 +219,7 @@ pub(crate) fn detached(repo: &Repo, path: &Path, commit: Oid) -> Result<Worktree
     describe(path, None, rescued.map_or(How::Made, |rescued| How::Repaired { rescued }))
 }
 
-fn describe(path: &Path, branch: Option<String>, how: How) -> Result<Worktree> {
+pub(crate) fn describe(path: &Path, branch: Option<String>, how: How) -> Result<Worktree> {
     let library = crate::repo::open_library(path)?;
     let head = library
         .head()
