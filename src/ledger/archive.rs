@@ -155,7 +155,7 @@ fn put(into: &mut Vec<u8>, seq: Seq, body: &[u8]) -> io::Result<()> {
 
 /// The end of the archive, where it grows.
 #[derive(Debug)]
-struct Writer {
+pub(crate) struct Writer {
     folder: PathBuf,
     limit: u64,
     open: Option<(File, u64)>,
@@ -163,6 +163,17 @@ struct Writer {
 }
 
 impl Writer {
+    /// Begins a row of segments of its own in `folder`, which is there and holds none, behind the record
+    /// `last`.
+    pub(crate) fn begin(folder: &Path, last: Seq) -> Writer {
+        Writer { folder: folder.to_owned(), limit: SEGMENT, open: None, last }
+    }
+
+    /// Makes the rest of what was appended durable.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.open.map_or(Ok(()), |(file, _)| file.sync_all())
+    }
+
     /// Finds the end of the archive in `folder`, cuts off what a crash has torn there, and says what else
     /// is wrong. An archive that knows other records than `log`, or later ones, is put aside.
     fn resume(folder: &Path, log: &dyn Log, limit: u64) -> io::Result<(Writer, Vec<String>)> {
@@ -216,7 +227,8 @@ impl Writer {
         }
     }
 
-    fn append(&mut self, rows: &[Vec<u8>]) -> io::Result<()> {
+    /// Appends `rows`, the bytes of the records that come next.
+    pub(crate) fn append(&mut self, rows: &[Vec<u8>]) -> io::Result<()> {
         if self.open.as_ref().is_some_and(|(_, length)| *length >= self.limit)
             && let Some((full, _)) = self.open.take()
         {

@@ -16,6 +16,7 @@
 mod archive;
 pub mod check;
 mod disk;
+pub mod export;
 pub mod feed;
 mod files;
 pub mod fill;
