@@ -12,6 +12,7 @@
 pub mod attachment;
 pub mod book;
 pub mod brief;
+pub mod copies;
 pub mod deacon;
 pub mod directory;
 pub mod dispatcher;

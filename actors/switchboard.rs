@@ -25,7 +25,7 @@ use crate::attachment::Attachment;
 use crate::directory::Ask;
 use crate::errand::blocking;
 use crate::tools::{Door, Tools};
-use crate::{brief, doctor, rigs, sync};
+use crate::{brief, copies, doctor, rigs, sync};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -512,6 +512,7 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             let done = blocking(move || sync::sync(&store, &config, &paths, &origin, &wish)).await;
             done.map_err(|why| Refusal::failed("git_failed", why))?
         }
+        Command::Backup { dir } => copies::backup(tools, &origin, dir).await,
         Command::Stop => {
             let why = format!("asked for by {}", origin.actor());
             tools.stopping.send_replace(Some(why));

@@ -84,6 +84,7 @@ pub fn need(command: &Command) -> Need {
         | C::AgentRestart { .. }
         | C::RigAdd(_)
         | C::BeadSync { .. }
+        | C::Backup { .. }
         | C::Stop
         | C::FaultKillActor { .. }
         | C::FaultPoisonMail { .. }
@@ -108,6 +109,7 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         | C::FaultDisk { .. }
         | C::RigAdd(_)
         | C::Doctor { fix: true }
+        | C::Backup { .. }
         | C::Ledger(
             LedgerQuestion::Rebuild | LedgerQuestion::Repair { .. } | LedgerQuestion::Import { .. },
         ) => true,

@@ -140,6 +140,12 @@ pub fn sentence(record: &Record) -> Option<String> {
         Event::EscalationRaised { severity, subject, .. } => format!("escalated [{severity}] {subject}"),
         Event::PolicyDenied { rule, tried } => format!("denied by {rule}: {tried}"),
         Event::ConvoyClosed { convoy } => format!("convoy {convoy} has arrived"),
+        Event::BackupMade { dir, number, head, .. } => {
+            format!("backup {number} in {dir}, up to record {head}")
+        }
+        Event::TownRestored { dir, number, made_at, .. } => {
+            format!("the town was restored from backup {number} in {dir}, taken at {made_at}")
+        }
         Event::ActorEnded { name, reason, outcome, .. } => format!("actor {name} {outcome}: {reason}"),
         Event::RigAdded { rig, git_url, .. } => format!("rig {rig} added from {git_url}"),
         Event::TownStarted { pid, version } => format!("gastown {version} runs as process {pid}"),

@@ -4,6 +4,7 @@
 //! means is an [`Intent`]: nearly always one [`Command`] and how its answer is shown.
 
 pub(crate) mod agents;
+pub(crate) mod backup;
 pub(crate) mod bead;
 pub(crate) mod learn;
 pub(crate) mod ledger;
@@ -122,6 +123,8 @@ pub(crate) enum Intent {
     Run(town::Run),
     /// Make a town.
     Install(town::Install),
+    /// Something about a folder of backups, for which no town is needed.
+    Backups(backup::Wish),
     /// Explain the command line itself.
     Help(Vec<String>),
     /// Find a command for these words.

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod attach;
+pub(crate) mod backup;
 pub(crate) mod bead;
 pub(crate) mod events;
 pub(crate) mod exchange;
@@ -128,6 +129,7 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::LedgerFilled(filled) => exchange::filled(filled),
         Answer::Imported(report) => exchange::imported(report, pen),
         Answer::Synced(rows) => exchange::synced(rows, pen),
+        Answer::BackedUp(made) => backup::made(made),
     }
 }
 

@@ -58,6 +58,7 @@ pub fn grammar(words: &[String], speaker: &Origin) -> Result<Command, Refusal> {
                 Intent::Attach(_) => "attach",
                 Intent::Run(_) => "run",
                 Intent::Install(_) => "install",
+                Intent::Backups(_) => "backup",
                 _ => "help",
             };
             Err(elsewhere(&format!("{what} is nothing that can be asked from here"))

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use model::backup::{Backup, Restored, Verified};
 use model::command::Origin;
 use model::refusal::Refusal;
 use protocol::wire::Carrier;
@@ -54,6 +55,17 @@ pub struct Installed {
     pub notes: Vec<String>,
 }
 
+/// How `gastown backup restore` was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreOptions {
+    /// The folder of backups, as an absolute path.
+    pub dir: PathBuf,
+    /// The folder that is to become a town, as an absolute path; it may not exist yet.
+    pub town: PathBuf,
+    /// Which backup; the newest when not given.
+    pub number: Option<u32>,
+}
+
 /// What the front door lends to the command line.
 pub trait Host {
     /// A carrier that asks the ledger of `town` directly, under the lock, in the name of `origin`.
@@ -70,6 +82,24 @@ pub trait Host {
     /// # Errors
     /// When the folder holds anything else or cannot be written.
     fn install(&self, options: InstallOptions) -> Result<Installed, Refusal>;
+
+    /// Makes a town of a backup.
+    ///
+    /// # Errors
+    /// When the folder holds anything else, or the backup is not as it was written.
+    fn restore(&self, options: RestoreOptions) -> Result<Restored, Refusal>;
+
+    /// The backups in a folder, oldest first.
+    ///
+    /// # Errors
+    /// When it is no folder of backups.
+    fn backups(&self, dir: &Path) -> Result<Vec<Backup>, Refusal>;
+
+    /// Looks at every file of every backup in a folder.
+    ///
+    /// # Errors
+    /// When it is no folder of backups.
+    fn verify_backups(&self, dir: &Path) -> Result<Verified, Refusal>;
 
     /// Becomes the program of an agent's terminal (hidden `__exec`).
     fn exec_shim(&self, args: Vec<OsString>) -> !;

@@ -23,5 +23,5 @@ mod tty;
 
 pub use env::Env;
 pub use grammar::grammar;
-pub use host::{Host, InstallOptions, Installed, RunOptions};
+pub use host::{Host, InstallOptions, Installed, RestoreOptions, RunOptions};
 pub use program::main_with;

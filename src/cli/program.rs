@@ -15,13 +15,14 @@ use model::refusal::Refusal;
 use protocol::speech;
 use protocol::wire::{self, Frame, StreamItem};
 
+use crate::args::backup::Wish;
 use crate::args::{Globals, Intent, Reading, View, town};
 use crate::client::{self, Found};
-use crate::commands::{self, attach, events, learn, said, stop};
+use crate::commands::{self, attach, backup, events, learn, said, stop};
 use crate::env::Env;
 use crate::files::Saving;
 use crate::grammar::{Parsed, parse};
-use crate::host::{Host, InstallOptions, RunOptions};
+use crate::host::{Host, InstallOptions, RestoreOptions, RunOptions};
 use crate::names::{self, Program};
 use crate::output::{Failure, Output};
 
@@ -103,6 +104,7 @@ fn carry_out(
                 output.text(&commands::town::installed(&made))?;
             }
         }
+        Intent::Backups(wish) => return backups(wish, env, host, output),
         Intent::Help(words) => output.text(&learn::help(&words)?)?,
         Intent::Suggest(words) => {
             let entries = names::suggestions(&words);
@@ -215,6 +217,36 @@ fn export_ledger(
 fn unexpected() -> Refusal {
     Refusal::failed("other_answer", "the town gave an answer of another kind")
         .hint("it may run another version: use the program that it was started with, its bin/gastown")
+}
+
+/// What is asked about a folder of backups; returns the exit code that goes with the answer.
+fn backups(wish: Wish, env: &Env, host: &dyn Host, output: &mut Output<'_>) -> Result<u8, Failure> {
+    let (value, text, code) = match wish {
+        Wish::Restore { .. } if env.is_agent() => {
+            return Err(Refusal::forbidden("operator_only", "only a person restores a town")
+                .hint("write to the Mayor: gt mail send mayor/ --kind help -s SUBJECT -m BODY")
+                .into());
+        }
+        Wish::Restore { dir, town, number } => {
+            let restored = host.restore(RestoreOptions { dir, town, number })?;
+            (serde_json::to_value(&restored), backup::restored(&restored, &output.pen), 0)
+        }
+        Wish::List { dir } => {
+            let found = host.backups(&dir)?;
+            (serde_json::to_value(&found), backup::list(&found, &output.pen), 0)
+        }
+        Wish::Verify { dir } => {
+            let verified = host.verify_backups(&dir)?;
+            let code = u8::from(!verified.sound);
+            (serde_json::to_value(&verified), backup::verified(&verified, &output.pen), code)
+        }
+    };
+    if output.json {
+        output.value(&value.unwrap_or_default())?
+    } else {
+        output.text(&text)?
+    }
+    Ok(code)
 }
 
 /// Events until either side has enough.

@@ -82,6 +82,21 @@ pub fn create_town(
     done.map(|()| paths)
 }
 
+/// Makes those folders of a town that are not there, as a new town has them; for a town that comes from
+/// elsewhere. Returns the first that cannot be made.
+pub fn complete_folders(paths: &TownPaths) -> Result<(), ConfigError> {
+    for (folder, private) in paths.folders() {
+        let mode = if private { 0o700 } else { 0o755 };
+        match DirBuilder::new().mode(mode).create(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(ConfigError::Write { file: folder, source: error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn write_files(
     paths: &TownPaths,
     name: &str,

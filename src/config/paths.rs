@@ -134,6 +134,11 @@ impl TownPaths {
         self.at("run/lock")
     }
 
+    /// Whoever holds this file's lock makes a backup of the town.
+    pub fn backup_lock(&self) -> PathBuf {
+        self.at("run/backup.lock")
+    }
+
     /// The Mayor's working directory.
     pub fn mayor(&self) -> PathBuf {
         self.at("mayor")

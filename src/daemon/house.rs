@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use cli::{Host, InstallOptions, Installed, RunOptions};
-use config::{Presets, Town};
+use cli::{Host, InstallOptions, Installed, RestoreOptions, RunOptions};
+use config::{Presets, Town, TownPaths};
+use model::backup::{Backup, Restored, Verified};
 use model::command::Origin;
 use model::refusal::Refusal;
-use model::role::Role;
+use model::role::{Address, Role};
 use model::time::{Clock, SystemClock};
 use protocol::wire::Carrier;
 
@@ -39,6 +40,26 @@ impl Host for House {
     fn install(&self, options: InstallOptions) -> Result<Installed, Refusal> {
         let presets = Presets::shipped()?;
         install(options, presets)
+    }
+
+    fn restore(&self, order: RestoreOptions) -> Result<Restored, Refusal> {
+        let RestoreOptions { dir, town, number } = order;
+        let order = backup::Order { dir, town, number };
+        let mut restored = backup::restore(&order, &Address::Overseer, SystemClock.now())?;
+        let paths = TownPaths::new(&restored.town);
+        match crate::program::file() {
+            Ok(program) => config::install::link_binaries(&paths, &program)?,
+            Err(error) => restored.notes.push(format!("bin/ is filled at the first run: {error}")),
+        }
+        Ok(restored)
+    }
+
+    fn backups(&self, dir: &Path) -> Result<Vec<Backup>, Refusal> {
+        backup::list(dir)
+    }
+
+    fn verify_backups(&self, dir: &Path) -> Result<Verified, Refusal> {
+        backup::verify(dir)
     }
 
     fn exec_shim(&self, args: Vec<OsString>) -> ! {

@@ -58,7 +58,9 @@ impl Unopened {
 
 impl Carrier for Unopened {
     fn ask(&mut self, command: Command) -> Result<Answer, Refusal> {
-        if need(&command) == Need::Town && !matches!(command, Command::RigAdd(_) | Command::BeadSync { .. }) {
+        if need(&command) == Need::Town
+            && !matches!(command, Command::RigAdd(_) | Command::BeadSync { .. } | Command::Backup { .. })
+        {
             return Err(Refusal::not_running(called(&command)));
         }
         if let Command::Ledger(question) = &command
@@ -191,6 +193,18 @@ impl Offline {
         self.store.write_one(self.clock.now(), decision).map(|written| written.value)
     }
 
+    fn back_up(&self, dir: &Path) -> Result<Answer, Refusal> {
+        let (store, now) = (&self.store, self.clock.now());
+        let cancel = CancelToken::new();
+        let made = backup::make(&backup::Job { paths: &self.paths, store, dir, now, cancel })?;
+        let said = vec![(self.origin.actor(), backup::make::event(&made))];
+        // The backup is there, whether that can be recorded or not.
+        if let Err(refusal) = store.write_one(now, |_, _| Ok((said, ()))) {
+            tracing::warn!(%refusal, "cannot record that a backup was made");
+        }
+        Ok(Answer::BackedUp(Box::new(made)))
+    }
+
     fn add_rig(&self, new: &NewRig) -> Result<Answer, Refusal> {
         let prefix = rigs::check(&self.config, new)?;
         let mut progress = |line: &str| tracing::debug!("{line}");
@@ -238,6 +252,7 @@ impl Carrier for Offline {
                 let wish = sync::Wish { rig: rig.clone(), push: *push, dry_run: *dry_run };
                 sync::sync(&self.store, &self.config, &self.paths, &self.origin, &wish)
             }
+            (Need::Town, Command::Backup { dir }) => self.back_up(dir),
             (Need::Town, _) => Err(Refusal::not_running(called(&command))),
         }
     }

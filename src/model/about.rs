@@ -58,6 +58,8 @@ impl Event {
             | Event::RigAdded { .. }
             | Event::TownStarted { .. }
             | Event::TownStopped { .. }
+            | Event::BackupMade { .. }
+            | Event::TownRestored { .. }
             | Event::ActorEnded { .. } => Vec::new(),
         }
     }

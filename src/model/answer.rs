@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::agent::AgentState;
+use crate::backup;
 use crate::bead::Bead;
 use crate::convoy::Convoy;
 use crate::event::Record;
@@ -591,6 +592,8 @@ pub enum Answer {
     Imported(Box<ImportReport>),
     /// What became of a sync.
     Synced(Vec<SyncRow>),
+    /// A backup that was made.
+    BackedUp(Box<backup::Backup>),
 }
 
 impl Answer {

@@ -522,6 +522,11 @@ pub enum Command {
     Stop,
     /// Asks about the ledger itself.
     Ledger(LedgerQuestion),
+    /// Puts a copy of the town into a folder of backups.
+    Backup {
+        /// The folder, as an absolute path; it may not exist yet.
+        dir: PathBuf,
+    },
     /// Makes an actor die, for tests.
     FaultKillActor {
         /// Its name in the tree.

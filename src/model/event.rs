@@ -520,6 +520,32 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A copy of the town was put into a folder of backups.
+    #[serde(rename = "backup.made")]
+    BackupMade {
+        /// The folder.
+        dir: String,
+        /// The backup's number there.
+        number: u32,
+        /// The newest record that it holds.
+        head: Seq,
+        /// Bytes that it has added to the folder.
+        added: u64,
+    },
+    /// The town was made again from a backup; what follows did not happen where that was taken.
+    #[serde(rename = "town.restored")]
+    TownRestored {
+        /// The folder of the backup.
+        dir: String,
+        /// The backup's number there.
+        number: u32,
+        /// When it was begun.
+        made_at: Timestamp,
+        /// The folder of the town that it was taken of.
+        from: String,
+        /// The folder that it was restored into.
+        into: String,
+    },
     /// An actor died and was started again, or given up.
     #[serde(rename = "actor.ended")]
     ActorEnded {
@@ -588,6 +614,8 @@ impl Event {
             Event::RigAdded { .. } => "rig.added",
             Event::TownStarted { .. } => "town.started",
             Event::TownStopped { .. } => "town.stopped",
+            Event::BackupMade { .. } => "backup.made",
+            Event::TownRestored { .. } => "town.restored",
             Event::ActorEnded { .. } => "actor.ended",
         }
     }

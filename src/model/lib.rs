@@ -7,6 +7,7 @@
 mod about;
 pub mod agent;
 pub mod answer;
+pub mod backup;
 pub mod bead;
 pub mod command;
 pub mod convoy;

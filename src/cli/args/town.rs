@@ -7,6 +7,7 @@ use model::command::{Command, NewGate, NewRig, Poison};
 use model::ids::{Prefix, RigName};
 use model::refusal::Refusal;
 
+use super::backup::Backup;
 use super::ledger::Ledger;
 use super::{Intent, Reading, work};
 
@@ -37,6 +38,8 @@ pub(crate) enum Verb {
     /// Check, measure and repair the ledger
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Put a copy of the town into a folder, and make a town of such a copy
+    Backup(Backup),
     /// Break something on purpose
     #[command(subcommand, hide = true)]
     Fault(Fault),
@@ -184,6 +187,7 @@ impl Verb {
             Verb::Rig(Rig::List) => Command::RigList.into(),
             Verb::Doctor { fix } => Command::Doctor { fix }.into(),
             Verb::Ledger(ledger) => ledger.intent(reading)?,
+            Verb::Backup(backup) => backup.intent(reading)?,
             Verb::Fault(Fault::KillActor { name }) => Command::FaultKillActor { name }.into(),
             Verb::Fault(Fault::Disk { how }) => Command::FaultDisk { full: how == "full" }.into(),
             Verb::Fault(Fault::PoisonMail { letters, hang, cure }) => {

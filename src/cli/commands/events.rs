@@ -91,6 +91,10 @@ fn words(event: &Event) -> (String, Tint) {
         Event::PolicyDenied { rule, tried } => (format!("was not allowed by {rule}: {tried}"), Red),
         Event::TownStarted { pid, version } => (format!("the town is up (pid {pid}, {version})"), Green),
         Event::TownStopped { reason } => (format!("the town has stopped: {reason}"), Yellow),
+        Event::BackupMade { dir, number, .. } => (format!("made backup {number} in {dir}"), Green),
+        Event::TownRestored { dir, number, made_at, .. } => {
+            (format!("restored the town from backup {number} in {dir}, taken at {made_at}"), Yellow)
+        }
         Event::ActorEnded { name, reason, outcome, .. } => {
             (format!("the actor {name} ended: {reason}; {outcome}"), Yellow)
         }

@@ -5,7 +5,7 @@ use model::near;
 use super::tree;
 
 /// Words that people try, and what they get here.
-pub(super) const SYNONYMS: [(&str, &[&str]); 43] = [
+pub(super) const SYNONYMS: [(&str, &[&str]); 45] = [
     ("ps", &["status"]),
     ("ls", &["status", "bead list"]),
     ("list", &["bead list", "agent list"]),
@@ -49,6 +49,8 @@ pub(super) const SYNONYMS: [(&str, &[&str]); 43] = [
     ("shutdown", &["stop"]),
     ("explain", &["why"]),
     ("whoami", &["prime", "hook"]),
+    ("restore", &["backup restore"]),
+    ("snapshot", &["backup"]),
 ];
 
 /// A command of the grammar: what it is called in full and what it does.

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use model::answer::Answer;
+use model::backup::{Backup, Restored, Verified};
 use model::bead::{Bead, Priority};
 use model::command::Origin;
+use model::ledger::Finding;
 use model::time::Timestamp;
 use protocol::wire::{Carrier, Duplex};
 use serde_json::Value;
@@ -21,6 +23,7 @@ struct Fake {
     asked: Rc<RefCell<Vec<(Origin, Command)>>>,
     ran: RefCell<Vec<RunOptions>>,
     installed: RefCell<Vec<InstallOptions>>,
+    restored: RefCell<Vec<RestoreOptions>>,
     opened: Cell<usize>,
 }
 
@@ -31,6 +34,7 @@ impl Fake {
             asked: Rc::default(),
             ran: RefCell::default(),
             installed: RefCell::default(),
+            restored: RefCell::default(),
             opened: Cell::new(0),
         }
     }
@@ -79,12 +83,45 @@ impl Host for Fake {
         Ok(Installed { town, name: "t".into(), agent: "shell".into(), notes: Vec::new() })
     }
 
+    fn restore(&self, options: RestoreOptions) -> Result<Restored, Refusal> {
+        let backup = held(&options.dir);
+        self.restored.borrow_mut().push(options.clone());
+        Ok(Restored { town: options.town, backup, hash: "ab".into(), unsaved: Vec::new(), notes: Vec::new() })
+    }
+
+    fn backups(&self, dir: &Path) -> Result<Vec<Backup>, Refusal> {
+        Ok(vec![held(dir)])
+    }
+
+    fn verify_backups(&self, _: &Path) -> Result<Verified, Refusal> {
+        let finding = Finding::new("000001/git/web.pack", None, "it is missing");
+        Ok(Verified { sound: false, backups: 1, files: 9, bytes: 2048, findings: vec![finding], took_ms: 1 })
+    }
+
     fn exec_shim(&self, _: Vec<OsString>) -> ! {
         unreachable!("no test becomes another program")
     }
 
     fn shell_agent(&self, args: Vec<OsString>) -> u8 {
         u8::try_from(args.len()).unwrap()
+    }
+}
+
+/// A backup in `dir`.
+fn held(dir: &Path) -> Backup {
+    Backup {
+        dir: dir.to_owned(),
+        number: 1,
+        made_at: Timestamp::from_millis(1_767_225_600_000),
+        program: "0.1.0".into(),
+        town: "harbour".into(),
+        head: model::ids::Seq(12),
+        hash: "ab".into(),
+        rigs: vec!["web".parse().unwrap()],
+        unsaved: vec!["web/polecats/docs".into()],
+        bytes: 5 << 20,
+        added: 1500,
+        left_out: Vec::new(),
     }
 }
 
@@ -401,4 +438,46 @@ fn bytes_that_are_no_text_are_refused() {
     let argv = vec!["gt".into(), OsString::from_vec(vec![0xff])];
     let (mut out, mut err) = (Vec::new(), Vec::new());
     assert_eq!(run(argv, &env(&PathBuf::from("/"), &[]), &host, &mut out, &mut err), 2);
+}
+
+#[test]
+fn a_folder_of_backups_is_asked_without_a_town() {
+    let host = Fake::new(|_| Ok(Answer::Done));
+    let folder = tempfile::tempdir().unwrap();
+    let env = env(folder.path(), &[]);
+    let listed = say(&host, &env, &["gastown", "backup", "list", "b"]);
+    assert_eq!(listed.code, 0, "{}", listed.err);
+    insta::assert_snapshot!("backup_list", listed.out);
+    let looked = say(&host, &env, &["gastown", "backup", "verify", "b"]);
+    assert_eq!(looked.code, 1);
+    assert!(looked.out.contains("000001/git/web.pack: it is missing"), "{}", looked.out);
+    let said = say(&host, &env, &["gastown", "backup", "restore", "b", "t", "--number", "3", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let value: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(value["backup"]["head"], 12);
+    let at = |name: &str| folder.path().join(name);
+    let wanted = RestoreOptions { dir: at("b"), town: at("t"), number: Some(3) };
+    assert_eq!(*host.restored.borrow(), [wanted]);
+    let nothing = say(&host, &env, &["gastown", "backup"]);
+    assert!(nothing.code == 2 && nothing.err.contains("gastown help backup"), "{}", nothing.err);
+    assert_eq!(host.opened.get(), 0);
+}
+
+#[test]
+fn an_agent_restores_no_town() {
+    let host = Fake::new(|_| Ok(Answer::Done));
+    let folder = tempfile::tempdir().unwrap();
+    let env = env(folder.path(), &[("GASTOWN_TOKEN", "x"), ("GASTOWN_AGENT", "web/polecats/docs")]);
+    assert_eq!(say(&host, &env, &["gt", "backup", "restore", "b", "t"]).code, 5);
+    assert!(host.restored.borrow().is_empty());
+}
+
+#[test]
+fn a_backup_is_made_where_the_town_is_asked() {
+    let host = Fake::new(|_| Ok(Answer::BackedUp(Box::new(held(Path::new("/b"))))));
+    let town = town();
+    let made = say(&host, &env(town.path(), &[]), &["gastown", "backup", "b"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    insta::assert_snapshot!("backup_made", made.out);
+    assert_eq!(host.command(), Command::Backup { dir: town.path().join("b") });
 }
