@@ -22,7 +22,7 @@ pub fn list(dir: &Path) -> Result<Vec<Backup>, Refusal> {
     let mut found = Vec::new();
     for number in shelf.numbers()? {
         match shelf.manifest(number) {
-            Ok(manifest) => found.push(manifest.told(dir)),
+            Ok(manifest) => found.push(manifest.told(&shelf.dir)),
             Err(refusal) if refusal.code == "broken_backup" => tracing::warn!(%refusal, "left out"),
             Err(refusal) => return Err(refusal),
         }

@@ -58,9 +58,9 @@ pub fn make(job: &Job<'_>) -> Result<Backup, Refusal> {
     let number = numbers.last().map_or(1, |last| last + 1);
     let before = newest(&shelf, &numbers)?;
     continues(job, before.as_ref())?;
-    shelf::enough(job.dir, needed(job, before.as_ref()) + SPARE)?;
+    shelf::enough(&shelf.dir, needed(job, before.as_ref()) + SPARE)?;
 
-    let partial = job.dir.join(format!("{number:06}.partial"));
+    let partial = shelf.dir.join(format!("{number:06}.partial"));
     let folder =
         |path: &Path| DirBuilder::new().mode(0o700).create(path).map_err(failing("make the folder", path));
     folder(&partial)?;
@@ -75,14 +75,14 @@ pub fn make(job: &Job<'_>) -> Result<Backup, Refusal> {
     };
     let sealed = (|| {
         sync_all(&partial)?;
-        fs::rename(&partial, job.dir.join(format!("{number:06}")))?;
-        sync_all(&job.dir.join("files")).or_else(ignore_missing)?;
-        sync_dir(job.dir)?;
+        fs::rename(&partial, shelf.dir.join(format!("{number:06}")))?;
+        sync_all(&shelf.dir.join("files")).or_else(ignore_missing)?;
+        sync_dir(&shelf.dir)?;
         // Until here nobody knows of it; from here on it is a backup.
-        write_whole(&file_of(job.dir, number), &manifest.write())
+        write_whole(&file_of(&shelf.dir, number), &manifest.write())
     })();
-    sealed.map_err(failing("write into", job.dir))?;
-    Ok(manifest.told(job.dir))
+    sealed.map_err(failing("write into", &shelf.dir))?;
+    Ok(manifest.told(&shelf.dir))
 }
 
 /// The event that tells of `backup`.

@@ -86,7 +86,7 @@ pub fn restore(order: &Order, by: &Address, now: Timestamp) -> Result<Restored, 
     let paths = TownPaths::new(&order.town);
     let made = fill(&shelf, &manifest, &paths, by, now).and_then(|(hash, unsaved, notes)| {
         settle(&shelf, &manifest, &paths).map_err(failing("finish the town in", paths.root()))?;
-        let backup: Backup = manifest.told(&order.dir);
+        let backup: Backup = manifest.told(&shelf.dir);
         Ok(Restored { town: paths.root().to_owned(), backup, hash, unsaved, notes })
     });
     if made.is_err() {

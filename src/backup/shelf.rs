@@ -81,7 +81,7 @@ impl Shelf {
         if !claim(&lock, FlockOperation::NonBlockingLockExclusive, dir)? {
             return Err(at_work(&format!("somebody works at the backups in {}", dir.display())));
         }
-        let shelf = Shelf { dir: dir.to_owned(), _lock: Some(lock) };
+        let shelf = Shelf { dir: resolved(dir), _lock: Some(lock) };
         shelf.clear().map_err(failing("tidy", dir))?;
         if !dir.join(MARK).exists() {
             write_whole(&dir.join(MARK), ABOUT.as_bytes()).map_err(failing("write into", dir))?;
@@ -112,7 +112,7 @@ impl Shelf {
         {
             return Err(at_work(&format!("a backup is just being written into {}", dir.display())));
         }
-        Ok(Shelf { dir: dir.to_owned(), _lock: lock })
+        Ok(Shelf { dir: resolved(dir), _lock: lock })
     }
 
     /// The numbers of all manifests, oldest first.

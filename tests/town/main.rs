@@ -2,6 +2,7 @@
 //! terminals, real repositories, scripted agents. A file per promise; the harness is in [`support`].
 
 mod attach;
+mod backup;
 mod bad_input;
 mod beads;
 mod carriers;

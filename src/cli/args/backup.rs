@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use model::command::Command;
+use model::near;
 use model::refusal::Refusal;
 
 use super::{Intent, Reading, elsewhere};
@@ -91,6 +92,14 @@ pub(crate) enum Wish {
     },
 }
 
+/// What may be meant by a word that stands where a command can.
+const VERBS: [&str; 3] = ["list", "verify", "restore"];
+
+/// Whether `dir` is rather a command that was mistyped than a new folder.
+fn is_slip(dir: &str, at: &Path) -> bool {
+    !dir.contains('/') && !at.exists() && !near::matches(dir, VERBS).is_empty()
+}
+
 impl Backup {
     /// What is asked.
     pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
@@ -105,6 +114,13 @@ impl Backup {
             (Some(Verb::Verify { dir }), _) => Intent::Backups(Wish::Verify { dir: at(dir) }),
             (Some(Verb::Restore { dir, into, number }), _) => {
                 Intent::Backups(Wish::Restore { dir: at(dir), town: at(into), number })
+            }
+            (None, Some(dir)) if is_slip(&dir, &at(dir.clone())) => {
+                let meant = near::matches(&dir, VERBS).into_iter().next().unwrap_or_default();
+                return Err(Refusal::usage(format!(
+                    "there is no folder {dir:?}, and no command of that name"
+                ))
+                .hint(format!("did you mean `gastown backup {meant}`? A new folder is ./{dir}")));
             }
             (None, Some(dir)) => Command::Backup { dir: at(dir) }.into(),
             (None, None) => {

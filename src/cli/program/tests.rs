@@ -459,6 +459,8 @@ fn a_folder_of_backups_is_asked_without_a_town() {
     let wanted = RestoreOptions { dir: at("b"), town: at("t"), number: Some(3) };
     assert_eq!(*host.restored.borrow(), [wanted]);
     let nothing = say(&host, &env, &["gastown", "backup"]);
+    let slip = say(&host, &env, &["gastown", "backup", "verfy"]);
+    assert!(slip.code == 2 && slip.err.contains("did you mean `gastown backup verify`?"), "{}", slip.err);
     assert!(nothing.code == 2 && nothing.err.contains("gastown help backup"), "{}", nothing.err);
     assert_eq!(host.opened.get(), 0);
 }
