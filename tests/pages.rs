@@ -6,10 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "docs/agents.md",
     "docs/architecture.md",
+    "docs/backup.md",
     "docs/formulas.md",
     "docs/git.md",
     "docs/ledger.md",

@@ -42,10 +42,10 @@ pub use look::{list, verify};
 pub use make::{Job, make};
 pub use restore::{Order, restore};
 
-/// The refusal for a disk that does not go along with `doing` at `path`.
+/// The refusal for a disk that does not go along with `doing` at `path`, which may be empty.
 fn cannot(doing: &str, path: &Path, error: &io::Error) -> Refusal {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    let text = format!("cannot {doing} {}: {error}", path.display());
+    let text = format!("cannot {}: {error}", format!("{doing} {}", path.display()).trim_end());
     match error.kind() {
         StorageFull | QuotaExceeded => Refusal::failed("disk_full", text)
             .hint("free some space and say it again; backups that were there before are as they were"),

@@ -335,6 +335,8 @@ pub(crate) fn git_refusal(error: git::Error) -> Refusal {
         source = why.source();
     }
     match error.hint() {
+        _ if text.contains("No space left on device") => Refusal::failed("disk_full", text)
+            .hint("free some space and say it again; backups that were there before are as they were"),
         Some(hint) => Refusal::failed(code, text).hint(hint),
         None => Refusal::failed(code, text).hint("look at that repository (git fsck), and say it again"),
     }

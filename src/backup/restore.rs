@@ -13,7 +13,7 @@ use ledger::{Limits, Store, export};
 use model::backup::{Backup, Restored, Returned};
 use model::event::Event;
 use model::ids::RigName;
-use model::refusal::Refusal;
+use model::refusal::{Class, Refusal};
 use model::role::Address;
 use model::time::Timestamp;
 use rustix::fs::{FlockOperation, flock};
@@ -54,7 +54,8 @@ pub fn restore(order: &Order, by: &Address, now: Timestamp) -> Result<Restored, 
     let number = match order.number {
         Some(number) => number,
         None => shelf.numbers()?.pop().ok_or_else(|| {
-            Refusal::failed("no_such_backup", format!("there is no backup in {} yet", order.dir.display()))
+            let message = format!("there is no backup in {} yet", order.dir.display());
+            Refusal::new(Class::NotFound, "no_such_backup", message)
                 .hint(format!("make one in the town: gastown backup {}", order.dir.display()))
         })?,
     };

@@ -168,26 +168,19 @@ pub fn pack(repo: &Repo, tips: &BTreeSet<Oid>, known: &BTreeSet<Oid>, file: &Pat
         wanted.push_str(&format!("^{oid}\n"));
     }
     let writing = |source| Error::Io { doing: format!("write {}", file.display()), source };
-    let answer = repo
-        .git(format!("pack what is in {}", repo.path().display()))
-        .args(["pack-objects", "--revs", "--non-empty", "--quiet", "--delta-base-offset"])
-        .arg(file.with_extension("new"))
+    // Git would make a named pack beside the repository first, which may be on another disk.
+    let pack = File::create(file).map_err(writing)?;
+    repo.git(format!("pack what is in {}", repo.path().display()))
+        .args(["pack-objects", "--revs", "--non-empty", "--quiet", "--delta-base-offset", "--stdout"])
         .input(text_file(&wanted).map_err(writing)?)
+        .output(pack.try_clone().map_err(writing)?)
         .limit(PACKING)
         .run()?;
-    let hash = answer.text();
-    if hash.trim().is_empty() {
-        return Ok(false);
+    if pack.metadata().map_err(writing)?.len() > 0 {
+        return Ok(true);
     }
-    let mut made = file.with_extension("new").into_os_string();
-    made.push(format!("-{}.pack", hash.trim()));
-    let made = PathBuf::from(made);
-    // Git makes those anew from the pack, wherever it goes.
-    for beside in ["idx", "rev"] {
-        let _ = fs::remove_file(made.with_extension(beside));
-    }
-    fs::rename(&made, file).map_err(writing)?;
-    Ok(true)
+    fs::remove_file(file).map_err(writing)?;
+    Ok(false)
 }
 
 /// Something for git to read that needs no name and no place on a disk.

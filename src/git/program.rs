@@ -54,6 +54,7 @@ const KEPT_FAMILIES: &[&str] =
 pub(crate) struct Git<'a> {
     doing: String,
     command: Command,
+    output: Option<std::fs::File>,
     limit: Limit,
     cancel: Option<&'a CancelToken>,
     progress: Option<&'a mut dyn FnMut(&str)>,
@@ -91,7 +92,7 @@ impl<'a> Git<'a> {
             "-c",
             "advice.detachedHead=false",
         ]);
-        Git { doing: doing.into(), command, limit: LOCAL, cancel: None, progress: None }
+        Git { doing: doing.into(), command, output: None, limit: LOCAL, cancel: None, progress: None }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -107,6 +108,12 @@ impl<'a> Git<'a> {
     /// Has git read `file` as its standard input.
     pub(crate) fn input(mut self, file: std::fs::File) -> Self {
         self.command.stdin(file);
+        self
+    }
+
+    /// Has git's standard output go into `file`; the answer has none of it then.
+    pub(crate) fn output(mut self, file: std::fs::File) -> Self {
+        self.output = Some(file);
         self
     }
 
@@ -128,7 +135,7 @@ impl<'a> Git<'a> {
 
     /// Runs to the end. A refusal of git is an answer here; see `Answer::ok`.
     pub(crate) fn ask(self) -> Result<Answer> {
-        let Git { doing, mut command, limit, cancel, mut progress } = self;
+        let Git { doing, mut command, output, limit, cancel, mut progress } = self;
         if cancel.is_some_and(CancelToken::is_cancelled) {
             return Err(Error::Cancelled { doing });
         }
@@ -136,7 +143,11 @@ impl<'a> Git<'a> {
         let failed = |source| Error::Io { doing: format!("talk to git to {doing}"), source };
         let (out, out_end) = io::pipe().map_err(failed)?;
         let (err, err_end) = io::pipe().map_err(failed)?;
-        command.stdout(out_end).stderr(err_end);
+        match output {
+            Some(file) => command.stdout(file),
+            None => command.stdout(out_end),
+        };
+        command.stderr(err_end);
         let mut group = Group::start(&mut command).map_err(|source| Error::NoGit { source })?;
         drop(command); // Our copies of the pipes' other ends go with it.
 
