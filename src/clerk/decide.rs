@@ -111,7 +111,10 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         | C::Doctor { fix: true }
         | C::Backup { .. }
         | C::Ledger(
-            LedgerQuestion::Rebuild | LedgerQuestion::Repair { .. } | LedgerQuestion::Import { .. },
+            LedgerQuestion::Rebuild
+            | LedgerQuestion::Compact { .. }
+            | LedgerQuestion::Repair { .. }
+            | LedgerQuestion::Import { .. },
         ) => true,
         C::Unsling { .. }
         | C::AgentStop { .. }

@@ -98,6 +98,9 @@ pub fn ledger(store: &Store, question: &LedgerQuestion) -> Result<Answer, Refusa
         LedgerQuestion::Import { .. } => {
             Err(alone("import", "fills an empty ledger, and that of the running town is in use"))
         }
+        LedgerQuestion::Compact { .. } => {
+            Err(alone("compact", "exchanges the files of the ledger, which the running town is writing"))
+        }
         LedgerQuestion::Repair { .. } => {
             Err(alone("repair", "reads the files of the ledger, which the running town is writing"))
         }

@@ -125,6 +125,7 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Prime(prime) => block(&prime.text),
         Answer::LedgerChecked(check) => ledger::check(check, command, pen),
         Answer::LedgerStats(stats) => ledger::stats(stats, pen),
+        Answer::LedgerCompacted(compacted) => ledger::compacted(compacted),
         Answer::LedgerRepaired(repaired) => ledger::repaired(repaired, pen),
         Answer::LedgerFilled(filled) => exchange::filled(filled),
         Answer::Imported(report) => exchange::imported(report, pen),

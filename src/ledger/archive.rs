@@ -12,7 +12,7 @@
 //! The marker is there to find the next frame behind a broken one.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -49,6 +49,8 @@ pub(crate) fn folder(dir: &Path) -> PathBuf {
 pub(crate) struct Framed {
     pub(crate) seq: Seq,
     pub(crate) bytes: Vec<u8>,
+    /// Where its frame begins.
+    pub(crate) at: u64,
 }
 
 /// What a segment holds.
@@ -98,6 +100,7 @@ pub(crate) fn read_segment(path: &Path, first: Seq) -> io::Result<Segment> {
     segment.sound_to = at as u64;
     while at < bytes.len() {
         if let Some(framed) = frame(&bytes[at..]) {
+            let framed = Framed { at: at as u64, ..framed };
             at += HEAD + framed.bytes.len();
             segment.sound_to = at as u64;
             expected = framed.seq.next();
@@ -130,8 +133,62 @@ fn frame(bytes: &[u8]) -> Option<Framed> {
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (crc, rest) = rest.split_first_chunk::<4>()?;
     let body = rest.get(..usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-    (sum(seq, length, body) == u32::from_le_bytes(*crc))
-        .then(|| Framed { seq: Seq(u64::from_le_bytes(*seq)), bytes: body.to_vec() })
+    (sum(seq, length, body) == u32::from_le_bytes(*crc)).then(|| Framed {
+        seq: Seq(u64::from_le_bytes(*seq)),
+        bytes: body.to_vec(),
+        at: 0,
+    })
+}
+
+/// Reads the frame that comes next in `file`, where one begins; none when what is there is no sound one.
+pub(crate) fn next_frame(file: &mut impl Read) -> io::Result<Option<Framed>> {
+    let mut bytes = vec![0; HEAD];
+    match file.read_exact(&mut bytes) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    if !bytes.starts_with(&MARKER) {
+        return Ok(None);
+    }
+    let length = bytes[12..16].try_into().map_or(0, u32::from_le_bytes);
+    // As much as is there: a length that is broken must not ask for gigabytes at once.
+    file.take(length.into()).read_to_end(&mut bytes)?;
+    Ok(frame(&bytes))
+}
+
+/// Divides the segment in which the record `base` stands, so that it is the last of its segment.
+///
+/// What follows is there twice for a moment, in the new segment and in the old one, and what a kill leaves
+/// of that is put right by [`mend`].
+pub(crate) fn split(folder: &Path, base: Seq) -> io::Result<()> {
+    let all = segments(folder)?;
+    let Some((first, path)) = all.iter().rev().find(|(first, _)| *first <= base) else { return Ok(()) };
+    let segment = read_segment(path, *first)?;
+    let rest: Vec<&Framed> = segment.frames.iter().filter(|framed| framed.seq > base).collect();
+    let Some(next) = rest.first() else { return Ok(()) };
+    let mut bytes = MAGIC.to_vec();
+    for framed in &rest {
+        put(&mut bytes, framed.seq, &framed.bytes)?;
+    }
+    disk::replace(&folder.join(format!("{:020}.seg", next.seq.0)), &bytes)?;
+    let old = OpenOptions::new().write(true).open(path)?;
+    old.set_len(next.at)?;
+    old.sync_all()
+}
+
+/// Cuts off what the last segment but one has in common with the last, after a division that was cut short.
+fn mend(folder: &Path) -> io::Result<()> {
+    let all = segments(folder)?;
+    let [.., (first, path), (next, _)] = all.as_slice() else { return Ok(()) };
+    let segment = read_segment(path, *first)?;
+    match segment.frames.iter().find(|framed| framed.seq >= *next) {
+        None => Ok(()),
+        Some(twice) => {
+            let old = OpenOptions::new().write(true).open(path)?;
+            old.set_len(twice.at)?;
+            old.sync_all()
+        }
+    }
 }
 
 fn sum(seq: &[u8; 8], length: &[u8; 4], body: &[u8]) -> u32 {
@@ -176,20 +233,23 @@ impl Writer {
 
     /// Finds the end of the archive in `folder`, cuts off what a crash has torn there, and says what else
     /// is wrong. An archive that knows other records than `log`, or later ones, is put aside.
-    fn resume(folder: &Path, log: &dyn Log, limit: u64) -> io::Result<(Writer, Vec<String>)> {
+    pub(crate) fn resume(folder: &Path, log: &dyn Log, limit: u64) -> io::Result<(Writer, Vec<String>)> {
         fs::create_dir_all(folder)?;
         let mut findings = Vec::new();
-        let mut writer = Writer { folder: folder.to_owned(), limit, open: None, last: Seq(0) };
-        let Some((first, path)) = segments(folder)?.pop() else { return Ok((writer, findings)) };
+        let base = log.base();
+        let mut writer = Writer { folder: folder.to_owned(), limit, open: None, last: base };
+        mend(folder)?;
+        // What is up to the base is not written to again: nobody else has it.
+        let last = segments(folder)?.pop().filter(|(first, _)| *first > base);
+        let Some((first, path)) = last else { return Ok((writer, findings)) };
         let mut segment = read_segment(&path, first)?;
         writer.last = segment.frames.last().map_or(Seq(first.0.saturating_sub(1)), |framed| framed.seq);
         if let Some(last) = segment.frames.pop()
             && let Some(why) = disagreement(log, &last)
         {
-            let aside = put_aside(folder)?;
+            let aside = put_aside(folder, base)?;
             findings.push(format!("{why}; the archive was put aside as {}", aside.display()));
-            fs::create_dir_all(folder)?;
-            writer.last = Seq(0);
+            writer.last = base;
             return Ok((writer, findings));
         }
         if segment.broken.is_empty() {
@@ -209,7 +269,7 @@ impl Writer {
     }
 
     /// Copies what `log` has and the archive has not, up to `limit` records, and syncs it.
-    fn catch_up(&mut self, log: &dyn Log, limit: u64, go_on: impl Fn() -> bool) -> io::Result<()> {
+    pub(crate) fn catch_up(&mut self, log: &dyn Log, limit: u64, go_on: impl Fn() -> bool) -> io::Result<()> {
         let until = Seq(log.head().0.min(self.last.0.saturating_add(limit)));
         let mut wrote = false;
         while self.last < until && go_on() {
@@ -307,16 +367,22 @@ pub(crate) fn rows_after(folder: &Path, head: Seq, hash: Hash) -> io::Result<Vec
     Ok(rows)
 }
 
-fn put_aside(folder: &Path) -> io::Result<PathBuf> {
+/// Moves what is after `base` to a folder of its own.
+fn put_aside(folder: &Path, base: Seq) -> io::Result<PathBuf> {
     let mut n = 1;
-    loop {
-        let aside = folder.with_extension(n.to_string());
-        if !aside.exists() {
-            fs::rename(folder, &aside)?;
-            return Ok(aside);
-        }
+    let mut aside = folder.with_extension("1");
+    while aside.exists() {
         n += 1;
+        aside = folder.with_extension(n.to_string());
     }
+    fs::create_dir(&aside)?;
+    // From the end, so that what is left has no gap wherever this is cut short.
+    for (_, path) in segments(folder)?.into_iter().rev().filter(|(first, _)| *first > base) {
+        fs::rename(&path, aside.join(path.file_name().unwrap_or_default()))?;
+    }
+    disk::sync_dir(&aside)?;
+    disk::sync_dir(folder)?;
+    Ok(aside)
 }
 
 /// Looks at every segment of the archive in `folder` and compares it with `log`; returns the newest record
@@ -360,7 +426,9 @@ pub(crate) fn verify(folder: &Path, log: &dyn Log) -> (Seq, Vec<Finding>) {
             newest = framed.seq;
             if let Err(error) = record::decode(framed.seq, &framed.bytes) {
                 findings.push(at(&error.to_string(), framed.seq));
-            } else if check::raw(log, framed.seq).is_ok_and(|bytes| bytes != framed.bytes) {
+            } else if framed.seq > log.base()
+                && check::raw(log, framed.seq).is_ok_and(|bytes| bytes != framed.bytes)
+            {
                 findings.push(at("it is not the record that the log has", framed.seq));
             }
         }

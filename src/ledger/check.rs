@@ -43,9 +43,14 @@ pub(crate) fn rows(log: &dyn Log, from: Seq, limit: u64) -> Result<Vec<Vec<u8>>,
     }
 }
 
-/// Reads all of `log` up to `head`, a record at a time where a whole row cannot be had.
-pub(crate) fn each_raw(log: &dyn Log, head: Seq, mut take: impl FnMut(Seq, Result<Vec<u8>, String>)) {
-    let mut from = 1;
+/// Reads `log` from the record after `after` up to `head`, a record at a time where a whole row cannot be had.
+pub(crate) fn each_raw(
+    log: &dyn Log,
+    after: Seq,
+    head: Seq,
+    mut take: impl FnMut(Seq, Result<Vec<u8>, String>),
+) {
+    let mut from = after.0 + 1;
     while from <= head.0 {
         let after = (from + CHUNK).min(head.0 + 1);
         match rows(log, Seq(from), after - from) {
@@ -75,7 +80,7 @@ fn walk(log: &dyn Log, head: Seq) -> Walk {
     // The hash of the record before, where that could be read.
     let mut before = Some(GENESIS);
     let mut sound = true;
-    each_raw(log, head, |seq, bytes| {
+    each_raw(log, Seq(0), head, |seq, bytes| {
         let read = bytes.and_then(|bytes| record::decode(seq, &bytes).map_err(|error| error.to_string()));
         let sealed = match read {
             Ok(sealed) => sealed,
@@ -199,6 +204,7 @@ impl Store {
             head: live.board.head,
             hash: hex(&live.hash),
             snapshot,
+            base: self.log().base(),
             archived: self.archived(),
             opened_in_ms: u64::try_from(self.opened_in().as_millis()).unwrap_or(u64::MAX),
             bytes: parts.values().sum(),
@@ -249,7 +255,7 @@ fn sizes(dir: &Path) -> std::io::Result<BTreeMap<String, u64>> {
         let entry = entry?;
         let name = entry.file_name();
         let part = match name.to_string_lossy().as_ref() {
-            "sled" => "log",
+            "sled" | "sled.new" | "sled.old" => "log",
             "board.snap" => "snapshot",
             "reserve" => "reserve",
             name if name == "archive" || name.starts_with("archive.") => "archive",
@@ -260,7 +266,7 @@ fn sizes(dir: &Path) -> std::io::Result<BTreeMap<String, u64>> {
     Ok(parts)
 }
 
-fn size(path: &Path) -> std::io::Result<u64> {
+pub(crate) fn size(path: &Path) -> std::io::Result<u64> {
     // What is gone by now takes no room.
     let meta = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),

@@ -15,6 +15,7 @@
 
 mod archive;
 pub mod check;
+pub mod compact;
 mod disk;
 pub mod export;
 pub mod feed;
@@ -26,6 +27,7 @@ pub mod jsonl;
 mod log;
 #[cfg(any(test, feature = "fakes"))]
 pub mod memory;
+mod past;
 pub mod record;
 pub mod repair;
 mod settler;
@@ -102,6 +104,12 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     /// less to do. What is acknowledged is safe without it.
     fn settle(&self) -> Result<(), LedgerError> {
         Ok(())
+    }
+
+    /// The newest record that the store itself does not hold any more: it and those before it are read from
+    /// the archive. 0 when it holds all.
+    fn base(&self) -> Seq {
+        Seq(0)
     }
 
     /// How many times a batch has waited for the disk.

@@ -8,6 +8,7 @@
 //! ```text
 //!   key    record number (8 bytes, big endian) ++ piece number (2 bytes, big endian)
 //!   value  up to 2 KiB of the encoded record
+//!   0, 0   in a log that was compacted: the base and its hash; what is up to there is in `past`
 //! ```
 //!
 //! What sled does not promise by itself, and what is done about it here:
@@ -32,6 +33,7 @@ use model::ids::Seq;
 
 use crate::files::{Files, from_sled, said};
 use crate::journal::{self, Broken, Journal, Room, Row};
+use crate::past::{Base, Past};
 use crate::record::{self, GENESIS, Hash, RecordError, Sealed};
 use crate::settler::{Settler, Wish};
 use crate::{Entry, LedgerError, Log, archive};
@@ -63,6 +65,8 @@ struct Shared {
     /// The newest record that sled has for good.
     settled: AtomicU64,
     settling: Mutex<()>,
+    /// What is not in sled any more.
+    past: Past,
     /// Whether the settler knows that there is something to settle.
     told: AtomicBool,
 }
@@ -106,9 +110,10 @@ impl Shared {
 
     fn newest(&self, files: &Files) -> Result<Seq, LedgerError> {
         match files.db.last().map_err(|error| from_sled(&self.dir, "read the newest record", &error))? {
-            None => Ok(Seq(0)),
+            None => Ok(self.past.base.seq),
             Some((key, _)) => {
-                number(&key).map(|(seq, _)| seq).ok_or_else(|| self.corrupt("a key is not a number"))
+                let (seq, _) = number(&key).ok_or_else(|| self.corrupt("a key is not a number"))?;
+                Ok(seq.max(self.past.base.seq))
             }
         }
     }
@@ -187,10 +192,11 @@ impl SledLog {
         let mut log = Self::on(dir, cache, &files)?;
         let head = log.shared.newest(&files)?;
         log.shared.head.store(head.0, Ordering::Release);
-        let from = Seq(head.0.saturating_sub(CHECKED_AT_OPEN - 1).max(1));
+        let base = log.shared.past.base;
+        let from = Seq(head.0.saturating_sub(CHECKED_AT_OPEN - 1).max(base.seq.0 + 1));
         let checked = log.read_sealed(from, CHECKED_AT_OPEN as usize)?;
         log.check_chain(&checked)?;
-        let hash = checked.last().map_or(GENESIS, |last| last.hash);
+        let hash = checked.last().map_or(base.hash, |last| last.hash);
 
         let (journal, mut rows) = match Journal::open(dir) {
             Ok((journal, rows)) => (Some(journal), rows),
@@ -235,8 +241,24 @@ impl SledLog {
         Ok(log)
     }
 
+    /// Makes a log in the new folder `dir` whose first record will be the one after `base`.
+    pub(crate) fn begin_after(dir: &Path, cache: u64, base: Base) -> Result<(), LedgerError> {
+        let files = Files::open(dir, cache)?;
+        let mut batch = sled::Batch::default();
+        batch.insert(key(Seq(0), 0).as_slice(), base.to_bytes().as_slice());
+        files.apply(dir, batch)?;
+        files.settle(dir)
+    }
+
     fn on(dir: &Path, cache: u64, files: &Files) -> Result<Self, LedgerError> {
+        let damaged = |what: String| LedgerError::Corrupt { dir: dir.to_owned(), what };
+        let base = catch_unwind(AssertUnwindSafe(|| files.db.get(key(Seq(0), 0))))
+            .map_err(|panic| damaged(format!("the store panicked: {}", said(&*panic))))?
+            .map_err(|error| from_sled(dir, "read where the log begins", &error))?;
+        let base = base.map_or(Some(Base::NONE), |bytes| Base::from_bytes(&bytes));
+        let base = base.ok_or_else(|| damaged("where the log begins cannot be read".to_owned()))?;
         let shared = Shared {
+            past: Past::new(&archive::folder(dir.parent().unwrap_or(dir)), base),
             dir: dir.to_owned(),
             cache,
             files: RwLock::new(Some(files.clone())),
@@ -390,6 +412,12 @@ impl Log for SledLog {
             return Ok(Vec::new());
         }
         let shared = &self.shared;
+        let base = shared.past.base.seq;
+        if from <= base {
+            let mut row = shared.past.read(from, base.min(Seq(after.0 - 1)))?;
+            row.extend(self.read_raw(base.next(), limit - row.len())?);
+            return Ok(row);
+        }
         let files = shared.files()?;
         let mut row = Vec::new();
         let mut bytes = Vec::new();
@@ -438,7 +466,9 @@ impl Log for SledLog {
         *shared.files.write().unwrap_or_else(PoisonError::into_inner) = Some(files.clone());
         shared.cut_back(&files, tail.head)?;
         let has = shared.newest(&files)?;
-        let hash = self.read_sealed(has, usize::from(has > Seq(0)))?.last().map_or(GENESIS, |last| last.hash);
+        let base = shared.past.base;
+        let last = self.read_sealed(has, usize::from(has > base.seq))?;
+        let hash = last.last().map_or(base.hash, |last| last.hash);
         // Sled may lag behind by what is in the journal, and the journal is ahead of what was acknowledged.
         let rows = journal::read(&shared.dir)
             .map_err(|error| LedgerError::io(&shared.dir, "read the ledger's journal", &error))?;
@@ -466,6 +496,10 @@ impl Log for SledLog {
 
     fn settle(&self) -> Result<(), LedgerError> {
         self.shared.settle()
+    }
+
+    fn base(&self) -> Seq {
+        self.shared.past.base.seq
     }
 
     fn syncs(&self) -> u64 {

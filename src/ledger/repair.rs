@@ -226,7 +226,8 @@ fn from_log(dir: &Path, scratch: &Path, pool: &mut Pool) -> io::Result<()> {
                 return;
             }
         };
-        check::each_raw(&log, log.head(), |seq, read| {
+        // What is up to the base is in the archive.
+        check::each_raw(&log, log.base(), log.head(), |seq, read| {
             let _ = say.send((seq, read));
         });
     })?;

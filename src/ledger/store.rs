@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::archive::{self, Archive};
 use crate::snapshot::{self, Folded, Found};
 use crate::views::Board;
-use crate::{Entry, Hash, LedgerError, Log, Sealed, SledLog, Subscription, disk};
+use crate::{Entry, Hash, LedgerError, Log, Sealed, SledLog, Subscription, compact, disk};
 
 /// How much of the machine the store may take.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +113,7 @@ impl Store {
         let started = Instant::now();
         let io = |doing: &str, error: &std::io::Error| LedgerError::io(dir, doing, error);
         fs::create_dir_all(dir).map_err(|error| io("make the ledger's folder", &error))?;
+        compact::tidy(dir)?;
         let reserve = dir.join("reserve");
         let folder = dir.join("sled");
         if disk::free(dir).map_err(|error| io("ask how much space is left", &error))? < limits.floor {

@@ -584,6 +584,8 @@ pub enum Answer {
     LedgerChecked(Box<ledger::Check>),
     /// How large the ledger is.
     LedgerStats(Box<ledger::Stats>),
+    /// What came of leaving old records to the archive.
+    LedgerCompacted(Box<ledger::Compacted>),
     /// What was saved of a ledger.
     LedgerRepaired(Box<ledger::Repaired>),
     /// What an empty ledger was filled with.

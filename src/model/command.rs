@@ -228,6 +228,11 @@ pub enum LedgerQuestion {
         /// The file, as an absolute path.
         file: PathBuf,
     },
+    /// Leaves old records to the archive.
+    Compact {
+        /// How many of the newest stay in the log's own store; as many as usual when not given.
+        keep: Option<u64>,
+    },
     /// Saves all that is sound into a new ledger.
     Repair {
         /// The folder of the new one, as an absolute path; it may not exist yet, or be empty.

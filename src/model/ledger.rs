@@ -55,6 +55,9 @@ pub struct Stats {
     pub hash: String,
     /// The record that the snapshot on disk was taken at; none where there is no usable one.
     pub snapshot: Option<Seq>,
+    /// The newest record that is in the archive alone, with all before it; 0 when the log has all.
+    #[serde(default)]
+    pub base: Seq,
     /// The newest record in the archive.
     pub archived: Seq,
     /// How long the opening took, in milliseconds.
@@ -67,6 +70,25 @@ pub struct Stats {
     pub by_type: BTreeMap<String, u64>,
     /// What was not as it should be when it was opened.
     pub findings: Vec<String>,
+}
+
+/// What came of leaving old records to the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compacted {
+    /// The newest record that is in the archive alone now, with all before it; 0 when the log has all.
+    pub base: Seq,
+    /// How many records the log's own store has let go this time.
+    pub dropped: u64,
+    /// The newest record.
+    pub head: Seq,
+    /// Its hash.
+    pub hash: String,
+    /// Bytes of the whole ledger before.
+    pub bytes_before: u64,
+    /// Bytes of the whole ledger now.
+    pub bytes: u64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
 }
 
 /// Records that no sound copy was found of, or that nothing sound leads up to.

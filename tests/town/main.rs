@@ -6,6 +6,7 @@ mod backup;
 mod bad_input;
 mod beads;
 mod carriers;
+mod compact;
 mod demo;
 mod durability;
 mod flow;

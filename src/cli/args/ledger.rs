@@ -9,7 +9,7 @@ use super::{Intent, Reading, elsewhere};
 /// Check, measure and repair the ledger
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "verify, stats and export also ask a running town; rebuild, repair and import want it stopped. Exit \
+    after_help = "verify, stats and export also ask a running town; rebuild, compact, repair and import want it stopped. Exit \
                         code 1 when something is wrong."
 )]
 pub(crate) enum Ledger {
@@ -34,6 +34,17 @@ pub(crate) enum Ledger {
         /// What `ledger export` wrote
         #[arg(value_name = "FILE")]
         file: String,
+    },
+    /// Leave old records to the archive alone, and give their room in the store back
+    #[command(
+        after_help = "No answer changes: events, mail and verify see all records as before, the old ones read \
+                      from ledger/archive. Everything is checked before anything is dropped. The archive is \
+                      then the only copy of old records on this disk: keep backups (gastown help backup)."
+    )]
+    Compact {
+        /// How many of the newest records stay in the store; 10000 when not given
+        #[arg(long, value_name = "N")]
+        keep: Option<u64>,
     },
     /// Save all that is sound into a new ledger
     #[command(
@@ -64,6 +75,7 @@ impl Ledger {
             Ledger::Verify => LedgerQuestion::Verify,
             Ledger::Rebuild => LedgerQuestion::Rebuild,
             Ledger::Stats => LedgerQuestion::Stats,
+            Ledger::Compact { keep } => LedgerQuestion::Compact { keep },
             Ledger::Repair { dest } => {
                 let Some(cwd) = &reading.cwd else {
                     return Err(elsewhere("a folder cannot be named here")

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::command::{Command, LedgerQuestion};
-use model::ledger::{Check, Finding, Repaired, Stats};
+use model::ledger::{Check, Compacted, Finding, Repaired, Stats};
 
 use crate::output::{Pen, Tint, count, line};
 
@@ -40,6 +40,9 @@ pub(super) fn stats(stats: &Stats, pen: &Pen) -> String {
         stats.archived,
         took(stats.opened_in_ms)
     ));
+    if stats.base.0 > 0 {
+        text.push_str(&format!("records 1 to {} are in the archive alone\n", stats.base));
+    }
     let mut section = |head: String, rows: &std::collections::BTreeMap<String, u64>, most_first: bool| {
         text.push_str(&format!("\n{}\n", pen.paint(Tint::Bold, &head)));
         let mut rows: Vec<_> = rows.iter().collect();
@@ -56,6 +59,25 @@ pub(super) fn stats(stats: &Stats, pen: &Pen) -> String {
         text.push_str(&format!("{} {}\n", pen.paint(Tint::Red, "!"), line(finding)));
     }
     text
+}
+
+/// What the store has let go.
+pub(super) fn compacted(compacted: &Compacted) -> String {
+    let kept = compacted.head.0 - compacted.base.0;
+    if compacted.dropped == 0 {
+        return format!(
+            "nothing to let go: the store holds the newest {}; with --keep N it holds fewer\n",
+            count(number(kept), "record")
+        );
+    }
+    format!(
+        "records 1 to {} are in the archive alone now, {} in the store as well; {} bytes instead of {}, in {}\n",
+        compacted.base,
+        count(number(kept), "record"),
+        compacted.bytes,
+        compacted.bytes_before,
+        took(compacted.took_ms),
+    )
 }
 
 /// What was saved, and what was not.

@@ -188,6 +188,7 @@ fn shipping_talking_and_watching_are_read() {
     check("ledger verify --json", Command::Ledger(LedgerQuestion::Verify));
     check("ledger stats", Command::Ledger(LedgerQuestion::Stats));
     check("ledger rebuild", Command::Ledger(LedgerQuestion::Rebuild));
+    check("ledger compact --keep 7", Command::Ledger(LedgerQuestion::Compact { keep: Some(7) }));
     refused("ledger repair saved", "not_on_this_carrier");
     check("gt status", Command::Status);
     check("why web-1", Command::Why { about: "web-1".into() });

@@ -1,4 +1,4 @@
-//! What is asked of a ledger that may not open at all.
+//! What is asked of a ledger that may not open at all, or that must not be open.
 
 use std::fs;
 use std::io::BufReader;
@@ -32,6 +32,10 @@ pub(super) fn ask(
         LedgerQuestion::Import { file } => {
             let allowed = permitted(origin, &Command::Ledger(question.clone()));
             Some(allowed.and_then(|()| fill(town, file)))
+        }
+        LedgerQuestion::Compact { keep } => {
+            let allowed = permitted(origin, &Command::Ledger(question.clone()));
+            Some(allowed.and_then(|()| compact(town, keep.unwrap_or(ledger::compact::KEEP))))
         }
         LedgerQuestion::Stats | LedgerQuestion::Rebuild | LedgerQuestion::Export { .. } => None,
     }
@@ -76,6 +80,18 @@ fn look(paths: &TownPaths, findings: &mut Vec<Finding>) -> Seq {
         findings.push(Finding::new("ledger", lost.from, what));
     }
     saved.head
+}
+
+fn compact(town: &Path, keep: u64) -> Result<Answer, Refusal> {
+    let paths = TownPaths::new(town);
+    let _lock = TownLock::for_command(&paths)?;
+    match ledger::compact::compact(&paths.ledger(), keep) {
+        Ok(compacted) => Ok(Answer::LedgerCompacted(Box::new(compacted))),
+        Err(error) => {
+            let refusal = cannot_open(&error);
+            Err(Refusal { message: error.to_string(), code: "cannot_compact".to_owned(), ..refusal })
+        }
+    }
 }
 
 fn repair(town: &Path, dest: &Path) -> Result<Answer, Refusal> {
