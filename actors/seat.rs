@@ -118,7 +118,15 @@ impl Seat {
             bead: wanted.bead.clone(),
             reason,
         };
-        self.tools.write(&self.agent, move |draft| clerk::agents::begun(draft, begun)).await?;
+        match self.tools.write(&self.agent, move |draft| clerk::agents::begun(draft, begun)).await {
+            // An earlier life of this role had asked for it, and its record came when this one had looked
+            // already. Nothing runs: it is over, and when that has its verdict the next one begins.
+            Err(refusal) if refusal.code == "session_open" => {
+                self.another = true;
+                return self.settle().await;
+            }
+            other => other?,
+        }
         let prime = self.tools.look(|board| brief::prime(board, &town, &self.tools.paths, &self.agent))?;
         let arguments = session::Arguments {
             tools: self.tools.clone(),

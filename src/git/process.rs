@@ -21,6 +21,9 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
 };
 
+/// How long a child that was asked to end may take for it.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// How often a cancel token is looked at while a child runs.
 const CANCEL_CHECK: Duration = Duration::from_millis(25);
 
@@ -74,6 +77,7 @@ pub(crate) struct Group {
     id: Pid,
     ended: bool,
     leaves_nothing: bool,
+    is_asked: bool,
 }
 
 impl Group {
@@ -81,7 +85,7 @@ impl Group {
     pub(crate) fn start(command: &mut Command) -> io::Result<Group> {
         let child = command.process_group(0).spawn()?;
         let id = Pid::from_child(&child);
-        Ok(Group { child, id, ended: false, leaves_nothing: false })
+        Ok(Group { child, id, ended: false, leaves_nothing: false, is_asked: false })
     }
 
     /// Waits for the leader's exit, feeding the outlets; kills the whole group at the limit or on cancel.
@@ -152,7 +156,26 @@ impl Group {
         self.leaves_nothing = true;
     }
 
+    /// Has the group asked to end before it is killed: git takes its locks away then, which would be in
+    /// everybody's way.
+    pub(crate) fn ask_first(&mut self) {
+        self.is_asked = true;
+    }
+
     fn kill(&mut self) -> io::Result<()> {
+        if self.is_asked {
+            let pidfd = pidfd_open(self.id, PidfdFlags::empty())?;
+            let _ = kill_process_group(self.id, Signal::TERM);
+            let until = Instant::now() + GRACE;
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                let left = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+                match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
+                    Err(rustix::io::Errno::INTR) => {}
+                    _ => break,
+                }
+            }
+        }
         let _ = kill_process_group(self.id, Signal::KILL);
         self.child.wait()?;
         self.ended = true;

@@ -149,6 +149,7 @@ impl<'a> Git<'a> {
         };
         command.stderr(err_end);
         let mut group = Group::start(&mut command).map_err(|source| Error::NoGit { source })?;
+        group.ask_first();
         drop(command); // Our copies of the pipes' other ends go with it.
 
         let mut stdout = Vec::new();
