@@ -14,7 +14,7 @@ use model::role::Address;
 use model::time::Timestamp;
 
 use crate::book::Book;
-use crate::{beads, convoys, hooks, idle, imports, letters, merges, mols, names};
+use crate::{beads, convoys, costs, hooks, idle, imports, letters, merges, mols, names};
 
 /// Answers a question that the views alone can answer; `None` for those that need more: the log
 /// (events, why, letters), the configuration (prime, rigs, status).
@@ -60,6 +60,7 @@ pub fn answer(
             let row = merge_rows(board).into_iter().find(|row| row.id == merge.id);
             Answer::Merge(Box::new(row.unwrap_or_else(|| MergeRow::new(merge, None))))
         }),
+        C::Costs { by, since } => Ok(Answer::Costs(Box::new(costs::report(board, *by, *since)))),
         C::MailDead { agent } => letters::dead(board, origin, agent.as_deref()),
         C::Show { name } => crate::show::one(board, name),
         C::AgentList { rig } => agent_list(board, rig.as_ref()),

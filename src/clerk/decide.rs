@@ -75,6 +75,7 @@ pub fn need(command: &Command) -> Need {
         | C::Show { .. }
         | C::Events(_)
         | C::Why { .. }
+        | C::Costs { .. }
         | C::Ledger(_)
         | C::Prime { .. } => Need::Read,
         C::Done { .. }

@@ -6,7 +6,7 @@
 //! offline carrier does the same under the lock.
 //!
 //! - [`decide`]: commands of people and agents, one arm each.
-//! - [`hooks`], [`merges`], [`agents`], [`letters`]: what the roles record.
+//! - [`hooks`], [`merges`], [`agents`], [`letters`], [`costs`]: what the roles record.
 //! - [`imports`]: beads from elsewhere.
 //! - [`answers`], [`reports`], [`past`]: questions about the town, to data.
 //! - [`bell`]: whom an event concerns.
@@ -17,6 +17,7 @@ pub mod beads;
 pub mod bell;
 pub mod book;
 pub mod convoys;
+pub mod costs;
 pub mod decide;
 pub mod draft;
 pub mod help;

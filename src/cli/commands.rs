@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod attach;
 pub(crate) mod backup;
 pub(crate) mod bead;
+pub(crate) mod costs;
 pub(crate) mod events;
 pub(crate) mod exchange;
 pub(crate) mod learn;
@@ -122,6 +123,7 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Tree(tree) => observe::tree(tree, pen),
         Answer::Events(records) => events::list(records, view, pen),
         Answer::Story(lines) => lines.iter().map(|line| block(line).trim_end().to_owned() + "\n").collect(),
+        Answer::Costs(report) => costs::report(report, pen),
         Answer::Prime(prime) => block(&prime.text),
         Answer::LedgerChecked(check) => ledger::check(check, command, pen),
         Answer::LedgerStats(stats) => ledger::stats(stats, pen),

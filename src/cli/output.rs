@@ -9,8 +9,8 @@ use model::refusal::Refusal;
 use model::time::Timestamp;
 use serde_json::{Value, json};
 
-pub(crate) use table::{Column, Table, cell};
-pub(crate) use text::{ago, block, count, line, span, when};
+pub(crate) use table::{Cell, Column, Table, cell};
+pub(crate) use text::{ago, block, count, line, span, thousands, when};
 
 /// A colour that means something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -30,6 +30,7 @@ impl Event {
             Event::DepRemoved { bead, on } => vec![bead, on],
             Event::AgentStarted { bead, .. }
             | Event::AgentVerdict { bead, .. }
+            | Event::CostRecorded { bead, .. }
             | Event::WorkRescued { bead, .. }
             | Event::EscalationRaised { bead, .. } => bead.iter().collect(),
             Event::MqSubmitted { merge } => vec![&merge.bead],
@@ -71,6 +72,7 @@ impl Event {
             | Event::AgentState { agent, .. }
             | Event::AgentStopped { agent, .. }
             | Event::AgentVerdict { agent, .. }
+            | Event::CostRecorded { agent, .. }
             | Event::AgentHeld { agent, .. }
             | Event::HookSet { agent, .. }
             | Event::HookChecked { agent, .. }

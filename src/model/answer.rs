@@ -9,6 +9,7 @@ use crate::agent::AgentState;
 use crate::backup;
 use crate::bead::Bead;
 use crate::convoy::Convoy;
+use crate::cost;
 use crate::event::Record;
 use crate::hook::Hook;
 use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, RigName, Seq, SessionId};
@@ -578,6 +579,8 @@ pub enum Answer {
     Events(Vec<Record>),
     /// Lines that tell a story.
     Story(Vec<String>),
+    /// What agents have used.
+    Costs(Box<cost::Report>),
     /// The brief.
     Prime(Box<Prime>),
     /// What a look at the whole ledger has shown.

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Exit;
 use crate::bead::{DepType, IssueType, Patch, Priority, Status};
+use crate::cost::By;
 use crate::ids::{BeadId, ConvoyId, MailId, MergeId, Prefix, RigName, Seq, SessionId};
 use crate::import::JsonLines;
 use crate::role::Address;
-use crate::time::Timestamp;
+use crate::time::{Day, Timestamp};
 
 /// Who asks, as the carrier knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -574,6 +575,14 @@ pub enum Command {
     Why {
         /// Which.
         about: String,
+    },
+    /// What agents have used.
+    Costs {
+        /// Summed up by what.
+        by: By,
+        /// What was recorded on this day or later.
+        #[serde(default)]
+        since: Option<Day>,
     },
 
     // learn

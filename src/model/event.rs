@@ -11,6 +11,7 @@ use crate::agent::{AgentState, Exit, SessionEnd, Verdict};
 use crate::bead::{Bead, Comment, Dependency, Move, Patch, Status};
 use crate::command::Sling;
 use crate::convoy::Convoy;
+use crate::cost::Tokens;
 use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Prefix, RigName, Seq, SessionId};
 use crate::mail::Letter;
 use crate::merge::{GateResult, MergeRequest, Rejection};
@@ -215,6 +216,26 @@ pub enum Event {
         detail: String,
         /// The last lines on its screen, for all ends that are failures.
         context: Option<String>,
+    },
+
+    /// What a session has used since the last such record of the same conversation and model.
+    #[serde(rename = "cost.recorded")]
+    CostRecorded {
+        /// Whose session.
+        agent: Address,
+        /// Which.
+        session: SessionId,
+        /// What it was for.
+        bead: Option<BeadId>,
+        /// The conversation, where somebody has begun another one in the same session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        conversation: Option<SessionId>,
+        /// The model, as its provider calls it.
+        model: String,
+        /// The tokens.
+        tokens: Tokens,
+        /// The answers that they were used for.
+        messages: u64,
     },
 
     /// An agent is to have no session until it is let go again, or is let go.
@@ -584,6 +605,7 @@ impl Event {
             Event::AgentState { .. } => "agent.state",
             Event::AgentStopped { .. } => "agent.stopped",
             Event::AgentVerdict { .. } => "agent.verdict",
+            Event::CostRecorded { .. } => "cost.recorded",
             Event::AgentHeld { .. } => "agent.held",
             Event::AgentRenamed { .. } => "agent.renamed",
             Event::HookSet { .. } => "hook.set",

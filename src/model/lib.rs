@@ -11,6 +11,7 @@ pub mod backup;
 pub mod bead;
 pub mod command;
 pub mod convoy;
+pub mod cost;
 pub mod event;
 pub mod hook;
 pub mod ids;

@@ -96,6 +96,44 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// A day, in UTC. People and JSON see `2026-01-31`; so does the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(jiff::civil::Date);
+
+impl Day {
+    /// The day that `at` is in.
+    pub fn of(at: Timestamp) -> Self {
+        let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+        Day(at.to_zoned(jiff::tz::TimeZone::UTC).date())
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for Day {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Day).map_err(|_| format!("{text:?} is not a day such as 2026-01-31"))
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
 /// Says what time it is. Real in a running town, set by hand in tests.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The time now.
@@ -126,5 +164,18 @@ mod tests {
         let packed = rmp_serde::to_vec_named(&at).unwrap();
         assert_eq!(rmp_serde::from_slice::<Timestamp>(&packed).unwrap(), at);
         assert_eq!(serde_json::to_string(&at).unwrap(), "\"2026-01-01T00:00:00.123Z\"");
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_utc() {
+        let day: Day = "2026-01-01".parse().unwrap();
+        assert_eq!(Day::of("2026-01-01T00:00:00Z".parse().unwrap()), day);
+        assert_eq!(Day::of("2026-01-01T23:59:59.999Z".parse().unwrap()), day);
+        assert!(Day::of("2026-01-02T00:00:00Z".parse().unwrap()) > day);
+        assert_eq!(Day::of("2026-01-02T00:30:00+01:00".parse().unwrap()), day);
+        assert_eq!(serde_json::to_string(&day).unwrap(), "\"2026-01-01\"");
+        let packed = rmp_serde::to_vec_named(&day).unwrap();
+        assert_eq!(rmp_serde::from_slice::<Day>(&packed).unwrap(), day);
+        assert!("2026-13-01".parse::<Day>().is_err());
     }
 }

@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 use model::command::{Command, EventFilter};
+use model::cost::By;
 use model::ids::{BeadId, Seq};
 use model::refusal::Refusal;
-use model::time::Timestamp;
+use model::time::{Day, Timestamp};
 
 use super::{Intent, Reading, View};
 
@@ -33,6 +34,18 @@ pub(crate) enum Verb {
         /// Which
         #[arg(value_name = "AGENT|BEAD")]
         about: String,
+    },
+    /// Sum up the tokens that agents have used
+    Costs {
+        /// `report`, as some have it
+        #[arg(hide = true, value_parser = ["report"])]
+        report: Option<String>,
+        /// By agent, rig, bead, model, day or session
+        #[arg(long, value_name = "WHAT", default_value_t)]
+        by: By,
+        /// Only from a day on (UTC): 2026-01-31, or 7d for the day that was seven days ago
+        #[arg(long, value_name = "SINCE")]
+        since: Option<String>,
     },
     /// Watch what happens, in plain words
     Feed {
@@ -105,6 +118,20 @@ fn since(text: &str, now: Timestamp) -> Result<(Seq, Option<Timestamp>), Refusal
     }
 }
 
+/// Reads the `--since` of sums by day: a day, a duration or a point in time.
+fn day(text: &str, now: Timestamp) -> Result<Day, Refusal> {
+    if let Ok(day) = text.parse() {
+        return Ok(day);
+    }
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(Day::of(now.minus(ago)));
+    }
+    text.parse().map(Day::of).map_err(|_| {
+        Refusal::usage(format!("{text:?} is no day and no duration"))
+            .hint("for instance --since 7d or --since 2026-01-31")
+    })
+}
+
 /// How many past events a feed begins with, so that one sees where one is.
 const FEED_BEGINS_WITH: usize = 20;
 
@@ -122,6 +149,10 @@ impl Verb {
             Verb::Tree => Command::Tree.into(),
             Verb::Metrics { export: _ } => Command::Metrics.into(),
             Verb::Why { about } => Command::Why { about }.into(),
+            Verb::Costs { report: _, by, since } => {
+                let since = since.map(|text| day(&text, reading.now)).transpose()?;
+                Command::Costs { by, since }.into()
+            }
             Verb::Feed { filter } => {
                 let mut filter = filter.filter(reading)?;
                 if filter.limit.is_none() && filter.since.is_none() && filter.after == Seq::default() {

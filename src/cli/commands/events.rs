@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::ship::short;
 use crate::args::View;
-use crate::output::{Pen, Tint, line, when};
+use crate::output::{Pen, Tint, line, thousands, when};
 
 /// Events, one a line.
 pub(super) fn list(records: &[Record], view: View, pen: &Pen) -> String {
@@ -63,6 +63,9 @@ fn words(event: &Event) -> (String, Tint) {
         Event::AgentVerdict { agent, verdict, detail, .. } => {
             let tint = if verdict.is_failure() { Red } else { Plain };
             (format!("{agent}: {verdict} ({detail})"), tint)
+        }
+        Event::CostRecorded { agent, model, tokens, .. } => {
+            (format!("{agent} used {} tokens of {model}", thousands(tokens.total())), Dim)
         }
         Event::HookSet { agent, bead, .. } => (format!("{bead} hangs on the hook of {agent}"), Plain),
         Event::HookCleared { agent, bead, reason } => {

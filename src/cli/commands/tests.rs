@@ -5,6 +5,7 @@ use model::answer::{
 use model::bead::{Bead, Comment, DepType, Dependency, Status};
 use model::command::{BeadFilter, NewBead};
 use model::convoy::Convoy;
+use model::cost::{By, Report, Row, Tokens, Used};
 use model::event::{Event, Record};
 use model::ids::Seq;
 use model::mail::{Kind, Letter};
@@ -383,4 +384,37 @@ fn only_polecats_are_polecats() {
     mayor.rig = None;
     let answer = viewed(View::Polecats, Answer::Agents(vec![mayor, agent("web/polecats/docs", "idle")]));
     assert!(matches!(answer, Answer::Agents(agents) if agents.len() == 1));
+}
+
+#[test]
+fn use_of_tokens_is_a_table_with_a_sum() {
+    let row = |name: Option<&str>, about: Option<&str>, input, sessions| Row {
+        name: name.map(str::to_owned),
+        about: about.map(str::to_owned),
+        used: Used {
+            tokens: Tokens {
+                input,
+                output: 4_321,
+                cache_write: 98_765,
+                cache_write_1h: 1,
+                cache_read: 1_234_567,
+            },
+            messages: 17,
+        },
+        sessions,
+    };
+    let rows =
+        vec![row(Some("web-1"), Some("Fix the login that times out"), 1_200, 2), row(None, None, 7, 1)];
+    let mut report = Report { by: By::Bead, since: None, rows, total: row(None, None, 1_207, 3) };
+    let shown = |report: &Report, width| {
+        let command = Command::Costs { by: report.by, since: report.since };
+        for_people(&command, View::Usual, &Answer::Costs(Box::new(report.clone())), &pen(width))
+    };
+    let mut text = shown(&report, Some(110));
+    report.since = Some("2026-01-31".parse().unwrap());
+    report.rows.truncate(1);
+    text.push_str(&shown(&report, None));
+    report.rows.clear();
+    text.push_str(&shown(&report, None));
+    insta::assert_snapshot!("costs", text);
 }

@@ -5,7 +5,7 @@ use model::near;
 use super::tree;
 
 /// Words that people try, and what they get here.
-pub(super) const SYNONYMS: [(&str, &[&str]); 45] = [
+pub(super) const SYNONYMS: [(&str, &[&str]); 48] = [
     ("ps", &["status"]),
     ("ls", &["status", "bead list"]),
     ("list", &["bead list", "agent list"]),
@@ -48,6 +48,9 @@ pub(super) const SYNONYMS: [(&str, &[&str]); 45] = [
     ("repo", &["rig add"]),
     ("shutdown", &["stop"]),
     ("explain", &["why"]),
+    ("cost", &["costs"]),
+    ("tokens", &["costs"]),
+    ("usage", &["costs"]),
     ("whoami", &["prime", "hook"]),
     ("restore", &["backup restore"]),
     ("snapshot", &["backup"]),

@@ -56,6 +56,19 @@ pub(crate) fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
+/// A number that may be long, in groups of three digits.
+pub(crate) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +88,12 @@ mod tests {
     fn nothing_in_a_text_is_obeyed_by_a_terminal() {
         assert_eq!(line("a\n\x1b[31mb\u{202e}"), "a \u{fffd}[31mb\u{fffd}");
         assert_eq!(block("a\r\nb\tc\x07"), "a\nb\tc\u{fffd}");
+    }
+
+    #[test]
+    fn long_numbers_are_told_in_groups() {
+        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(thousands(n), text);
+        }
     }
 }

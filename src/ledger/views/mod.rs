@@ -8,6 +8,7 @@ pub mod agents;
 pub mod beads;
 pub mod contents;
 pub mod convoys;
+pub mod costs;
 pub mod escalations;
 pub mod hooks;
 pub mod mail;
@@ -49,6 +50,8 @@ pub struct Board {
     pub mols: mols::Mols,
     /// The projects.
     pub rigs: rigs::Rigs,
+    /// What agents have used.
+    pub costs: costs::Costs,
     /// What a person has to know.
     pub escalations: escalations::Escalations,
     /// Where in the log what is.
@@ -68,6 +71,7 @@ impl Board {
         self.merges.apply(record);
         self.convoys.apply(record);
         self.mols.apply(record);
+        self.costs.apply(record);
         self.escalations.apply(record);
         self.rigs.apply(record);
         self.contents.apply(record);
