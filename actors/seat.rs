@@ -17,6 +17,7 @@ use ractor::{Actor, ActorCell, ActorRef, SupervisionEvent};
 
 use crate::brief;
 use crate::keys;
+use crate::session::usage::Meter;
 use crate::session::{self, Session};
 use crate::tools::Tools;
 
@@ -68,16 +69,19 @@ impl Seat {
     pub async fn settle(&self) -> Result<(), Refusal> {
         let open = self.tools.look(|board| {
             let agent = board.agents.get(&self.agent);
-            agent
-                .and_then(|agent| agent.session.as_ref())
-                .filter(|open| open.end.is_none())
-                .map(|open| open.id.clone())
+            agent.and_then(|agent| agent.session.clone()).filter(|open| open.end.is_none())
         });
-        let Some(session) = open.filter(|open| self.session.as_ref().is_none_or(|(_, live)| live != open))
+        let Some(open) = open.filter(|open| self.session.as_ref().is_none_or(|(_, live)| *live != open.id))
         else {
             return Ok(());
         };
-        self.end(session, SessionEnd::Lost).await
+        // What its last turn has used may be in no record yet, and it may never be taken up again.
+        let town = self.tools.town();
+        let preset = town.presets.get(&open.preset).ok();
+        if let Some(meter) = preset.and_then(|preset| Meter::of(&self.tools, &self.agent, &open.id, preset)) {
+            meter.record().await;
+        }
+        self.end(open.id, SessionEnd::Lost).await
     }
 
     async fn end(&self, session: SessionId, end: SessionEnd) -> Result<(), Refusal> {

@@ -24,6 +24,7 @@ use support::{eventually, find, lives, processes_of, signal};
 
 const LANDS: &str = include_str!("claude/lands.json");
 const KILLED: &str = include_str!("claude/killed.json");
+const TALKS: &str = include_str!("claude/talks.json");
 const GATE_FAILS: &str = include_str!("claude/gate.json");
 
 /// The arguments of a living process.
@@ -60,6 +61,12 @@ fn a_bead_is_worked_at_by_claude_code_and_lands() {
     let verdicts = office.town.events("agent.verdict");
     assert_eq!(verdicts.len(), 1, "{verdicts:?}");
     assert_eq!(verdicts[0]["data"]["verdict"], "completed", "{verdicts:?}");
+
+    // What the script says that the work has used. Its last words may be cut off by the session's end.
+    let (work, words) = ([100, 20, 300, 4_000], [1_000_000, 7, 0, 0]);
+    let used = office.used();
+    let sum: [u64; 4] = std::array::from_fn(|at| work[at] + words[at]);
+    assert!(used == [(bead.clone(), work, 1)] || used == [(bead, sum, 2)], "{used:?}");
     office.town.assert_nothing_runs();
 }
 
@@ -125,6 +132,9 @@ fn claude_code_that_is_killed_in_a_turn_takes_its_conversation_up_again() {
     office.model.releases("second");
     office.town.event_of("bead.closed", &bead);
     office.close(running);
+    // Two lives of one conversation: the answers of the first are counted once, the one that nobody heard never.
+    let answers = &office.town.json(&["costs", "--by", "bead"])["total"]["messages"];
+    assert!(answers == 2 || answers == 3, "{answers}");
     let sessions: Vec<Value> =
         office.town.events("agent.started").iter().map(|event| event["data"]["session"].clone()).collect();
     assert_eq!(sessions, [session, session]);
@@ -150,4 +160,42 @@ fn a_gate_that_fails_is_told_in_the_next_prompt_and_repaired() {
         assert!(prompt.contains(piece), "{piece:?} is not in {prompt}");
     }
     office.town.assert_nothing_runs();
+}
+
+#[test]
+fn what_claude_code_uses_is_recorded_at_the_end_of_each_turn() {
+    let Some(office) = Office::open(TALKS, Trust::Given) else { return };
+    let running = office.town.run();
+    office.town.gastown(&["agent", "start", "mayor"]).ok();
+    let messages = |n: u64| {
+        let costs = || office.town.json(&["costs", "--by", "agent"]);
+        find(&format!("{n} answers are recorded"), || {
+            Some(costs()).filter(|costs| costs["total"]["messages"] == n)
+        })
+    };
+    // In the living session: it has become idle.
+    let costs = messages(1);
+    assert_eq!(costs["rows"][0]["name"], "mayor/", "{costs}");
+    assert_eq!(costs["rows"][0]["cache_write_1h"], 250, "{costs}");
+    office.town.gastown(&["nudge", "mayor", "Tell me more"]).ok();
+    messages(2);
+
+    // Another conversation in the same session.
+    office.town.gastown(&["nudge", "mayor", "/clear"]).ok();
+    eventually("the screen is cleared", || !office.town.gastown(&["peek", "mayor"]).stdout.contains("More."));
+    office.town.gastown(&["nudge", "mayor", "Tell me more"]).ok();
+    messages(3);
+
+    // Nothing is counted again at the end, by those who come after, or by a fold of the log.
+    office.close(running);
+    let events = office.town.events("cost.recorded");
+    let conversations: Vec<_> = events.iter().map(|event| event["data"]["conversation"].is_null()).collect();
+    assert_eq!(conversations, [true, true, false], "{events:?}");
+    let running = office.town.run();
+    office.close(running);
+    office.town.gastown(&["ledger", "rebuild"]).ok();
+    assert_eq!(office.town.events("cost.recorded"), events);
+    assert_eq!(office.used(), [("null".to_owned(), [3 * 100, 3 * 20, 3 * 300, 3 * 4_000], 3)]);
+    let sessions = office.town.json(&["costs", "--by", "session"]);
+    assert_eq!(sessions["rows"].as_array().unwrap().len(), 1, "{sessions}");
 }

@@ -15,6 +15,13 @@ const PASSED: [&str; 6] = ["HOME", "USER", "LOGNAME", "TZ", "TMPDIR", "LC_ALL"];
 /// A search path where the operator has none.
 const PLAIN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What a session of `preset` is given as the variable `name`, of those that say nothing about who it is.
+pub fn given(preset: &Preset, name: &str) -> Option<String> {
+    let passed = PASSED.contains(&name) || preset.pass_env.iter().any(|passed| passed == name);
+    let own = preset.env.0.get(name).cloned();
+    own.or_else(|| std::env::var(name).ok().filter(|_| passed))
+}
+
 /// The whole environment of a session.
 pub fn of(
     tools: &Tools,

@@ -2,7 +2,7 @@
 //!
 //! - Owns: the terminal, and with it everything that the program starts; the session's key.
 //! - Hears: what the program says by line or frame, its screen's signs, its end; what is to be typed.
-//! - Says: submissions to the door, states and the end of the program to the scribe.
+//! - Says: submissions to the door, states, what was used and the end of the program to the scribe.
 //! - Wakes: by starting the program. A session is never restarted: its role begins another one.
 //! - Fails: by taking the program along, since the terminal dies with the state.
 //!
@@ -10,7 +10,9 @@
 
 pub mod environment;
 pub mod keyboard;
+pub mod transcript;
 mod typing;
+pub mod usage;
 mod watch;
 
 use std::collections::{HashSet, VecDeque};
@@ -39,12 +41,17 @@ use crate::keys::Held;
 use crate::living_tree::SessionGuard;
 use crate::tools::Tools;
 use keyboard::Keyboard;
+use usage::Meter;
 
 /// The size of a terminal that nobody is attached to.
 pub const SIZE: Size = Size { rows: 40, cols: 120 };
 
 /// How long a session may take to end in order when its role ends.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long a screen has been still, besides, when it is counted what was used: programs write that down a
+/// little later than they paint.
+const COUNT_AFTER: Duration = Duration::from_millis(500);
 
 /// Commands of one session that may wait for their answer; more make the program wait, by being refused.
 const MAX_WAITING: usize = 256;
@@ -211,6 +218,9 @@ pub struct State {
     reminder: Option<Errand>,
     reminded: u32,
     errands: Vec<Errand>,
+    /// Counts what is used, for programs that write it down.
+    meter: Option<Meter>,
+    counting: Option<Errand>,
     _live: Entry,
     _leaf: SessionGuard,
     key: Held,
@@ -245,12 +255,15 @@ impl Actor for Session {
             marker: session.to_string(),
             exec_wrapper: Vec::new(),
         };
+        let meter = Meter::of(&tools, &agent, &session, &preset);
+        let since = tools.clock.now();
         let forged = Arc::new(AtomicU64::new(0));
         let tap = tap(me.clone(), &key.key.nonce);
         let wiring =
             Wiring { tap: Some(Box::new(tap)), recording: Some(RecordingSpec::new(recording.clone())) };
         let terminal = tools.host.spawn(spec, wiring).await?;
         key.bind(terminal.pid());
+        let meter = meter.map(|meter| meter.running(terminal.pid(), since));
         let keyboard = Arc::new(Mutex::new(Keyboard::default()));
         let live = Live {
             session: session.clone(),
@@ -291,6 +304,8 @@ impl Actor for Session {
             reminder: None,
             reminded: 0,
             errands: Vec::new(),
+            meter,
+            counting: None,
         })
     }
 
@@ -491,6 +506,10 @@ impl State {
         if self.ladder.is_none() && to != self.state {
             self.set(to, note.as_deref()).await;
         }
+        // Not only when it becomes idle: a turn may be over before the screen has shown that it works.
+        if self.state == AgentState::Idle {
+            self.count(COUNT_AFTER);
+        }
         if matches!(self.state, AgentState::Idle | AgentState::Working)
             && let Some(brief) = self.typed_brief.take()
         {
@@ -504,6 +523,17 @@ impl State {
         self.take_over().await;
         self.show_mail().await;
         self.type_ready_nudges().await;
+    }
+
+    /// Counts what was used so far, aside, when `after` has passed. A count that is under way is ended: the
+    /// next one sees what it saw.
+    fn count(&mut self, after: Duration) {
+        if let Some(meter) = self.meter.clone() {
+            self.counting = Some(Errand::run(|_| async move {
+                tokio::time::sleep(after).await;
+                meter.record().await;
+            }));
+        }
     }
 
     async fn not_ready(&mut self) {
@@ -522,6 +552,8 @@ impl State {
             return;
         }
         self.set(AgentState::Stopping, Some(why)).await;
+        // Only while it lives does it say which conversation it is in.
+        self.count(Duration::ZERO);
         let (terminal, plan) = (self.terminal.handle(), stop_plan(&self.preset));
         self.ladder = Some(Errand::run(|_| async move {
             pty::stop(&terminal, plan).await;
@@ -577,9 +609,15 @@ impl State {
             ExitStatus::Code(code) => SessionEnd::Exited { code },
             ExitStatus::Signal(signal) => SessionEnd::Signalled { signal },
         };
+        // Together with the end, so that whoever hears of that finds the whole count.
+        let used = match &self.meter {
+            Some(meter) => meter.totals().await.unwrap_or_default(),
+            None => Vec::new(),
+        };
         let (agent, session) = (self.agent.clone(), self.session.clone());
         let (state, unrecorded) = (self.state, self.unrecorded.clone());
         let ended = move |draft: &mut clerk::draft::Draft<'_>| {
+            clerk::costs::record(draft, &agent, &session, &used);
             if let Some(note) = unrecorded {
                 clerk::agents::state(draft, &agent, state, note.as_deref());
             }

@@ -15,9 +15,11 @@ use actors::keys::Keys;
 use actors::letters::Hands;
 use actors::living_tree::TreeHandle;
 use actors::rigs;
+use actors::session::usage::Meter;
 use actors::switchboard::Switchboard;
 use actors::tools::{Late, ScribeSeat, Tools};
 use clerk::bell::Ear;
+use clerk::costs::Total;
 use clerk::draft::Draft;
 use config::live::LiveConfig;
 use ledger::Store;
@@ -98,7 +100,8 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
         recoveries: tokio::sync::watch::Sender::new(0),
         started: clock.now(),
     };
-    record_start(&tools)?;
+    let used = used_by_the_lost(&tools).await;
+    record_start(&tools, used)?;
     let switchboard = Switchboard::new(tools.clone());
     let town = start::raise(tools.clone(), switchboard.clone())
         .await
@@ -137,8 +140,23 @@ async fn look_at_reality(config: &Arc<LiveConfig>, host: &Arc<RealHost>) -> Resu
         .map_err(|error| Refusal::failed("cannot_start", error.to_string()))
 }
 
-/// Records that the runtime is up, that sessions of an earlier one are lost, and rigs that were found.
-fn record_start(tools: &Tools) -> Result<(), Refusal> {
+/// What the sessions of a runtime that crashed have used, as their programs have written it down.
+///
+/// The last turn of each may be in no record yet, and not every session is taken up again.
+async fn used_by_the_lost(tools: &Tools) -> Vec<(Address, SessionId, Vec<Total>)> {
+    let counts = Meter::of_the_open(tools).into_iter().map(|(agent, session, meter)| {
+        tokio::spawn(async move { (agent, session, meter.totals().await.unwrap_or_default()) })
+    });
+    let mut used = Vec::new();
+    for count in counts.collect::<Vec<_>>() {
+        used.extend(count.await.ok());
+    }
+    used
+}
+
+/// Records that the runtime is up, that sessions of an earlier one are lost and what they have used, and rigs
+/// that were found.
+fn record_start(tools: &Tools, used: Vec<(Address, SessionId, Vec<Total>)>) -> Result<(), Refusal> {
     let found = tools.look(|board| rigs::undiscovered(board, &tools.config));
     let now = tools.clock.now();
     tools
@@ -155,6 +173,9 @@ fn record_start(tools: &Tools) -> Result<(), Refusal> {
                     Some((agent.clone(), open.id.clone()))
                 })
                 .collect();
+            for (agent, session, totals) in &used {
+                clerk::costs::record(&mut draft, agent, session, totals);
+            }
             for (agent, session) in lost {
                 clerk::agents::ended(&mut draft, &agent, &session, SessionEnd::Lost)?;
             }

@@ -1,5 +1,6 @@
 //! A town whose workers are Claude Code: the real program, in a home of its own, with a scripted model.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -67,7 +68,7 @@ impl Office {
             ("API_TIMEOUT_MS", "120000".to_owned()),
         ];
         town.env.extend(env.map(|(name, value)| (name.to_owned(), value)));
-        seed(&config, &town.root.join("web/repo.git"), trust);
+        seed(&config, &[town.root.join("web/repo.git"), town.root.join("mayor")], trust);
 
         // No agent is named: what is on PATH is taken.
         town.gastown_in(&town.folder, &["install", "town"]).ok();
@@ -95,6 +96,21 @@ impl Office {
         find(&format!("{worker} {what}"), || Some(self.town.agent(worker)).filter(|row| fits(row)))
     }
 
+    /// What the event log says was used, by bead: input, output, cache writes and cache reads, and answers.
+    pub(crate) fn used(&self) -> Vec<(String, [u64; 4], u64)> {
+        let mut sums: BTreeMap<String, ([u64; 4], u64)> = BTreeMap::new();
+        for event in self.town.events("cost.recorded") {
+            let data = &event["data"];
+            let bead = data["bead"].as_str().unwrap_or("null").to_owned();
+            let (tokens, messages) = sums.entry(bead).or_default();
+            for (sum, kind) in tokens.iter_mut().zip(["input", "output", "cache_write", "cache_read"]) {
+                *sum += data["tokens"][kind].as_u64().unwrap();
+            }
+            *messages += data["messages"].as_u64().unwrap();
+        }
+        sums.into_iter().map(|(bead, (tokens, messages))| (bead, tokens, messages)).collect()
+    }
+
     /// Stops the runtime; nothing is left of it and of what its agents had started.
     #[track_caller]
     pub(crate) fn close(&self, running: Running) {
@@ -112,14 +128,14 @@ impl Office {
 }
 
 /// Claude Code's own configuration: each entry takes away a question of its first start.
-fn seed(folder: &Path, repository: &Path, trust: Trust) {
+fn seed(folder: &Path, places: &[PathBuf], trust: Trust) {
     let mut state = json!({
         "hasCompletedOnboarding": true,
         "hasSeenAutoDefaultNudge": true,
         "customApiKeyResponses": {"approved": [KEY], "rejected": []},
     });
-    if trust == Trust::Given {
-        state["projects"][repository.display().to_string()] = json!({"hasTrustDialogAccepted": true});
+    for place in places.iter().filter(|_| trust == Trust::Given) {
+        state["projects"][place.display().to_string()] = json!({"hasTrustDialogAccepted": true});
     }
     // The scripts do more than the preset allows; which mode it runs in stays the preset's.
     let settings = json!({"tui": "fullscreen", "permissions": {"allow": ["Bash"]}});

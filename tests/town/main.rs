@@ -7,6 +7,7 @@ mod bad_input;
 mod beads;
 mod carriers;
 mod compact;
+mod costs;
 mod demo;
 mod durability;
 mod flow;
