@@ -16,6 +16,7 @@ use std::{
 use crate::{
     CancelToken, Error, Result,
     process::{End, Group, Limit, Outlet},
+    sweep,
 };
 
 /// How long a remote may be silent.
@@ -58,6 +59,8 @@ pub(crate) struct Git<'a> {
     limit: Limit,
     cancel: Option<&'a CancelToken>,
     progress: Option<&'a mut dyn FnMut(&str)>,
+    /// Reads or writes a file, so that it cannot be run twice.
+    has_files: bool,
 }
 
 /// What git answered.
@@ -92,7 +95,15 @@ impl<'a> Git<'a> {
             "-c",
             "advice.detachedHead=false",
         ]);
-        Git { doing: doing.into(), command, output: None, limit: LOCAL, cancel: None, progress: None }
+        Git {
+            doing: doing.into(),
+            command,
+            output: None,
+            limit: LOCAL,
+            cancel: None,
+            progress: None,
+            has_files: false,
+        }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -108,12 +119,14 @@ impl<'a> Git<'a> {
     /// Has git read `file` as its standard input.
     pub(crate) fn input(mut self, file: std::fs::File) -> Self {
         self.command.stdin(file);
+        self.has_files = true;
         self
     }
 
     /// Has git's standard output go into `file`; the answer has none of it then.
     pub(crate) fn output(mut self, file: std::fs::File) -> Self {
         self.output = Some(file);
+        self.has_files = true;
         self
     }
 
@@ -134,8 +147,19 @@ impl<'a> Git<'a> {
     }
 
     /// Runs to the end. A refusal of git is an answer here; see `Answer::ok`.
-    pub(crate) fn ask(self) -> Result<Answer> {
-        let Git { doing, mut command, output, limit, cancel, mut progress } = self;
+    ///
+    /// A lock in its way that a killed git has left is taken away, and git asked once more.
+    pub(crate) fn ask(mut self) -> Result<Answer> {
+        let answer = self.try_once()?;
+        match stale_lock(&answer.stderr) {
+            Some(lock) if !answer.success() && !self.has_files && sweep::take_away(&lock) => self.try_once(),
+            _ => Ok(answer),
+        }
+    }
+
+    fn try_once(&mut self) -> Result<Answer> {
+        let Git { doing, command, output, limit, cancel, progress, .. } = self;
+        let (doing, limit, cancel) = (doing.clone(), *limit, *cancel);
         if cancel.is_some_and(CancelToken::is_cancelled) {
             return Err(Error::Cancelled { doing });
         }
@@ -143,14 +167,15 @@ impl<'a> Git<'a> {
         let failed = |source| Error::Io { doing: format!("talk to git to {doing}"), source };
         let (out, out_end) = io::pipe().map_err(failed)?;
         let (err, err_end) = io::pipe().map_err(failed)?;
-        match output {
+        match output.take() {
             Some(file) => command.stdout(file),
             None => command.stdout(out_end),
         };
         command.stderr(err_end);
-        let mut group = Group::start(&mut command).map_err(|source| Error::NoGit { source })?;
+        let mut group = Group::start(command).map_err(|source| Error::NoGit { source })?;
         group.ask_first();
-        drop(command); // Our copies of the pipes' other ends go with it.
+        // Our copies of the pipes' other ends go.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
 
         let mut stdout = Vec::new();
         let mut overflow = false;
@@ -257,6 +282,13 @@ fn tidy_environment(command: &mut Command) {
     }
 }
 
+/// The lock that git has found in its way, by its words.
+fn stale_lock(stderr: &str) -> Option<PathBuf> {
+    let (_, rest) = stderr.split_once("Unable to create '")?;
+    let (path, rest) = rest.split_once('\'')?;
+    rest.starts_with(": File exists").then(|| PathBuf::from(path))
+}
+
 /// Returns the last lines of what git wrote to standard error, without progress, advice and secrets.
 fn last_words(stderr: &str) -> String {
     let lines: Vec<&str> = stderr
@@ -315,6 +347,14 @@ pub(crate) fn path_from(bytes: &[u8]) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_in_the_way_is_found_in_the_words_of_git() {
+        let words = "error: could not delete\nfatal: Unable to create '/a b/repo.git/./packed-refs.lock': File exists.\n\nAnother git";
+        assert_eq!(stale_lock(words), Some(PathBuf::from("/a b/repo.git/./packed-refs.lock")));
+        assert_eq!(stale_lock("fatal: Unable to create '/x/y.lock': Permission denied"), None);
+        assert_eq!(stale_lock("fatal: no such branch"), None);
+    }
 
     #[test]
     fn secrets_in_urls_are_masked_and_the_rest_stays() {

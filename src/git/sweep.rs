@@ -1,6 +1,6 @@
 //! Processes found by what they carry: for those that have left their group, and for other hands at work.
 
-use std::{ffi::OsString, fs, os::unix::ffi::OsStrExt, path::Path};
+use std::{ffi::OsString, fs, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
@@ -44,10 +44,60 @@ pub(crate) fn git_works_in(path: &Path) -> bool {
     })
 }
 
+/// How long a lock has been there when nobody can be about to use it any more: git holds one for moments, and
+/// waits for one for seconds.
+const STALE: Duration = Duration::from_secs(5);
+
+/// Takes a lock of git's away that has been there for a while, if no git is at work in its repository or beside
+/// it, where the worktrees are. Returns whether it did.
+pub(crate) fn take_away(lock: &Path) -> bool {
+    let is_lock = lock.extension().is_some_and(|ending| ending == "lock");
+    let age = fs::metadata(lock).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+    let repo = lock.ancestors().find(|folder| folder.join("objects").is_dir());
+    let Some(home) = repo.and_then(Path::parent).and_then(|home| home.canonicalize().ok()) else {
+        return false;
+    };
+    if !is_lock || age.is_none_or(|age| age < STALE) || git_works_in(&home) {
+        return false;
+    }
+    let gone = fs::remove_file(lock).is_ok();
+    if gone {
+        tracing::warn!(lock = %lock.display(), "removed a lock that a killed git had left");
+    }
+    gone
+}
+
 fn processes() -> impl Iterator<Item = Pid> {
     let number = |name: OsString| std::str::from_utf8(name.as_bytes()).ok()?.parse().ok();
     fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .filter_map(move |entry| number(entry.ok()?.file_name()).and_then(Pid::from_raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_goes_when_it_is_old_and_nobody_can_be_using_it() {
+        let home = tempfile::tempdir().unwrap();
+        let repo = home.path().join("repo.git");
+        fs::create_dir_all(repo.join("objects")).unwrap();
+        fs::create_dir_all(repo.join("refs/heads")).unwrap();
+        let old = SystemTime::now() - 2 * STALE;
+        let lock = |name: &str, at: SystemTime| {
+            let path = repo.join(name);
+            fs::File::create(&path).unwrap().set_modified(at).unwrap();
+            path
+        };
+        assert!(!take_away(&lock("refs/heads/fresh.lock", SystemTime::now())));
+        assert!(!take_away(&lock("refs/heads/no-lock", old)));
+        assert!(!take_away(&repo.join("packed-refs.lock")), "there is none");
+        assert!(take_away(&lock("refs/heads/main.lock", old)));
+        assert!(take_away(&repo.join(".").join(lock("packed-refs.lock", old).file_name().unwrap())));
+        assert!(!repo.join("packed-refs.lock").exists());
+    }
 }
