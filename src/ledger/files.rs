@@ -50,24 +50,52 @@ fn guarded<T>(dir: &Path, run: impl FnOnce() -> sled::Result<T>) -> Result<T, Le
 }
 
 fn open_files(dir: &Path, cache: u64) -> Result<Files, LedgerError> {
-    let fresh = !dir.join("db").exists();
-    fs::create_dir_all(dir).map_err(|error| LedgerError::io(dir, "make the ledger's folder", &error))?;
+    let making = |error: io::Error| LedgerError::io(dir, "make the ledger's folder", &error);
+    if is_vacant(dir).map_err(making)? {
+        make_files(dir, cache)?;
+    }
     remove_leftovers(dir).map_err(|error| LedgerError::io(dir, "tidy the ledger's folder", &error))?;
     let db = open_sled(dir, cache)?;
-    let settled = || {
-        let data = File::open(dir.join("db"))?;
-        if fresh {
-            // The data is worth nothing as long as a power cut can take the names of its files.
-            File::open(dir.join("conf"))?.sync_all()?;
-            data.sync_all()?;
-            disk::sync_dir(dir)?;
-            dir.parent().map_or(Ok(()), disk::sync_dir)?;
-        }
-        Ok(data)
-    };
-    let data =
-        settled().map_err(|error: io::Error| LedgerError::io(dir, "sync the ledger's folder", &error))?;
+    let data = sync_names(dir).map_err(|error| LedgerError::io(dir, "sync the ledger's folder", &error))?;
     Ok(Files { db, data: data.into() })
+}
+
+/// Whether nobody has made a log in `dir` yet.
+fn is_vacant(dir: &Path) -> io::Result<bool> {
+    match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        other => Ok(other?.next().is_none()),
+    }
+}
+
+/// Makes an empty log in `dir`, whole or not at all: half of one would count as damaged for ever.
+fn make_files(dir: &Path, cache: u64) -> Result<(), LedgerError> {
+    let io = |error: io::Error| LedgerError::io(dir, "make the ledger's folder", &error);
+    let fresh = dir.with_extension("new");
+    remove_all(&fresh).map_err(io)?;
+    fs::create_dir_all(&fresh).map_err(io)?;
+    drop(open_sled(&fresh, cache)?);
+    sync_names(&fresh).map_err(io)?;
+    fs::rename(&fresh, dir).map_err(io)
+}
+
+/// Removes a folder and all in it, if it is there.
+pub(crate) fn remove_all(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names of the files in `dir`, and its own, as durable as what will be in them, and returns
+/// the data file. At each opening, since whoever made them may have been killed before it came to this.
+fn sync_names(dir: &Path) -> io::Result<File> {
+    let data = File::open(dir.join("db"))?;
+    File::open(dir.join("conf"))?.sync_all()?;
+    data.sync_all()?;
+    disk::sync_dir(dir)?;
+    dir.parent().map_or(Ok(()), disk::sync_dir)?;
+    Ok(data)
 }
 
 pub(crate) fn remove_leftovers(dir: &Path) -> io::Result<()> {
