@@ -1,52 +1,86 @@
-//! `torture [ROUNDS] [SEED]`: kills a writing process with SIGKILL at random points, and counts.
+//! `torture [kill|powercut|disk] [ROUNDS] [SEED]`: tries to make the ledger lose what it acknowledged.
 //!
-//! A child opens the ledger and lets several senders write numbered letters at once, in groups as the
-//! scribe does. A sender says `ack SENDER NUMBER` once its letter is durable; what was not
-//! acknowledged when the child died is sent again by the next one, under the same number. Each letter
-//! after a sender's first is one decision of two events: the new letter, and the acknowledgement of
-//! the one before it.
+//! - `kill` (the default, 10,000 rounds): kills a writing process with SIGKILL at random points.
+//! - `powercut` (5,000): cuts the power at random points of what writers did to their files, after kills,
+//!   failed syncs and earlier power cuts.
+//! - `disk` (500): lets the disk of a writing process be full, fail or take no writes, and come back.
 //!
-//! ```text
-//!   parent ──numbers──> child ──ack S N──> parent ──SIGKILL──> open, count what is new, go on
-//! ```
-//!
-//! Every child dies: when it has said that it opens, some microseconds after its start, or after some
-//! acknowledgements. In two rounds of three the ledger is opened and looked at before the next child
-//! has it; in the third the next child finds what the kill has left. Every 200 rounds the whole log is
-//! read again, verified and counted, and a new ledger begins.
-//!
-//! Exit code 1 when anything acknowledged is lost, doubled, out of order or torn, or an opening fails.
+//! Prints what was acknowledged, lost, doubled, and the openings that failed; exit code 1 on any of the
+//! last three. The same seed gives the same chances. `just torture` is the same as this.
+
+#[path = "../../tests/powercut/bench.rs"]
+mod bench;
+#[path = "../../tests/powercut/dice.rs"]
+mod dice;
+#[path = "../../tests/powercut/disk.rs"]
+mod disk;
+#[path = "../../tests/powercut/journal.rs"]
+mod journal;
+mod kills;
+mod powercuts;
+#[path = "../../tests/shim/mod.rs"]
+mod shim;
+#[path = "../../tests/powercut/trouble.rs"]
+mod trouble;
+#[path = "../../tests/powercut/writer.rs"]
+mod writer;
 
 use std::collections::BTreeMap;
+use std::env;
 use std::error::Error;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
-use std::{env, io, thread};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Instant;
 
-use gastown_ledger::{Decision, Limits, Store};
-use model::event::Event;
-use model::ids::Seq;
-use model::mail::{Kind, Letter};
-use model::refusal::Refusal;
-use model::role::Address;
-use model::time::Timestamp;
-
-const SENDERS: usize = 8;
-const GROUP: usize = 128;
-const ROUNDS_PER_LEDGER: u64 = 200;
+use bench::{FOLDER, ORDERS};
+use shim::Shim;
+use writer::{Count, Orders};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// A sender's number and the number of its letter.
-type Name = (usize, u64);
+/// What was found, over all rounds.
+#[derive(Debug, Default)]
+struct Tally {
+    good: BTreeMap<&'static str, u64>,
+    bad: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    fn good(&mut self, name: &'static str, n: u64) {
+        *self.good.entry(name).or_default() += n;
+    }
+
+    fn bad(&mut self, name: &'static str, n: u64) {
+        *self.bad.entry(name).or_default() += n;
+    }
+
+    fn count(&mut self, count: Count) {
+        self.good("acknowledged", count.acknowledged);
+        self.bad("lost", count.lost);
+        self.bad("doubled", count.doubled);
+        self.bad("refused and there", count.refused_and_there);
+        self.bad("failed opens", count.failed_opens);
+        self.bad("findings", count.findings);
+    }
+
+    fn add(&mut self, other: Tally) {
+        other.good.into_iter().for_each(|(name, n)| self.good(name, n));
+        other.bad.into_iter().for_each(|(name, n)| self.bad(name, n));
+    }
+
+    fn clean(&self) -> bool {
+        self.bad.values().all(|n| *n == 0)
+    }
+}
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let outcome = match args.first().map(String::as_str) {
-        Some("--child") => child(&args[1..]).map(|()| true),
+        Some("--child") => kills::child(&args[1..]).map(|()| true),
+        Some("--writer") => writer_under_the_layer().map(|()| true),
         _ => parent(&args),
     };
     match outcome {
@@ -60,296 +94,77 @@ fn main() -> ExitCode {
     }
 }
 
-fn limits() -> Limits {
-    Limits { cache: 4 << 20, reserve: 64 << 10, floor: 0, snapshot_every: 100 }
+fn writer_under_the_layer() -> Outcome<()> {
+    let (orders, folder) = (env::var(ORDERS)?, env::var(FOLDER)?);
+    writer::work(Path::new(&folder), Orders::parse(&orders)?)
 }
 
-// The child.
-
-/// One letter to be written, and where the answer goes.
-type Wish = (Name, mpsc::SyncSender<Result<(), Refusal>>);
-
-/// Writes until it is killed. The arguments: the folder, then each sender's first number.
-fn child(args: &[String]) -> Outcome<()> {
-    let (dir, numbers) = args.split_first().ok_or("no folder")?;
-    println!("opening");
-    let store = Store::open(Path::new(dir), limits())?;
-    let (wishes, heard) = mpsc::channel::<Wish>();
-    for (sender, number) in numbers.iter().enumerate() {
-        let (wishes, mut number) = (wishes.clone(), number.parse::<u64>()?);
-        thread::spawn(move || {
-            loop {
-                let (reply, answer) = mpsc::sync_channel(1);
-                if wishes.send(((sender, number), reply)).is_err() {
-                    return;
-                }
-                match answer.recv() {
-                    // One `write` each, so that lines of several senders never mix.
-                    Ok(Ok(())) => drop(io::stdout().write_all(format!("ack {sender} {number}\n").as_bytes())),
-                    Ok(Err(refusal)) => println!("failed {refusal}"),
-                    Err(_) => return,
-                }
-                number += 1;
-            }
-        });
-    }
-    drop(wishes);
-    while let Ok(first) = heard.recv() {
-        let group: Vec<Wish> = [first].into_iter().chain(heard.try_iter().take(GROUP - 1)).collect();
-        let decisions = group.iter().map(|(name, _)| write_letter(*name)).collect();
-        for (answer, (_, reply)) in store.write(Timestamp::from_millis(1), decisions).into_iter().zip(&group)
-        {
-            let _ = reply.send(answer.map(drop));
-        }
-    }
-    Ok(())
-}
-
-/// Writes the letter and acknowledges the one before; nothing when it is there already.
-fn write_letter((sender, number): Name) -> Decision<'static, ()> {
-    Box::new(move |board, at| {
-        let word = |error: model::ids::BadName| Refusal::usage(error.to_string());
-        let id = |number: u64| format!("m-{sender}-{number}").parse().map_err(word);
-        if board.mail.get(&id(number)?).is_some() {
-            return Ok((Vec::new(), ()));
-        }
-        // Up to three pieces of the store.
-        let size = (number * 7 + sender as u64 * 13) % 60 * 100;
-        let body = "x".repeat(usize::try_from(size).unwrap_or_default());
-        let letter = Letter {
-            id: id(number)?,
-            from: Address::Overseer,
-            to: Address::Mayor,
-            kind: Kind::Note { subject: format!("{number}"), body },
-            sent_at: at,
-            reply_to: None,
-            thread: id(number)?,
-            key: None,
-        };
-        let mut events = vec![(Address::Runtime, Event::MailSent { letter: letter.into() })];
-        if number > 1 {
-            events.push((Address::Runtime, Event::MailAcked { mail: id(number - 1)? }));
-        }
-        Ok((events, ()))
-    })
-}
-
-// The parent.
-
-/// What was found, over all rounds.
-#[derive(Debug, Default)]
-struct Tally {
-    acknowledged: u64,
-    recorded: u64,
-    lost: u64,
-    doubled: u64,
-    torn: u64,
-    failed_opens: u64,
-    refused: u64,
-    findings: u64,
-}
-
-impl Tally {
-    fn clean(&self) -> bool {
-        [self.lost, self.doubled, self.torn, self.failed_opens, self.refused, self.findings] == [0; 6]
-    }
-}
-
-/// What is known of one ledger.
-#[derive(Debug)]
-struct Known {
-    /// By sender, the last number that was acknowledged.
-    acked: [u64; SENDERS],
-    counted: Counted,
-}
-
-/// How far a log has been counted.
-#[derive(Debug, Default, Clone, PartialEq)]
-struct Counted {
-    head: u64,
-    /// By sender, the last number that stands in the log.
-    last: [u64; SENDERS],
-    /// Letters that are missing between others. A sender goes on after its last acknowledgement, so
-    /// each of these had been acknowledged.
-    gaps: u64,
-    doubled: u64,
-    torn: u64,
-    /// The letter whose acknowledgement of its predecessor must come next.
-    open: Option<Name>,
-}
-
-impl Counted {
-    /// Reads on from where it was.
-    fn go_on(&mut self, store: &Store) -> Outcome<()> {
-        loop {
-            let records = store.events(Seq(self.head + 1), 500)?;
-            let Some(last) = records.last() else { return Ok(()) };
-            self.head = last.seq.0;
-            for record in records {
-                let expected = self.open.take();
-                match &record.event {
-                    Event::MailSent { letter } => {
-                        let (sender, number) = name_of(letter.id.as_str())?;
-                        self.torn += u64::from(expected.is_some());
-                        let before = self.last[sender];
-                        if number <= before {
-                            self.doubled += 1;
-                        } else {
-                            self.gaps += number - before - 1;
-                            self.last[sender] = number;
-                        }
-                        self.open = (number > 1).then_some((sender, number));
-                    }
-                    Event::MailAcked { mail } => {
-                        let (sender, number) = name_of(mail.as_str())?;
-                        self.torn += u64::from(expected != Some((sender, number + 1)));
-                    }
-                    other => return Err(format!("nobody has written {}", other.kind()).into()),
-                }
-            }
-        }
-    }
-}
-
-fn name_of(id: &str) -> Outcome<Name> {
-    let (sender, number) =
-        id.strip_prefix("m-").and_then(|rest| rest.split_once('-')).ok_or("a strange letter")?;
-    Ok((sender.parse()?, number.parse()?))
+/// This program as a writer, for whoever puts the layer under it.
+fn writer() -> Command {
+    let mut command = Command::new(env::current_exe().unwrap_or_else(|_| "torture".into()));
+    command.arg("--writer");
+    command
 }
 
 fn parent(args: &[String]) -> Outcome<bool> {
-    let rounds: u64 = args.first().map_or(Ok(10_000), |text| text.parse())?;
+    let (mode, args) = match args.first().map(String::as_str) {
+        Some(mode @ ("kill" | "powercut" | "disk")) => (mode, &args[1..]),
+        _ => ("kill", args),
+    };
+    let (usual, at_once) = match mode {
+        "kill" => (10_000, kills::ROUNDS_PER_LEDGER),
+        "powercut" => (5_000, powercuts::CUTS_PER_STORY),
+        _ => (500, trouble::TROUBLES),
+    };
+    let rounds: u64 = args.first().map_or(Ok(usual), |text| text.parse())?;
     let seed: u64 = args.get(1).map_or(Ok(u64::from(std::process::id())), |text| text.parse())?;
-    println!("{rounds} rounds, {SENDERS} senders, seed {seed}");
-    let mut dice = Dice(seed);
-    let mut tally = Tally::default();
-    let mut kills: BTreeMap<&str, u64> = BTreeMap::new();
+    println!("{mode}: {rounds} rounds, seed {seed}");
+    let shim = (mode != "kill").then(|| Shim::build().ok_or("it needs Linux with glibc, and a C compiler"));
+    let shim = shim.transpose()?;
+    let story = |seed: u64, rounds: u64| match (mode, &shim) {
+        ("powercut", Some(shim)) => powercuts::story(shim, seed, rounds),
+        ("disk", Some(shim)) => {
+            let mut tally = Tally::default();
+            let count = trouble::story(shim, writer, seed, rounds)?;
+            tally.good("calls that failed", count.failed_calls);
+            tally.good("refused", count.refused);
+            tally.count(count.count);
+            Ok(tally)
+        }
+        _ => kills::story(seed, rounds),
+    };
     let started = Instant::now();
-    let mut done = 0;
-    while done < rounds {
-        let dir = tempfile::tempdir()?;
-        let mut known = Known { acked: [0; SENDERS], counted: Counted::default() };
-        let end = rounds.min(done + ROUNDS_PER_LEDGER);
-        let mut sound = true;
-        while sound && done < end {
-            done += 1;
-            *kills.entry(round(dir.path(), &mut known, &mut dice, &mut tally)?).or_default() += 1;
-            if dice.below(3) > 0 || done == end {
-                sound = look(dir.path(), &mut known, &mut tally, done == end)?;
+    let (next, total) = (AtomicU64::new(0), Mutex::new((0, Tally::default())));
+    let workers = thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let failed = thread::scope(|scope| {
+        let work = || -> Result<(), String> {
+            loop {
+                let nth = next.fetch_add(1, Ordering::Relaxed);
+                let here = rounds.saturating_sub(nth * at_once).min(at_once);
+                if here == 0 {
+                    return Ok(());
+                }
+                // Stories with seeds that follow each other must not be alike.
+                let own = (seed ^ nth).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let tally = story(own, here).map_err(|error| format!("story {nth}: {error}"))?;
+                let mut total = total.lock().map_err(|error| error.to_string())?;
+                total.0 += here;
+                total.1.add(tally);
+                if nth % 8 == 0 {
+                    println!("{:>6} rounds, {:>4} s: {:?}", total.0, started.elapsed().as_secs(), total.1.bad);
+                }
             }
-        }
-        tally.acknowledged += known.acked.iter().sum::<u64>();
-        tally.recorded += known.counted.last.iter().sum::<u64>();
-        if !tally.clean() {
-            println!("the ledger of round {done} is kept in {}", keep(dir).display());
-        }
-        println!("{done:>6} rounds, {:>4} s: {tally:?}", started.elapsed().as_secs());
+        };
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().filter_map(|worker| worker.join().ok()?.err()).next()
+    });
+    if let Some(failed) = failed {
+        return Err(failed.into());
     }
-    let Tally { acknowledged, recorded, lost, doubled, torn, failed_opens, refused, findings } = tally;
-    println!(
-        "\nrounds        {rounds} in {} s\nkilled        {kills:?}\nacknowledged  {acknowledged}\n\
-         recorded      {recorded}\nlost          {lost}\ndoubled       {doubled}\ntorn          {torn}\n\
-         failed opens  {failed_opens}\nrefused       {refused}\nfindings      {findings}",
-        started.elapsed().as_secs()
-    );
+    let (rounds, tally) = total.into_inner()?;
+    println!("\n{:<22} {rounds} in {} s", "rounds", started.elapsed().as_secs());
+    for (name, n) in tally.good.iter().chain(&tally.bad) {
+        println!("{name:<22} {n}");
+    }
     Ok(tally.clean())
-}
-
-fn keep(dir: tempfile::TempDir) -> PathBuf {
-    dir.keep()
-}
-
-/// Lets a child write and kills it; returns when that was.
-fn round(dir: &Path, known: &mut Known, dice: &mut Dice, tally: &mut Tally) -> Outcome<&'static str> {
-    let mut child = Command::new(env::current_exe()?)
-        .arg("--child")
-        .arg(dir)
-        .args(known.acked.iter().map(|last| (last + 1).to_string()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let out = child.stdout.take().ok_or("a child without a voice")?;
-    let mut said = BufReader::new(out).lines().map_while(Result::ok);
-    let kill = |child: &mut Child, after: u64| {
-        // The point of it is a point in time that nothing in the child stands for.
-        let moment = Duration::from_micros(after);
-        let from = Instant::now();
-        while from.elapsed() < moment {
-            std::hint::spin_loop();
-        }
-        child.kill()
-    };
-    let mut hear = |line: String| match line.strip_prefix("ack ").and_then(|rest| rest.split_once(' ')) {
-        Some((sender, number)) => {
-            if let (Ok(sender), Ok(number)) = (sender.parse::<usize>(), number.parse::<u64>())
-                && let Some(last) = known.acked.get_mut(sender)
-            {
-                *last = number.max(*last);
-            }
-        }
-        None if line.starts_with("failed") => {
-            println!("{line}");
-            tally.refused += 1;
-        }
-        None => {}
-    };
-    let when = match dice.below(8) {
-        0 => {
-            kill(&mut child, dice.below(4_000))?;
-            "starting"
-        }
-        1 | 2 => {
-            said.next();
-            kill(&mut child, dice.below(6_000))?;
-            "opening"
-        }
-        _ => {
-            let lines = usize::try_from(dice.below(150))? + 2;
-            said.by_ref().take(lines).for_each(&mut hear);
-            kill(&mut child, dice.below(1_000))?;
-            "writing"
-        }
-    };
-    // What it had said when it died was acknowledged as well.
-    said.for_each(hear);
-    let status = child.wait()?;
-    tally.failed_opens += u64::from(status.code().is_some());
-    Ok(when)
-}
-
-/// Opens the ledger and counts what is new, or at the `end` everything again. Returns whether it opens.
-fn look(dir: &Path, known: &mut Known, tally: &mut Tally, end: bool) -> Outcome<bool> {
-    let store = match Store::open(dir, limits()) {
-        Ok(store) => store,
-        Err(error) => {
-            println!("{error}");
-            tally.failed_opens += 1;
-            return Ok(false);
-        }
-    };
-    tally.findings += store.findings().len() as u64;
-    known.counted.go_on(&store)?;
-    if end {
-        store.verify()?;
-        let mut anew = Counted::default();
-        anew.go_on(&store)?;
-        // What was there in an earlier round is still there, and still the same.
-        tally.torn += u64::from(anew != known.counted);
-        tally.torn += anew.torn + u64::from(anew.open.is_some());
-        tally.doubled += anew.doubled;
-        let missing = known.acked.iter().zip(anew.last).map(|(acked, there)| acked.saturating_sub(there));
-        tally.lost += anew.gaps + missing.sum::<u64>();
-    }
-    Ok(true)
-}
-
-/// Chance that can be had again: a linear congruence, of which the upper bits are used.
-#[derive(Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
 }

@@ -13,8 +13,9 @@ use crate::writer::{self, Count, Orders};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// How the environment of a writer tells it what to do; the folder is the layer's own.
+/// How the environment of a writer tells it what to do, and in which folder.
 pub(crate) const ORDERS: &str = "GASTOWN_WRITER";
+pub(crate) const FOLDER: &str = "GASTOWN_WRITER_FOLDER";
 
 /// A writer's folder and the journal of what was done below it.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl<'a> Bench<'a> {
         let mut command = (self.writer)();
         command
             .env(ORDERS, orders.words())
+            .env(FOLDER, self.town())
             .env("GASTOWN_SHIM_JOURNAL", self.place.path().join("journal"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -90,6 +92,7 @@ impl<'a> Bench<'a> {
                 let kept = place()?.keep();
                 disk.cut(mode, &mut again.clone(), &kept)?;
                 fs::write(kept.join(WITNESS), disk.witness())?;
+                fs::copy(self.place.path().join("journal"), kept.join("journal"))?;
                 eprintln!(
                     "cut at {moment} of {}, {mode:?}: {count:?}; kept in {}",
                     entries.len(),

@@ -16,7 +16,7 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
-use bench::{Bench, ORDERS};
+use bench::{Bench, FOLDER, ORDERS};
 use dice::Dice;
 use shim::{Number, Shim};
 use writer::Orders;
@@ -25,7 +25,7 @@ use writer::Orders;
 /// Not a test by itself: what the child does, which is this binary again.
 #[test]
 fn the_writer_under_which_the_layer_lies() {
-    let (Ok(orders), Some(folder)) = (env::var(ORDERS), env::var_os("GASTOWN_SHIM_DIR")) else { return };
+    let (Ok(orders), Some(folder)) = (env::var(ORDERS), env::var_os(FOLDER)) else { return };
     writer::work(Path::new(&folder), Orders::parse(&orders).unwrap()).unwrap();
 }
 

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fmt;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use gastown_ledger::{Decision, Limits, Store};
@@ -133,8 +134,17 @@ pub(crate) fn work(folder: &Path, orders: Orders) -> Outcome<()> {
         });
     }
     drop(wishes);
+    // Whoever holds the other end of its input wants it to go on.
+    let told_to_end = Arc::new(AtomicBool::new(false));
+    if orders.enough == u64::MAX {
+        let told_to_end = Arc::clone(&told_to_end);
+        thread::spawn(move || {
+            let _ = std::io::stdin().read(&mut [0]);
+            told_to_end.store(true, Ordering::Relaxed);
+        });
+    }
     let mut acknowledged = 0;
-    while acknowledged < orders.enough {
+    while acknowledged < orders.enough && !told_to_end.load(Ordering::Relaxed) {
         let Ok(first) = heard.recv() else { break };
         let group: Vec<Wish> = [first].into_iter().chain(heard.try_iter().take(127)).collect();
         let decisions = group
