@@ -25,12 +25,12 @@ impl Files {
 
     /// Puts `batch` into memory, all of it or nothing.
     pub(crate) fn apply(&self, dir: &Path, batch: sled::Batch) -> Result<(), LedgerError> {
-        guarded(dir, || self.db.apply_batch(batch))
+        guarded(dir, DOING, || self.db.apply_batch(batch))
     }
 
     /// Returns when all that was applied would survive a power cut.
     pub(crate) fn settle(&self, dir: &Path) -> Result<(), LedgerError> {
-        guarded(dir, || self.db.flush())?;
+        guarded(dir, DOING, || self.db.flush())?;
         self.data.sync_data().map_err(|error| LedgerError::io(dir, DOING, &error))
     }
 }
@@ -38,13 +38,17 @@ impl Files {
 const DOING: &str = "append to the ledger";
 
 /// Runs something of sled's, whose panics are errors.
-fn guarded<T>(dir: &Path, run: impl FnOnce() -> sled::Result<T>) -> Result<T, LedgerError> {
+pub(crate) fn guarded<T>(
+    dir: &Path,
+    doing: &str,
+    run: impl FnOnce() -> sled::Result<T>,
+) -> Result<T, LedgerError> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(from_sled(dir, DOING, &error)),
+        Ok(Err(error)) => Err(from_sled(dir, doing, &error)),
         Err(panic) => Err(LedgerError::Corrupt {
             dir: dir.to_owned(),
-            what: format!("the store panicked while writing: {}", said(&*panic)),
+            what: format!("the store panicked: {}", said(&*panic)),
         }),
     }
 }

@@ -14,6 +14,7 @@
 //! - Does not: decide. Rules live in whoever hands decisions to [`Store::write`].
 
 mod archive;
+mod boot;
 pub mod check;
 mod disk;
 pub mod feed;
@@ -25,6 +26,7 @@ pub mod jsonl;
 mod log;
 #[cfg(any(test, feature = "fakes"))]
 pub mod memory;
+mod rebuild;
 pub mod record;
 pub mod repair;
 mod settler;
@@ -71,6 +73,9 @@ impl Entry {
     }
 }
 
+/// Copies what a log has up to a number, for good. Called by the log, so it must not append to it.
+pub type Copier = Box<dyn Fn(&dyn Log, Seq) -> Result<(), LedgerError> + Send + Sync>;
+
 /// An append-only row of records, numbered from 1 without gaps, each holding the hash of the one
 /// before it.
 ///
@@ -101,6 +106,11 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     /// less to do. What is acknowledged is safe without it.
     fn settle(&self) -> Result<(), LedgerError> {
         Ok(())
+    }
+
+    /// Has all that is to be forgotten elsewhere copied by `copy` first, from now on.
+    fn copied_by(&self, copy: Copier) {
+        drop(copy);
     }
 
     /// How many times a batch has waited for the disk.

@@ -131,7 +131,14 @@ impl Store {
             }
             other => other?,
         };
-        let store = Self::on(Arc::new(log), Some(dir.to_owned()), limits, started)?;
+        let store = match Self::on(Arc::new(log), Some(dir.to_owned()), limits, started) {
+            Err(error @ LedgerError::Corrupt { .. }) => {
+                // Older records than those that are looked at while opening.
+                let log = SledLog::open_anew(&folder, limits.cache, Some(&archive), &error)?;
+                Self::on(Arc::new(log), Some(dir.to_owned()), limits, started)?
+            }
+            other => other?,
+        };
         if let Err(error) = store.inner.make_room() {
             tracing::error!(%error, "the ledger opens read-only");
             store.inner.stop(error);

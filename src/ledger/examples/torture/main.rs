@@ -151,7 +151,12 @@ fn parent(args: &[String]) -> Outcome<bool> {
                 total.0 += here;
                 total.1.add(tally);
                 if nth % 8 == 0 {
-                    println!("{:>6} rounds, {:>4} s: {:?}", total.0, started.elapsed().as_secs(), total.1.bad);
+                    println!(
+                        "{:>6} rounds, {:>4} s: {:?}",
+                        total.0,
+                        started.elapsed().as_secs(),
+                        total.1.bad
+                    );
                 }
             }
         };

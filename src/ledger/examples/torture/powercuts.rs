@@ -28,10 +28,10 @@ pub(crate) fn story(shim: &Shim, seed: u64, cuts: u64) -> Outcome<Tally> {
             tally.good("writers", 1);
             bench.run(orders, |control| {
                 // The last run of a chapter ends as it should, so that something is there.
-                if run > 0 && kill == 0 && std::env::var_os("NOKILL").is_none() {
+                if run > 0 && kill == 0 {
                     let _ = control.set(Number::KillAt, kill_at);
                 }
-                if sync == 0 && std::env::var_os("NOEIO").is_none() {
+                if sync == 0 {
                     let _ = control.set(Number::FailingSync, failing_sync);
                     let _ = control.set(Number::FailingFor, times);
                 }

@@ -10,6 +10,7 @@ mod disk;
 mod journal;
 #[path = "../shim/mod.rs"]
 mod shim;
+mod trouble;
 mod writer;
 
 use std::env;
@@ -20,7 +21,6 @@ use bench::{Bench, FOLDER, ORDERS};
 use dice::Dice;
 use shim::{Number, Shim};
 use writer::Orders;
-
 
 /// Not a test by itself: what the child does, which is this binary again.
 #[test]
@@ -42,13 +42,12 @@ fn nothing_acknowledged_is_lost_to_a_power_cut() {
     for (seed, senders) in [(1, 1), (2, 8), (3, 64)] {
         bench.run(Orders { senders, enough: 150, large_one_in: 100, seed }, |_| {}).unwrap();
     }
-    let total = bench.cut(150, &mut Dice(1)).unwrap();
-    eprintln!("{total:?}");
+    let total = bench.cut(120, &mut Dice(1)).unwrap();
     assert!(total.clean() && total.acknowledged > 0, "{total:?}");
 }
 
 #[test]
-fn nor_to_one_after_kills_and_earlier_power_cuts() {
+fn nor_to_one_after_kills_failed_syncs_and_earlier_power_cuts() {
     let Some(shim) = Shim::build() else { return };
     let mut dice = Dice(3);
     let mut bench = Bench::new(&shim, this_binary).unwrap();
@@ -63,7 +62,14 @@ fn nor_to_one_after_kills_and_earlier_power_cuts() {
             };
             bench.run(orders, at).unwrap();
         }
-        let total = bench.cut(25, &mut dice).unwrap();
+        let (after, times) = (dice.below(40), dice.below(4));
+        let orders = Orders { senders: 8, enough: 60, large_one_in: 100, seed };
+        let failing = |control: &shim::Control| {
+            control.set(Number::FailingSync, after).unwrap();
+            control.set(Number::FailingFor, times).unwrap();
+        };
+        bench.run(orders, failing).unwrap();
+        let total = bench.cut(15, &mut dice).unwrap();
         assert!(total.clean(), "{total:?}");
         bench = bench.go_on(&mut dice).unwrap();
     }
@@ -77,4 +83,12 @@ fn a_disk_that_lies_about_its_syncs_is_found_out() {
     bench.run(Orders { senders: 8, enough: 100, large_one_in: 100, seed: 4 }, |_| {}).unwrap();
     let total = bench.cut(20, &mut Dice(2)).unwrap();
     assert!(total.lost > 0, "without a sync nothing can be safe: {total:?}");
+}
+
+#[test]
+fn a_disk_that_is_full_fails_or_takes_no_writes_loses_nothing_and_writing_goes_on_by_itself() {
+    let Some(shim) = Shim::build() else { return };
+    let seen = trouble::story(&shim, this_binary, 5, 25).unwrap();
+    assert!(seen.count.clean() && seen.count.acknowledged > 500, "{seen:?}");
+    assert!(seen.failed_calls >= 25 && seen.refused > 0, "{seen:?}");
 }

@@ -56,8 +56,8 @@ pub(crate) fn story(shim: &Shim, writer: fn() -> Command, seed: u64, troubles: u
     let mut writing = Writing { child: command.spawn()?, acks: town.join("acks") };
     writing.goes_on(1)?;
     for _ in 0..troubles {
-        let trouble = [Trouble::Full, Trouble::ReadOnly, Trouble::FailingSyncs, Trouble::FailingWrites]
-            [dice.upto(3)];
+        let trouble =
+            [Trouble::Full, Trouble::ReadOnly, Trouble::FailingSyncs, Trouble::FailingWrites][dice.upto(3)];
         let failed = control.get(Number::Failed)?;
         match trouble {
             Trouble::Full => control.set(Number::Room, dice.below(600_000))?,
@@ -76,7 +76,8 @@ pub(crate) fn story(shim: &Shim, writer: fn() -> Command, seed: u64, troubles: u
         let (_, refused) = writing.said()?;
         let more = dice.below(4);
         writing.until(|| {
-            let over = control.get(Number::FailingSync)? == NEVER && control.get(Number::FailingWrite)? == NEVER;
+            let over =
+                control.get(Number::FailingSync)? == NEVER && control.get(Number::FailingWrite)? == NEVER;
             let lasting = matches!(trouble, Trouble::Full | Trouble::ReadOnly) || !over;
             Ok(!lasting || writing.said()?.1 >= refused + more)
         })?;
@@ -112,7 +113,9 @@ impl Writing {
         let started = Instant::now();
         while !done()? {
             if started.elapsed() > PATIENCE {
-                return Err(format!("nothing comes of it: {:?} acknowledged and refused", self.said()?).into());
+                return Err(
+                    format!("nothing comes of it: {:?} acknowledged and refused", self.said()?).into()
+                );
             }
             std::thread::sleep(Duration::from_millis(1));
         }

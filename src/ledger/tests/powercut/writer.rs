@@ -290,7 +290,8 @@ pub(crate) fn count(folder: &Path, said: &[u8]) -> Outcome<Count> {
         refused.iter().filter(|attempt| by_name.get(attempt).is_some_and(|seq| *seq <= settled)).count()
             as u64;
     let event = Event::PolicyDenied { rule: "afterwards".into(), tried: String::new() };
-    let one_more = store.write_one(Timestamp::from_millis(2), |_, _| Ok((vec![(Address::Runtime, event)], ())));
+    let one_more =
+        store.write_one(Timestamp::from_millis(2), |_, _| Ok((vec![(Address::Runtime, event)], ())));
     if let Err(refusal) = one_more {
         eprintln!("{refusal}");
         count.findings += 1;
