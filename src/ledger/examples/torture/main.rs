@@ -39,6 +39,9 @@ use bench::{FOLDER, ORDERS};
 use shim::Shim;
 use writer::{Count, Orders};
 
+/// How many troubles the disk of one ledger has.
+const TROUBLES_PER_STORY: u64 = 20;
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// What was found, over all rounds.
@@ -114,7 +117,7 @@ fn parent(args: &[String]) -> Outcome<bool> {
     let (usual, at_once) = match mode {
         "kill" => (10_000, kills::ROUNDS_PER_LEDGER),
         "powercut" => (5_000, powercuts::CUTS_PER_STORY),
-        _ => (500, trouble::TROUBLES),
+        _ => (500, TROUBLES_PER_STORY),
     };
     let rounds: u64 = args.first().map_or(Ok(usual), |text| text.parse())?;
     let seed: u64 = args.get(1).map_or(Ok(u64::from(std::process::id())), |text| text.parse())?;

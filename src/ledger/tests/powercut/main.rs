@@ -42,7 +42,7 @@ fn nothing_acknowledged_is_lost_to_a_power_cut() {
     for (seed, senders) in [(1, 1), (2, 8), (3, 64)] {
         bench.run(Orders { senders, enough: 150, large_one_in: 100, seed }, |_| {}).unwrap();
     }
-    let total = bench.cut(120, &mut Dice(1)).unwrap();
+    let total = bench.cut(180, &mut Dice(1)).unwrap();
     assert!(total.clean() && total.acknowledged > 0, "{total:?}");
 }
 
@@ -69,7 +69,7 @@ fn nor_to_one_after_kills_failed_syncs_and_earlier_power_cuts() {
             control.set(Number::FailingFor, times).unwrap();
         };
         bench.run(orders, failing).unwrap();
-        let total = bench.cut(15, &mut dice).unwrap();
+        let total = bench.cut(25, &mut dice).unwrap();
         assert!(total.clean(), "{total:?}");
         bench = bench.go_on(&mut dice).unwrap();
     }

@@ -14,9 +14,6 @@ use crate::writer::{self, Count, Orders};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// How many troubles one ledger sees.
-pub(crate) const TROUBLES: u64 = 20;
-
 /// How long something that must come may take: a machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(120);
 
