@@ -11,6 +11,7 @@
 //! for that. So after a disaster the archive may lack the last second, and the log is asked first.
 //! The marker is there to find the next frame behind a broken one.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -312,6 +313,25 @@ pub(crate) fn rows_after(folder: &Path, head: Seq, hash: Hash) -> io::Result<Vec
         rows.push(Row { first: from, records });
     }
     Ok(rows)
+}
+
+/// Returns the records from `from` to `until` that the archive in `folder` has, in bytes.
+pub(crate) fn rows_between(folder: &Path, from: Seq, until: Seq) -> io::Result<BTreeMap<Seq, Vec<u8>>> {
+    let all = segments(folder)?;
+    let mut found = BTreeMap::new();
+    for (n, (first, path)) in all.iter().enumerate() {
+        if *first > until || all.get(n + 1).is_some_and(|(next, _)| *next <= from) {
+            continue;
+        }
+        let frames = read_segment(path, *first)?.frames;
+        found.extend(
+            frames
+                .into_iter()
+                .filter(|framed| framed.seq >= from && framed.seq <= until)
+                .map(|framed| (framed.seq, framed.bytes)),
+        );
+    }
+    Ok(found)
 }
 
 fn put_aside(folder: &Path) -> io::Result<PathBuf> {

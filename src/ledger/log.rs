@@ -67,6 +67,8 @@ struct Shared {
     settling: Mutex<()>,
     /// Whether the settler knows that there is something to settle.
     told: AtomicBool,
+    /// Whether sled had no room for what is in the journal.
+    behind: AtomicBool,
     /// The folder of the archive, from which a sled that does not open is made anew.
     archive: Option<PathBuf>,
     /// What must have a copy before the journal may forget.
@@ -214,9 +216,35 @@ impl Shared {
 
     /// Damage that sled has not seen when it was opened makes it panic now.
     fn read_raw(&self, from: Seq, limit: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
-        catch_unwind(AssertUnwindSafe(|| self.read_pieces(from, limit))).unwrap_or_else(|panic| {
+        let read = catch_unwind(AssertUnwindSafe(|| self.read_pieces(from, limit))).unwrap_or_else(|panic| {
             Err(self.corrupt(format!("the store panicked while reading: {}", said(&*panic))))
-        })
+        });
+        match read {
+            // Sled moves pages about even to read. Damage is not hidden by this, but for what it never got.
+            Err(error)
+                if !matches!(error, LedgerError::Corrupt { .. }) || self.behind.load(Ordering::Acquire) =>
+            {
+                self.read_beside(from, limit).ok_or(error)
+            }
+            read => read,
+        }
+    }
+
+    /// The records that [`Shared::read_raw`] asks for, from archive and journal, which can be read on a full
+    /// disk; none when they have not all of them.
+    fn read_beside(&self, from: Seq, limit: usize) -> Option<Vec<Vec<u8>>> {
+        let from = Seq(from.0.max(1));
+        let until = Seq(self.head().0.min(from.0.saturating_add(limit as u64) - 1));
+        let mut found = archive::rows_between(self.archive.as_ref()?, from, until).ok()?;
+        for row in journal::read(&self.dir).ok()? {
+            for (bytes, seq) in row.records.into_iter().zip(row.first.0..) {
+                if (from.0..=until.0).contains(&seq) {
+                    found.entry(Seq(seq)).or_insert(bytes);
+                }
+            }
+        }
+        let whole = (from.0..=until.0).all(|seq| found.contains_key(&Seq(seq)));
+        whole.then(|| found.into_values().collect())
     }
 
     fn read_pieces(&self, from: Seq, limit: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
@@ -359,13 +387,28 @@ impl SledLog {
             rows.extend(more);
             rows.sort_by_key(|row| row.first);
         }
-        let (head, hash) = log.shared.replay(&files, rows, (head, hash), Seq(u64::MAX))?;
-        if head.0 > log.shared.head.swap(head.0, Ordering::AcqRel) {
-            log.shared.settle()?;
-        }
+        let mut stopped = None;
+        let known = rows.last().map(|row| (row.last(), row.records.last().map(|bytes| record::hash(bytes))));
+        let replayed = log.shared.replay(&files, rows, (head, hash), Seq(u64::MAX)).and_then(|end| {
+            if end.0.0 > log.shared.head.swap(end.0.0, Ordering::AcqRel) {
+                log.shared.settle()?;
+            }
+            Ok(end)
+        });
+        let (head, hash) = match (replayed, known) {
+            // All is there for reading, and sled gets it when there is room.
+            (Err(error @ LedgerError::Full { .. }), Some((last, Some(its)))) if last > head => {
+                stopped = Some(error.to_string());
+                log.shared.head.store(last.0, Ordering::Release);
+                log.shared.behind.store(true, Ordering::Release);
+                (last, its)
+            }
+            (Err(error), _) => return Err(error),
+            (Ok(end), _) => end,
+        };
         // Only the archive's copy lets the journal forget, and nobody has asked for that yet.
         log.shared.settled.store(if archive.is_some() { 0 } else { head.0 }, Ordering::Release);
-        *log.lock_tail() = Tail { head, hash, stopped: None, journal };
+        *log.lock_tail() = Tail { head, hash, stopped, journal };
         let shared = Arc::clone(&log.shared);
         log.settler = Settler::start(move || shared.settle());
         Ok(log)
@@ -388,6 +431,7 @@ impl SledLog {
             dir: dir.to_owned(),
             cache,
             archive: archive.map(Path::to_owned),
+            behind: AtomicBool::new(false),
             copier: OnceLock::new(),
             files: RwLock::new(files.cloned()),
             head: AtomicU64::new(0),
@@ -596,6 +640,7 @@ impl Log for SledLog {
             Broken::Io(error) => LedgerError::io(&shared.dir, "open the ledger's journal", &error),
         })?);
         tail.stopped = None;
+        shared.behind.store(false, Ordering::Release);
         Ok(())
     }
 

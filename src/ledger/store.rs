@@ -290,7 +290,6 @@ impl Store {
             Err(error) => {
                 tracing::error!(%error, "the ledger takes no writes");
                 self.inner.stop(error.clone());
-                self.inner.keep_readable(&error);
                 return answers.iter().map(|_| Err(error.refusal())).collect();
             }
         };
@@ -450,19 +449,6 @@ impl Inner {
         }
         self.make_room()?;
         self.log.recover()
-    }
-
-    /// Sled moves pages about even to read, so one that has met a full disk may not be read either.
-    /// What the reserve gives is enough to open it once more; the store stays read-only until the
-    /// reserve is whole again.
-    fn keep_readable(&self, why: &LedgerError) {
-        let (Some(dir), LedgerError::Full { .. }) = (&self.dir, why) else { return };
-        if let Err(error) = disk::give_up(&dir.join("reserve")) {
-            tracing::warn!(%error, "the reserved space cannot be given up");
-        }
-        if let Err(error) = self.log.recover() {
-            tracing::warn!(%error, "the log of a full disk cannot be opened again; the board can be read");
-        }
     }
 
     fn make_room(&self) -> Result<(), LedgerError> {

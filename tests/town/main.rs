@@ -2,6 +2,7 @@
 //! terminals, real repositories, scripted agents. A file per promise; the harness is in [`support`].
 
 mod attach;
+mod bad_disk;
 mod bad_input;
 mod beads;
 mod carriers;
@@ -14,6 +15,8 @@ mod offline;
 mod outage;
 mod post;
 mod rework;
+#[path = "../../src/ledger/tests/shim/mod.rs"]
+mod shim;
 mod stop;
 mod supervision;
 mod support;
