@@ -231,7 +231,10 @@ impl Writer {
             wrote = true;
         }
         match &self.open {
-            Some((file, _)) if wrote => file.sync_data(),
+            Some((file, _)) if wrote => {
+                faults::point("ledger.archive.sync")?;
+                file.sync_data()
+            }
             _ => Ok(()),
         }
     }
@@ -260,7 +263,9 @@ impl Writer {
             put(&mut frames, last, bytes)?;
         }
         // After an error the end is looked for anew: `open` is gone with it.
+        faults::point("ledger.archive.write")?;
         file.write_all(&frames)?;
+        faults::point("ledger.archive.written")?;
         self.open = Some((file, length + frames.len() as u64));
         self.last = last;
         Ok(())

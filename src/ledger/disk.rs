@@ -72,8 +72,11 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = File::create(&fresh)?;
     file.write_all(bytes)?;
+    faults::point("ledger.replace.sync")?;
     file.sync_all()?;
+    faults::point("ledger.replace.rename")?;
     fs::rename(&fresh, path)?;
+    faults::point("ledger.replace.renamed")?;
     match path.parent() {
         Some(dir) => sync_dir(dir),
         None => Ok(()),

@@ -25,13 +25,20 @@ impl Files {
 
     /// Puts `batch` into memory, all of it or nothing.
     pub(crate) fn apply(&self, dir: &Path, batch: sled::Batch) -> Result<(), LedgerError> {
-        guarded(dir, DOING, || self.db.apply_batch(batch))
+        let io = |error| LedgerError::io(dir, DOING, &error);
+        faults::point("ledger.sled.apply").map_err(io)?;
+        guarded(dir, DOING, || self.db.apply_batch(batch))?;
+        faults::point("ledger.sled.applied").map_err(io)
     }
 
     /// Returns when all that was applied would survive a power cut.
     pub(crate) fn settle(&self, dir: &Path) -> Result<(), LedgerError> {
+        let io = |error| LedgerError::io(dir, DOING, &error);
+        faults::point("ledger.sled.flush").map_err(io)?;
         guarded(dir, DOING, || self.db.flush())?;
-        self.data.sync_data().map_err(|error| LedgerError::io(dir, DOING, &error))
+        faults::point("ledger.sled.sync").map_err(io)?;
+        self.data.sync_data().map_err(io)?;
+        faults::point("ledger.sled.synced").map_err(io)
     }
 }
 
@@ -58,8 +65,10 @@ fn open_files(dir: &Path, cache: u64) -> Result<Files, LedgerError> {
     if is_vacant(dir).map_err(making)? {
         make_files(dir, cache)?;
     }
+    faults::point("ledger.open").map_err(making)?;
     remove_leftovers(dir).map_err(|error| LedgerError::io(dir, "tidy the ledger's folder", &error))?;
     let db = open_sled(dir, cache)?;
+    faults::point("ledger.sled.opened").map_err(making)?;
     let data = sync_names(dir).map_err(|error| LedgerError::io(dir, "sync the ledger's folder", &error))?;
     Ok(Files { db, data: data.into() })
 }
@@ -80,6 +89,7 @@ fn make_files(dir: &Path, cache: u64) -> Result<(), LedgerError> {
     fs::create_dir_all(&fresh).map_err(io)?;
     drop(open_sled(&fresh, cache)?);
     sync_names(&fresh).map_err(io)?;
+    faults::point("ledger.made").map_err(io)?;
     fs::rename(&fresh, dir).map_err(io)
 }
 

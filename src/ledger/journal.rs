@@ -204,8 +204,11 @@ impl Journal {
         let half = &mut self.halves[self.active];
         let at = self.active * HALF + half.end;
         self.newest = Some(Place::At(at));
+        faults::point("ledger.journal.write")?;
         self.file.write_all_at(&self.frame, at as u64)?;
+        faults::point("ledger.journal.sync")?;
         self.file.sync_data()?;
+        faults::point("ledger.journal.synced")?;
         half.end += self.frame.len();
         half.last = Seq(first.0 + records.len() as u64 - 1);
         Ok(())
@@ -216,7 +219,9 @@ impl Journal {
         self.turn = self.turn.max(1);
         self.encode(first, records)?;
         self.newest = Some(Place::Apart);
+        faults::point("ledger.journal.large")?;
         disk::replace(&self.dir.join(APART), &self.frame)?;
+        faults::point("ledger.journal.large.done")?;
         self.apart = Seq(first.0 + records.len() as u64 - 1);
         self.frame = Vec::new();
         Ok(())
@@ -234,6 +239,7 @@ impl Journal {
                 return Ok(());
             }
         };
+        faults::point("ledger.journal.take_back")?;
         self.file.write_all_at(&[0; HEAD], at as u64)?;
         self.file.sync_data()?;
         let half = &mut self.halves[self.active];
@@ -245,6 +251,7 @@ impl Journal {
 
     /// Forgets everything: sled has all of it for good, or nobody was told of it.
     pub(crate) fn wipe(&mut self) -> io::Result<()> {
+        faults::point("ledger.journal.wipe")?;
         for half in 0..2 {
             self.file.write_all_at(&[0; HEAD], (half * HALF) as u64)?;
         }

@@ -609,6 +609,7 @@ impl Log for SledLog {
             return Ok(());
         }
         let shared = &*self.shared;
+        faults::point("ledger.recover").map_err(|error| LedgerError::io(&shared.dir, "recover", &error))?;
         let _turn = shared.settling.lock().unwrap_or_else(PoisonError::into_inner);
         // Nothing short of opening it again clears an error of sled's; its lock goes with the last handle.
         *shared.files.write().unwrap_or_else(PoisonError::into_inner) = None;

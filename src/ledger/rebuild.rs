@@ -52,6 +52,7 @@ pub(crate) fn rebuild(dir: &Path, cache: u64, archive: &Path) -> Result<Option<S
             other => disk::replace(&fresh.join(name), &other.map_err(io)?).map_err(io)?,
         }
     }
+    faults::point("ledger.anew").map_err(io)?;
     fs::rename(&fresh, dir.with_extension("rebuilt")).map_err(io)?;
     dir.parent().map_or(Ok(()), disk::sync_dir).map_err(io)?;
     finish(dir).map_err(io)?;
@@ -68,6 +69,7 @@ pub(crate) fn finish(dir: &Path) -> io::Result<()> {
         let damaged = dir.with_extension("damaged");
         remove_all(&damaged)?;
         fs::rename(dir, damaged)?;
+        faults::point("ledger.anew.aside")?;
     }
     fs::rename(rebuilt, dir)?;
     dir.parent().map_or(Ok(()), disk::sync_dir)

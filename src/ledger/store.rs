@@ -411,6 +411,7 @@ impl Inner {
 
     fn publish(&self, sealed: &[Sealed]) {
         let Some(last) = sealed.last() else { return };
+        faults::pass("ledger.publish");
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         for sealed in sealed {
             live.board.apply(&sealed.record);

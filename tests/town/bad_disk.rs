@@ -125,6 +125,7 @@ fn a_living_town_refuses_while_its_disk_cannot_and_goes_on_by_itself() {
         sick.assert_sound(&format!("the end of {trouble}"));
     }
     assert!(sick.refused.len() >= TROUBLES.len());
+    assert!(sick.control.get(Number::Failed).unwrap() >= TROUBLES.len() as u64);
     running.stop();
     let verified = sick.town.gastown(&["ledger", "verify"]);
     assert_eq!(verified.code, 0, "{verified:?}");

@@ -8,6 +8,7 @@ mod beads;
 mod carriers;
 mod demo;
 mod durability;
+mod faults;
 mod flow;
 mod handoff;
 mod letters;
