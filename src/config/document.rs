@@ -220,7 +220,9 @@ fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = neighbour(file);
     let written = File::create(&temporary)
         .and_then(|mut out| out.write_all(bytes).and_then(|()| out.sync_all()))
+        .and_then(|()| faults::point("config.rename"))
         .and_then(|()| fs::rename(&temporary, file));
+    faults::pass("config.renamed");
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }

@@ -76,8 +76,10 @@ pub fn run(
     let folder = cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned());
     sweep_folder(&folder);
     let before = status::ask(&folder).ok();
+    faults::pass("gate.run");
     let verdict = try_run(cmd, &folder, env, timeout, log, cancel)
         .unwrap_or_else(|error| Verdict::CannotStart { error });
+    faults::pass("gate.ran");
     let tree_changed = before.is_some_and(|before| status::ask(&folder).ok() != Some(before));
     GateRun { verdict, duration: started.elapsed(), tree_changed }
 }

@@ -36,7 +36,9 @@ pub fn land(repo: &Repo, target: &str, base: Oid, commit: Oid) -> Result<Landing
         });
     }
     let push = Push { commit: Some(commit), branch: target, expected: Some(base), moves_checkout: true };
+    faults::pass("git.push");
     let answer = repo.push(&push);
+    faults::pass("git.pushed");
     let Some(now) = repo.remote_head(target)? else { return Err(repo.no_such_remote_branch(target)?) };
     if now == commit || (now != base && contains(repo, target, commit)?) {
         return Ok(Landing::Landed { now });

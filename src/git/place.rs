@@ -81,9 +81,15 @@ pub(crate) fn look(repo: &Repo, path: &Path) -> Result<Place> {
 pub(crate) fn retire_entries(repo: &Repo, path: &Path, branch: Option<&str>) -> Result<()> {
     for entry in entries(repo) {
         // An entry without `gitdir` may just be in the making, for another worktree; git passes it over.
-        let Some(place) = place_named_by(&entry) else { continue };
-        let gone = fs::symlink_metadata(&place).is_err();
         let holds = branch.is_some_and(|branch| branch_of(&entry).as_deref() == Some(branch));
+        let Some(place) = place_named_by(&entry) else {
+            // One whose `gitdir` is empty was left by a kill.
+            if holds && entry.join("gitdir").exists() {
+                retire(repo, &entry)?;
+            }
+            continue;
+        };
+        let gone = fs::symlink_metadata(&place).is_err();
         let kept = fs::read(entry.join("locked")).is_ok_and(|why| why.trim_ascii() != b"initializing");
         if same(&place, path) || (gone && holds && !kept) {
             retire(repo, &entry)?;
@@ -296,7 +302,11 @@ fn entry_named_by(path: &Path) -> Option<PathBuf> {
 /// Returns the worktree that an entry names.
 pub(crate) fn place_named_by(entry: &Path) -> Option<PathBuf> {
     let text = fs::read(entry.join("gitdir")).ok()?;
-    let pointer = entry.join(path_from(text.trim_ascii_end()));
+    let named = text.trim_ascii_end();
+    if named.is_empty() {
+        return None;
+    }
+    let pointer = entry.join(path_from(named));
     pointer.parent().map(Path::to_owned)
 }
 
@@ -307,10 +317,14 @@ fn link(entry: &Path, path: &Path) -> Result<()> {
         let mut text = before.to_vec();
         text.extend_from_slice(what.as_os_str().as_bytes());
         text.push(b'\n');
-        fs::write(file, text).map_err(Error::io(format!("mend {}", file.display())))
+        fs::write(file, text)
     };
-    write(&entry.join("gitdir"), b"", &pointer)?;
-    write(&pointer, b"gitdir: ", entry)
+    let mending = |file: &Path| Error::io(format!("mend {}", file.display()));
+    let gitdir = entry.join("gitdir");
+    // Never half of it: an entry that names nothing would hold its branch.
+    let fresh = entry.join("gitdir.new");
+    write(&fresh, b"", &pointer).and_then(|()| fs::rename(&fresh, &gitdir)).map_err(mending(&gitdir))?;
+    write(&pointer, b"gitdir: ", entry).map_err(mending(&pointer))
 }
 
 fn same(one: &Path, other: &Path) -> bool {

@@ -39,6 +39,7 @@ pub fn publish(repo: &Repo, branch: &str, bundle_dir: &Path) -> Result<Published
         Err(e @ (Error::Cancelled { .. } | Error::NoGit { .. })) => return Err(e),
         Err(e) => e.to_string(),
     };
+    faults::pass("git.bundle");
     let path = rescue::bundle(repo, branch, oid, bundle_dir)?;
     Ok(Published::Bundled { path, oid, why })
 }
@@ -49,6 +50,7 @@ fn attempt(repo: &Repo, branch: &str, oid: Oid) -> Result<Result<Option<String>,
     let mut why = String::new();
     // The branch may be moved between our look and our push; the lease tells, and we look again.
     for _ in 0..3 {
+        faults::pass("git.publish");
         let there = repo.remote_head(branch)?;
         if there == Some(oid) {
             return Ok(Ok(saved));

@@ -91,8 +91,11 @@ pub fn ensure(repo: &Repo, path: &Path, branch: &str, start: Oid) -> Result<Work
         let making = || Error::library(format!("make branch {branch} at {start}"));
         let start = library.find_commit(start).map_err(making())?;
         library.branch(branch, &start, false).map_err(making())?;
+        faults::pass("git.branch.made");
     }
+    faults::pass("git.worktree.add");
     place::make(repo, path, On::Branch(branch))?;
+    faults::pass("git.worktree.added");
     let how = rescued.map_or(How::Made, |rescued| How::Repaired { rescued });
     describe(path, Some(branch.to_owned()), how)
 }
@@ -193,8 +196,11 @@ pub fn remove(repo: &Repo, path: &Path, landed_in: Oid) -> Result<Removal> {
     }
     // The rename decides: a kill in the middle of deleting must not leave a worktree that looks dirty.
     let doing = || Error::io(format!("remove {}", path.display()));
+    faults::point("git.worktree.remove").map_err(doing())?;
     fs::rename(path, place::free_sibling(&hidden(path), "")).map_err(doing())?;
+    faults::pass("git.worktree.renamed");
     place::drop_entry(repo, &entry).map_err(doing())?;
+    faults::pass("git.worktree.removed");
     clear_leavings(path);
     Ok(Removal::Removed)
 }
@@ -358,6 +364,20 @@ mod tests {
         fs::remove_dir_all(&path).unwrap();
         fs::create_dir(&path).unwrap();
         assert_eq!(ensure(&repo, &path, BRANCH, lab.first).unwrap().how, How::Made);
+        assert_eq!(lab.git(&path, &["worktree", "list"]).lines().count(), 2, "the repository and this one");
+    }
+
+    #[test]
+    fn an_entry_that_a_kill_left_without_a_place_does_not_hold_its_branch() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let path = lab.path("nux");
+        ensure(&repo, &path, BRANCH, lab.first).unwrap();
+        let entry = repo.path().join("worktrees/nux");
+        fs::write(entry.join("gitdir"), "").unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        assert_eq!(ensure(&repo, &path, BRANCH, lab.first).unwrap().how, How::Made);
+        assert!(status::status(&path).unwrap().is_clean());
         assert_eq!(lab.git(&path, &["worktree", "list"]).lines().count(), 2, "the repository and this one");
     }
 

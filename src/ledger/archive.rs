@@ -11,6 +11,7 @@
 //! for that. So after a disaster the archive may lack the last second, and the log is asked first.
 //! The marker is there to find the next frame behind a broken one.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use model::ledger::Finding;
 
 use crate::journal::Row;
 use crate::record::{self, Hash};
-use crate::{Log, check, disk};
+use crate::{LedgerError, Log, check, disk};
 
 const MAGIC: &[u8; 8] = b"gtarch01";
 const MARKER: [u8; 4] = [0xa7, b'R', b'e', b'c'];
@@ -62,6 +63,8 @@ pub(crate) struct Segment {
     pub(crate) broken: Vec<(Seq, String)>,
     /// Where the last sound frame ends.
     pub(crate) sound_to: u64,
+    /// Where the first broken one begins.
+    pub(crate) broken_at: Option<u64>,
     /// Bytes behind that which are no whole frame: an append that was cut short.
     pub(crate) torn: bool,
 }
@@ -95,6 +98,7 @@ pub(crate) fn read_segment(path: &Path, first: Seq) -> io::Result<Segment> {
             segment.torn = true;
             return Ok(segment);
         }
+        segment.broken_at = Some(0);
         segment.broken.push((first, "the head of the segment is broken".into()));
     }
     segment.sound_to = at as u64;
@@ -107,9 +111,13 @@ pub(crate) fn read_segment(path: &Path, first: Seq) -> io::Result<Segment> {
             segment.frames.push(framed);
             continue;
         }
+        let broken_at = *segment.broken_at.get_or_insert(at as u64);
         let next = (at + 1..bytes.len()).find(|next| frame(&bytes[*next..]).is_some());
         let Some(next) = next else {
             segment.torn = !is_whole(&bytes[at..]);
+            if segment.torn && broken_at == at as u64 {
+                segment.broken_at = None;
+            }
             if !segment.torn {
                 segment.broken.push((expected, format!("record {expected} fails its checksum")));
             }
@@ -217,13 +225,14 @@ pub(crate) struct Writer {
     limit: u64,
     open: Option<(File, u64)>,
     last: Seq,
+    synced: bool,
 }
 
 impl Writer {
     /// Begins a row of segments of its own in `folder`, which is there and holds none, behind the record
     /// `last`.
     pub(crate) fn begin(folder: &Path, last: Seq) -> Writer {
-        Writer { folder: folder.to_owned(), limit: SEGMENT, open: None, last }
+        Writer { folder: folder.to_owned(), limit: SEGMENT, open: None, last, synced: true }
     }
 
     /// Makes the rest of what was appended durable.
@@ -237,12 +246,22 @@ impl Writer {
         fs::create_dir_all(folder)?;
         let mut findings = Vec::new();
         let base = log.base();
-        let mut writer = Writer { folder: folder.to_owned(), limit, open: None, last: base };
+        let mut writer = Writer { folder: folder.to_owned(), limit, open: None, last: base, synced: false };
         mend(folder)?;
         // What is up to the base is not written to again: nobody else has it.
         let last = segments(folder)?.pop().filter(|(first, _)| *first > base);
         let Some((first, path)) = last else { return Ok((writer, findings)) };
         let mut segment = read_segment(&path, first)?;
+        if let Some(at) = segment.broken_at.filter(|at| *at >= MAGIC.len() as u64)
+            && let Some((lost, _)) = segment.broken.first()
+            && (lost.0..=log.head().0).all(|seq| check::raw(log, Seq(seq)).is_ok())
+        {
+            // A power cut leaves a torn frame before a sound one where neither was synced. The log has them.
+            let file = OpenOptions::new().write(true).open(&path)?;
+            file.set_len(at)?;
+            file.sync_all()?;
+            segment = read_segment(&path, first)?;
+        }
         writer.last = segment.frames.last().map_or(Seq(first.0.saturating_sub(1)), |framed| framed.seq);
         if let Some(last) = segment.frames.pop()
             && let Some(why) = disagreement(log, &last)
@@ -271,7 +290,8 @@ impl Writer {
     /// Copies what `log` has and the archive has not, up to `limit` records, and syncs it.
     pub(crate) fn catch_up(&mut self, log: &dyn Log, limit: u64, go_on: impl Fn() -> bool) -> io::Result<()> {
         let until = Seq(log.head().0.min(self.last.0.saturating_add(limit)));
-        let mut wrote = false;
+        // What a killed process has left here was perhaps never synced.
+        let mut wrote = !std::mem::replace(&mut self.synced, true);
         while self.last < until && go_on() {
             let left = usize::try_from(until.0 - self.last.0).unwrap_or(CHUNK).min(CHUNK);
             let rows = check::rows(log, self.last.next(), left as u64).map_err(io::Error::other)?;
@@ -282,7 +302,10 @@ impl Writer {
             wrote = true;
         }
         match &self.open {
-            Some((file, _)) if wrote => file.sync_data(),
+            Some((file, _)) if wrote => {
+                faults::point("ledger.archive.sync")?;
+                file.sync_data()
+            }
             _ => Ok(()),
         }
     }
@@ -312,7 +335,9 @@ impl Writer {
             put(&mut frames, last, bytes)?;
         }
         // After an error the end is looked for anew: `open` is gone with it.
+        faults::point("ledger.archive.write")?;
         file.write_all(&frames)?;
+        faults::point("ledger.archive.written")?;
         self.open = Some((file, length + frames.len() as u64));
         self.last = last;
         Ok(())
@@ -365,6 +390,25 @@ pub(crate) fn rows_after(folder: &Path, head: Seq, hash: Hash) -> io::Result<Vec
         rows.push(Row { first: from, records });
     }
     Ok(rows)
+}
+
+/// Returns the records from `from` to `until` that the archive in `folder` has, in bytes.
+pub(crate) fn rows_between(folder: &Path, from: Seq, until: Seq) -> io::Result<BTreeMap<Seq, Vec<u8>>> {
+    let all = segments(folder)?;
+    let mut found = BTreeMap::new();
+    for (n, (first, path)) in all.iter().enumerate() {
+        if *first > until || all.get(n + 1).is_some_and(|(next, _)| *next <= from) {
+            continue;
+        }
+        let frames = read_segment(path, *first)?.frames;
+        found.extend(
+            frames
+                .into_iter()
+                .filter(|framed| framed.seq >= from && framed.seq <= until)
+                .map(|framed| (framed.seq, framed.bytes)),
+        );
+    }
+    Ok(found)
 }
 
 /// Moves what is after `base` to a folder of its own.
@@ -447,6 +491,18 @@ pub(crate) struct Archive {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    folder: PathBuf,
+    floor: u64,
+    end: Mutex<End>,
+}
+
+/// Where the archive grows: the thread does that, and whoever cannot wait for it.
+#[derive(Debug, Default)]
+struct End {
+    writer: Option<Writer>,
+    /// Whether the newest segment must be written anew: after a failed sync the system takes for clean what
+    /// it has not written.
+    doubtful: bool,
 }
 
 #[derive(Debug, Default)]
@@ -461,6 +517,32 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Copies up to `limit` records.
+    fn round(&self, log: &dyn Log, limit: u64, go_on: impl Fn() -> bool) -> io::Result<Seq> {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let tried = round(&self.folder, log, self.floor, &mut end, limit, go_on);
+        if tried.is_err() {
+            *end = End { writer: None, doubtful: true };
+        }
+        drop(end);
+        let mut state = self.lock();
+        match &tried {
+            Ok(last) => {
+                state.archived = *last;
+                state.trouble = None;
+            }
+            Err(error) => {
+                let why = error.to_string();
+                if state.trouble.as_ref() != Some(&why) {
+                    tracing::warn!(%error, "the ledger's archive does not grow");
+                }
+                state.trouble = Some(why);
+                state.news = true;
+            }
+        }
+        tried
+    }
 }
 
 impl Archive {
@@ -469,21 +551,37 @@ impl Archive {
     /// Never an error: the log is the truth, and what keeps the archive back is said by [`Archive::trouble`].
     /// Nothing is written while less than `floor` bytes are free.
     pub(crate) fn start(folder: &Path, log: Arc<dyn Log>, floor: u64) -> (Archive, Vec<String>) {
-        let shared = Arc::new(Shared::default());
         let (writer, findings) = match Writer::resume(folder, &*log, SEGMENT) {
             Ok((writer, findings)) => (Some(writer), findings),
             Err(error) => (None, vec![format!("the archive cannot be continued: {error}")]),
         };
-        {
-            let mut state = shared.lock();
-            state.archived = writer.as_ref().map_or(Seq(0), |writer| writer.last);
-            state.trouble = findings.last().filter(|_| writer.is_none()).cloned();
-            state.news = writer.as_ref().is_none_or(|writer| writer.last < log.head());
-        }
-        let (folder, theirs) = (folder.to_owned(), Arc::clone(&shared));
-        let started = thread::Builder::new()
-            .name("ledger-archive".into())
-            .spawn(move || keep(&folder, &*log, floor, writer, &theirs));
+        let state = State {
+            news: true,
+            ending: false,
+            // What a killed process has left may not be safe before the next sync.
+            archived: Seq(0),
+            trouble: findings.last().filter(|_| writer.is_none()).cloned(),
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            folder: folder.to_owned(),
+            floor,
+            end: Mutex::new(End { doubtful: writer.is_none(), writer }),
+        });
+        let theirs = Arc::clone(&shared);
+        log.copied_by({
+            let (shared, folder) = (Arc::clone(&shared), folder.to_owned());
+            Box::new(move |log, until| {
+                if shared.lock().archived >= until {
+                    return Ok(());
+                }
+                let copied = shared.round(log, u64::MAX, || true);
+                copied.map(drop).map_err(|error| LedgerError::io(&folder, "copy into the archive", &error))
+            })
+        });
+        let started =
+            thread::Builder::new().name("ledger-archive".into()).spawn(move || keep(&*log, &theirs));
         let thread = started.map_err(|error| tracing::warn!(%error, "no thread for the archive")).ok();
         (Archive { shared, thread }, findings)
     }
@@ -516,7 +614,7 @@ impl Drop for Archive {
     }
 }
 
-fn keep(folder: &Path, log: &dyn Log, floor: u64, mut writer: Option<Writer>, shared: &Shared) {
+fn keep(log: &dyn Log, shared: &Shared) {
     loop {
         let mut state = shared.lock();
         while !state.news && !state.ending {
@@ -528,27 +626,12 @@ fn keep(folder: &Path, log: &dyn Log, floor: u64, mut writer: Option<Writer>, sh
         // A last round has an end, however far the archive is behind; the next opening goes on with it.
         let limit = if ending { LAST_ROUND } else { u64::MAX };
         let go_on = || ending || !shared.lock().ending;
-        let tried = round(folder, log, floor, &mut writer, limit, go_on);
-        let mut state = shared.lock();
-        match tried {
-            Ok(last) => {
-                state.archived = last;
-                state.trouble = None;
-            }
-            Err(error) => {
-                let why = error.to_string();
-                if state.trouble.as_ref() != Some(&why) {
-                    tracing::warn!(%error, "the ledger's archive does not grow");
-                }
-                state.trouble = Some(why);
-                state.news = true;
-                writer = None;
-            }
-        }
+        // Its error is kept where it can be asked for.
+        let _ = shared.round(log, limit, go_on);
         if ending {
             return;
         }
-        let rest = shared.changed.wait_timeout_while(state, REST, |state| !state.ending);
+        let rest = shared.changed.wait_timeout_while(shared.lock(), REST, |state| !state.ending);
         drop(rest.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -557,25 +640,37 @@ fn round(
     folder: &Path,
     log: &dyn Log,
     floor: u64,
-    writer: &mut Option<Writer>,
+    end: &mut End,
     limit: u64,
     go_on: impl Fn() -> bool,
 ) -> io::Result<Seq> {
     if disk::free(folder.parent().unwrap_or(folder))? < floor {
         return Err(io::Error::from(io::ErrorKind::StorageFull));
     }
-    let writer = match writer {
+    let writer = match &mut end.writer {
         Some(writer) => writer,
-        None => {
+        vacant @ None => {
+            if end.doubtful {
+                write_anew(folder)?;
+                end.doubtful = false;
+            }
             let (resumed, findings) = Writer::resume(folder, log, SEGMENT)?;
             for finding in findings {
                 tracing::error!(%finding, "the ledger's archive");
             }
-            writer.insert(resumed)
+            vacant.insert(resumed)
         }
     };
     writer.catch_up(log, limit, go_on)?;
     Ok(writer.last)
+}
+
+/// Writes the newest segment in `folder` into a new file, whose bytes nobody takes for clean.
+fn write_anew(folder: &Path) -> io::Result<()> {
+    match segments(folder)?.pop() {
+        Some((_, path)) => disk::replace(&path, &fs::read(&path)?),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ pub(crate) fn free(dir: &Path) -> io::Result<u64> {
 
 /// Makes the names in `dir` durable.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+    // The parent of a plain name is an empty path.
+    let here = dir.as_os_str().is_empty();
+    File::open(if here { Path::new(".") } else { dir })?.sync_all()
 }
 
 /// Makes sure that the file `path` holds `size` bytes of real disk space, or as much as there is.
@@ -70,8 +72,11 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = File::create(&fresh)?;
     file.write_all(bytes)?;
+    faults::point("ledger.replace.sync")?;
     file.sync_all()?;
+    faults::point("ledger.replace.rename")?;
     fs::rename(&fresh, path)?;
+    faults::point("ledger.replace.renamed")?;
     match path.parent() {
         Some(dir) => sync_dir(dir),
         None => Ok(()),

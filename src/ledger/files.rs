@@ -25,49 +25,91 @@ impl Files {
 
     /// Puts `batch` into memory, all of it or nothing.
     pub(crate) fn apply(&self, dir: &Path, batch: sled::Batch) -> Result<(), LedgerError> {
-        guarded(dir, || self.db.apply_batch(batch))
+        let io = |error| LedgerError::io(dir, DOING, &error);
+        faults::point("ledger.sled.apply").map_err(io)?;
+        guarded(dir, DOING, || self.db.apply_batch(batch))?;
+        faults::point("ledger.sled.applied").map_err(io)
     }
 
     /// Returns when all that was applied would survive a power cut.
     pub(crate) fn settle(&self, dir: &Path) -> Result<(), LedgerError> {
-        guarded(dir, || self.db.flush())?;
-        self.data.sync_data().map_err(|error| LedgerError::io(dir, DOING, &error))
+        let io = |error| LedgerError::io(dir, DOING, &error);
+        faults::point("ledger.sled.flush").map_err(io)?;
+        guarded(dir, DOING, || self.db.flush())?;
+        faults::point("ledger.sled.sync").map_err(io)?;
+        self.data.sync_data().map_err(io)?;
+        faults::point("ledger.sled.synced").map_err(io)
     }
 }
 
 const DOING: &str = "append to the ledger";
 
 /// Runs something of sled's, whose panics are errors.
-fn guarded<T>(dir: &Path, run: impl FnOnce() -> sled::Result<T>) -> Result<T, LedgerError> {
+pub(crate) fn guarded<T>(
+    dir: &Path,
+    doing: &str,
+    run: impl FnOnce() -> sled::Result<T>,
+) -> Result<T, LedgerError> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(from_sled(dir, DOING, &error)),
+        Ok(Err(error)) => Err(from_sled(dir, doing, &error)),
         Err(panic) => Err(LedgerError::Corrupt {
             dir: dir.to_owned(),
-            what: format!("the store panicked while writing: {}", said(&*panic)),
+            what: format!("the store panicked: {}", said(&*panic)),
         }),
     }
 }
 
 fn open_files(dir: &Path, cache: u64) -> Result<Files, LedgerError> {
-    let fresh = !dir.join("db").exists();
-    fs::create_dir_all(dir).map_err(|error| LedgerError::io(dir, "make the ledger's folder", &error))?;
+    let making = |error: io::Error| LedgerError::io(dir, "make the ledger's folder", &error);
+    if is_vacant(dir).map_err(making)? {
+        make_files(dir, cache)?;
+    }
+    faults::point("ledger.open").map_err(making)?;
     remove_leftovers(dir).map_err(|error| LedgerError::io(dir, "tidy the ledger's folder", &error))?;
     let db = open_sled(dir, cache)?;
-    let settled = || {
-        let data = File::open(dir.join("db"))?;
-        if fresh {
-            // The data is worth nothing as long as a power cut can take the names of its files.
-            File::open(dir.join("conf"))?.sync_all()?;
-            data.sync_all()?;
-            disk::sync_dir(dir)?;
-            dir.parent().map_or(Ok(()), disk::sync_dir)?;
-        }
-        Ok(data)
-    };
-    let data =
-        settled().map_err(|error: io::Error| LedgerError::io(dir, "sync the ledger's folder", &error))?;
+    faults::point("ledger.sled.opened").map_err(making)?;
+    let data = sync_names(dir).map_err(|error| LedgerError::io(dir, "sync the ledger's folder", &error))?;
     Ok(Files { db, data: data.into() })
+}
+
+/// Whether nobody has made a log in `dir` yet.
+fn is_vacant(dir: &Path) -> io::Result<bool> {
+    match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        other => Ok(other?.next().is_none()),
+    }
+}
+
+/// Makes an empty log in `dir`, whole or not at all: half of one would count as damaged for ever.
+fn make_files(dir: &Path, cache: u64) -> Result<(), LedgerError> {
+    let io = |error: io::Error| LedgerError::io(dir, "make the ledger's folder", &error);
+    let fresh = dir.with_extension("new");
+    remove_all(&fresh).map_err(io)?;
+    fs::create_dir_all(&fresh).map_err(io)?;
+    drop(open_sled(&fresh, cache)?);
+    sync_names(&fresh).map_err(io)?;
+    faults::point("ledger.made").map_err(io)?;
+    fs::rename(&fresh, dir).map_err(io)
+}
+
+/// Removes a folder and all in it, if it is there.
+pub(crate) fn remove_all(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names of the files in `dir`, and its own, as durable as what will be in them, and returns
+/// the data file. At each opening, since whoever made them may have been killed before it came to this.
+fn sync_names(dir: &Path) -> io::Result<File> {
+    let data = File::open(dir.join("db"))?;
+    File::open(dir.join("conf"))?.sync_all()?;
+    data.sync_all()?;
+    disk::sync_dir(dir)?;
+    dir.parent().map_or(Ok(()), disk::sync_dir)?;
+    Ok(data)
 }
 
 pub(crate) fn remove_leftovers(dir: &Path) -> io::Result<()> {

@@ -4,7 +4,7 @@
 //! each wait longer. So a batch goes first into this file, whose blocks are all there already: one write, one
 //! sync, as quick as the disk can be. Sled has the same records in memory at once, and gets them on disk
 //! about once a second or when half of this file is full, whichever comes first. What it had not when the
-//! power went is put into it again from here.
+//! power went is put into it again from here. A batch that is larger than a half has a file of its own.
 //!
 //! ```text
 //!   file   two halves; one is written to while sled takes over what is in the other
@@ -14,12 +14,14 @@
 //! ```
 //!
 //! A half belongs to one turn: the first frame in it says which. Frames of turns before it lie behind its
-//! last one, and are no part of it. A half is written over only when sled has all that it holds for good.
+//! last one, and are no part of it. A half is written over only when sled has all that it holds for good, and
+//! the archive as well: sled writes over its own old pages before the new ones are safe, so a power cut can
+//! leave a sled that does not open at all. Journal and archive together have everything then.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use model::ids::Seq;
 
@@ -28,7 +30,13 @@ use crate::disk;
 /// The file's name within the log's folder.
 pub(crate) const NAME: &str = "journal";
 
-/// Bytes of one half. What is larger goes to sled at once.
+/// The file for the newest batch that is larger than a half.
+const APART: &str = "journal.large";
+
+/// All of its files.
+pub(crate) const NAMES: [&str; 2] = [NAME, APART];
+
+/// Bytes of one half.
 const HALF: usize = 2 << 20;
 const LENGTH: u64 = 2 * HALF as u64;
 
@@ -65,8 +73,9 @@ pub(crate) enum Room {
     Here,
     /// Into the other half, once sled has everything up to this record for good.
     After(Seq),
-    /// Nowhere: it is larger than a half.
-    None,
+    /// Into a file of its own, since it is larger than a half, once sled has everything up to this record
+    /// for good.
+    Apart(Seq),
 }
 
 /// What a journal must not be like.
@@ -104,9 +113,21 @@ pub(crate) struct Journal {
     halves: [Half; 2],
     active: usize,
     turn: u64,
-    /// Where the last frame begins.
-    newest: Option<usize>,
+    /// Where the last frame is.
+    newest: Option<Place>,
+    /// The newest record in the file for large batches.
+    apart: Seq,
+    dir: PathBuf,
     frame: Vec<u8>,
+}
+
+/// Where a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the journal, from this byte on.
+    At(usize),
+    /// In the file for large batches.
+    Apart,
 }
 
 impl Journal {
@@ -133,15 +154,18 @@ impl Journal {
             // Only an empty half is written to, and what is in these two is no longer needed soon.
             half.end = if rows.is_empty() { 0 } else { HALF };
         }
-        let frame = Vec::new();
-        Ok((Journal { file, halves, active: newest, turn, newest: None, frame }, in_order(turns)))
+        let large = apart(dir)?;
+        let apart = large.as_ref().map_or(Seq(0), Row::last);
+        let (dir, frame) = (dir.to_owned(), Vec::new());
+        let rows = in_order(turns, large);
+        Ok((Journal { file, halves, active: newest, turn, newest: None, apart, dir, frame }, rows))
     }
 
     /// Where a batch of `length` bytes in `records` records can go.
     pub(crate) fn room(&self, records: usize, length: usize) -> Room {
         let wanted = HEAD + records * 4 + length;
         if wanted > HALF {
-            return Room::None;
+            return Room::Apart(self.apart);
         }
         if self.turn > 0 && self.halves[self.active].end + wanted <= HALF {
             return Room::Here;
@@ -156,8 +180,7 @@ impl Journal {
         self.halves[self.active] = Half { end: 0, last: Seq(0) };
     }
 
-    /// Writes a batch, for which there is room here, and returns when it would survive a power cut.
-    pub(crate) fn append(&mut self, first: Seq, records: &[Vec<u8>]) -> io::Result<()> {
+    fn encode(&mut self, first: Seq, records: &[Vec<u8>]) -> io::Result<()> {
         self.frame.clear();
         self.frame.extend_from_slice(&MARKER);
         self.frame.extend_from_slice(&self.turn.to_le_bytes());
@@ -172,20 +195,51 @@ impl Journal {
         self.frame[24..28].copy_from_slice(&length);
         let crc = sum(&self.frame).to_le_bytes();
         self.frame[28..32].copy_from_slice(&crc);
+        Ok(())
+    }
 
+    /// Writes a batch, for which there is room here, and returns when it would survive a power cut.
+    pub(crate) fn append(&mut self, first: Seq, records: &[Vec<u8>]) -> io::Result<()> {
+        self.encode(first, records)?;
         let half = &mut self.halves[self.active];
         let at = self.active * HALF + half.end;
-        self.newest = Some(at);
+        self.newest = Some(Place::At(at));
+        faults::point("ledger.journal.write")?;
         self.file.write_all_at(&self.frame, at as u64)?;
+        faults::point("ledger.journal.sync")?;
         self.file.sync_data()?;
+        faults::point("ledger.journal.synced")?;
         half.end += self.frame.len();
         half.last = Seq(first.0 + records.len() as u64 - 1);
         Ok(())
     }
 
+    /// Writes a large batch into a file of its own, in which nothing is needed any more.
+    pub(crate) fn append_apart(&mut self, first: Seq, records: &[Vec<u8>]) -> io::Result<()> {
+        self.turn = self.turn.max(1);
+        self.encode(first, records)?;
+        self.newest = Some(Place::Apart);
+        faults::point("ledger.journal.large")?;
+        disk::replace(&self.dir.join(APART), &self.frame)?;
+        faults::point("ledger.journal.large.done")?;
+        self.apart = Seq(first.0 + records.len() as u64 - 1);
+        self.frame = Vec::new();
+        Ok(())
+    }
+
     /// Takes back the last batch: nobody was told that it has happened.
     pub(crate) fn take_back(&mut self, head: Seq) -> io::Result<()> {
-        let Some(at) = self.newest else { return Ok(()) };
+        let at = match self.newest {
+            None => return Ok(()),
+            Some(Place::At(at)) => at,
+            Some(Place::Apart) => {
+                disk::give_up(&self.dir.join(APART))?;
+                disk::sync_dir(&self.dir)?;
+                (self.apart, self.newest) = (Seq(0), None);
+                return Ok(());
+            }
+        };
+        faults::point("ledger.journal.take_back")?;
         self.file.write_all_at(&[0; HEAD], at as u64)?;
         self.file.sync_data()?;
         let half = &mut self.halves[self.active];
@@ -197,12 +251,15 @@ impl Journal {
 
     /// Forgets everything: sled has all of it for good, or nobody was told of it.
     pub(crate) fn wipe(&mut self) -> io::Result<()> {
+        faults::point("ledger.journal.wipe")?;
         for half in 0..2 {
             self.file.write_all_at(&[0; HEAD], (half * HALF) as u64)?;
         }
         self.file.sync_data()?;
+        disk::give_up(&self.dir.join(APART))?;
+        disk::sync_dir(&self.dir)?;
         self.halves = [Half { end: HALF, last: Seq(0) }; 2];
-        self.newest = None;
+        (self.apart, self.newest) = (Seq(0), None);
         Ok(())
     }
 }
@@ -211,7 +268,7 @@ impl Journal {
 pub(crate) fn read(dir: &Path) -> io::Result<Vec<Row>> {
     match File::open(dir.join(NAME)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        other => Ok(in_order(turns(&other?)?)),
+        other => Ok(in_order(turns(&other?)?, apart(dir)?)),
     }
 }
 
@@ -231,8 +288,21 @@ fn turns(file: &File) -> io::Result<[(u64, Vec<Row>); 2]> {
     Ok([half(0)?, half(1)?])
 }
 
-fn in_order(turns: [(u64, Vec<Row>); 2]) -> Vec<Row> {
-    let mut rows: Vec<Row> = turns.into_iter().flat_map(|(_, rows)| rows).collect();
+/// The large batch in a file of its own, if there is one.
+fn apart(dir: &Path) -> io::Result<Option<Row>> {
+    match fs::read(dir.join(APART)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => Ok(frame(&other?, 0).map(|(_, _, row)| row)),
+    }
+}
+
+/// Whether the journal in the folder `dir` is there, and of the length that it was made with.
+pub(crate) fn is_whole(dir: &Path) -> bool {
+    fs::metadata(dir.join(NAME)).is_ok_and(|meta| meta.len() == LENGTH)
+}
+
+fn in_order(turns: [(u64, Vec<Row>); 2], apart: Option<Row>) -> Vec<Row> {
+    let mut rows: Vec<Row> = turns.into_iter().flat_map(|(_, rows)| rows).chain(apart).collect();
     rows.sort_by_key(|row| row.first);
     rows
 }
@@ -325,7 +395,7 @@ mod tests {
         match journal.room(row.records.len(), length) {
             Room::Here => {}
             Room::After(_) => journal.turn(),
-            Room::None => panic!("too large"),
+            Room::Apart(_) => return journal.append_apart(row.first, &row.records).unwrap(),
         }
         journal.append(row.first, &row.records).unwrap();
     }
@@ -357,7 +427,8 @@ mod tests {
         let (mut journal, _) = Journal::open(dir.path()).unwrap();
         let all = [batch(1, 3), batch(4, 2), batch(6, 1)];
         all.iter().for_each(|row| write(&mut journal, row));
-        let at = journal.newest.unwrap() as u64;
+        let Some(Place::At(at)) = journal.newest else { panic!("{journal:?}") };
+        let at = at as u64;
         let mut byte = [0];
         let all_but = |n: usize| [&all[..n], &all[n + 1..]].concat();
         let first = (journal.active * HALF) as u64;
@@ -388,7 +459,7 @@ mod tests {
     fn there_is_room_until_a_half_is_full_and_none_for_what_is_larger() {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, _) = Journal::open(dir.path()).unwrap();
-        assert_eq!(journal.room(1, HALF), Room::None);
+        assert_eq!(journal.room(1, HALF), Room::Apart(Seq(0)));
         assert_eq!(journal.room(1, 10), Room::After(Seq(0)), "a new turn for a new process");
         journal.turn();
         journal.append(Seq(1), &[vec![7; HALF / 2]]).unwrap();

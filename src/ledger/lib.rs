@@ -14,6 +14,7 @@
 //! - Does not: decide. Rules live in whoever hands decisions to [`Store::write`].
 
 mod archive;
+mod boot;
 pub mod check;
 pub mod compact;
 mod disk;
@@ -28,6 +29,7 @@ mod log;
 #[cfg(any(test, feature = "fakes"))]
 pub mod memory;
 mod past;
+mod rebuild;
 pub mod record;
 pub mod repair;
 mod settler;
@@ -74,6 +76,9 @@ impl Entry {
     }
 }
 
+/// Copies what a log has up to a number, for good. Called by the log, so it must not append to it.
+pub type Copier = Box<dyn Fn(&dyn Log, Seq) -> Result<(), LedgerError> + Send + Sync>;
+
 /// An append-only row of records, numbered from 1 without gaps, each holding the hash of the one
 /// before it.
 ///
@@ -110,6 +115,11 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     /// the archive. 0 when it holds all.
     fn base(&self) -> Seq {
         Seq(0)
+    }
+
+    /// Has all that is to be forgotten elsewhere copied by `copy` first, from now on.
+    fn copied_by(&self, copy: Copier) {
+        drop(copy);
     }
 
     /// How many times a batch has waited for the disk.

@@ -27,21 +27,23 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use model::ids::Seq;
 
-use crate::files::{Files, from_sled, said};
+use crate::files::{Files, from_sled, guarded, said};
 use crate::journal::{self, Broken, Journal, Room, Row};
 use crate::past::{Base, Past};
 use crate::record::{self, GENESIS, Hash, RecordError, Sealed};
 use crate::settler::{Settler, Wish};
-use crate::{Entry, LedgerError, Log, archive};
+use crate::{Copier, Entry, LedgerError, Log, archive, boot, rebuild};
 
 const PIECE: usize = 2048;
 
 /// How many of the newest records are looked at when the log is opened.
 const CHECKED_AT_OPEN: u64 = 64;
+
+const SCANNED_AT_ONCE: usize = 512;
 
 /// A [`Log`] in a folder of its own.
 #[derive(Debug)]
@@ -69,7 +71,25 @@ struct Shared {
     past: Past,
     /// Whether the settler knows that there is something to settle.
     told: AtomicBool,
+    /// Whether sled had no room for what is in the journal.
+    behind: AtomicBool,
+    /// The folder of the archive, from which a sled that does not open is made anew.
+    archive: Option<PathBuf>,
+    /// What must have a copy before the journal may forget.
+    copier: OnceLock<Copying>,
 }
+
+struct Copying(Copier);
+
+impl std::fmt::Debug for Copying {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Copying")
+    }
+}
+
+/// The log as whoever copies it sees it.
+#[derive(Debug)]
+struct Reader<'a>(&'a Shared);
 
 /// Where the next record goes.
 #[derive(Debug)]
@@ -100,8 +120,37 @@ impl Shared {
             return Ok(());
         }
         self.files()?.settle(&self.dir)?;
+        self.copy(head)?;
         self.settled.fetch_max(head.0, Ordering::AcqRel);
         Ok(())
+    }
+
+    /// Lets the archive have all for good up to `head`.
+    fn copy(&self, head: Seq) -> Result<(), LedgerError> {
+        self.copier.get().map_or(Ok(()), |copying| (copying.0)(&Reader(self), head))
+    }
+
+    /// Opens sled's files; those that do not open are made anew where all that was acknowledged is known.
+    fn open_files(&self) -> Result<Files, LedgerError> {
+        match Files::open(&self.dir, self.cache) {
+            Err(error @ LedgerError::Corrupt { .. }) => {
+                self.make_anew(&error)?;
+                Files::open(&self.dir, self.cache)
+            }
+            other => other,
+        }
+    }
+
+    /// Makes sled's files anew from archive and journal, after `error`, which is returned where that cannot be.
+    fn make_anew(&self, error: &LedgerError) -> Result<(), LedgerError> {
+        let Some(archive) = &self.archive else { return Err(error.clone()) };
+        match rebuild::rebuild(&self.dir, self.cache, archive)? {
+            Some(head) => {
+                tracing::warn!(%error, %head, "the log was made anew from its journal and archive");
+                Ok(())
+            }
+            None => Err(error.clone()),
+        }
     }
 
     fn corrupt(&self, what: impl Into<String>) -> LedgerError {
@@ -109,7 +158,7 @@ impl Shared {
     }
 
     fn newest(&self, files: &Files) -> Result<Seq, LedgerError> {
-        match files.db.last().map_err(|error| from_sled(&self.dir, "read the newest record", &error))? {
+        match guarded(&self.dir, "read the newest record", || files.db.last())? {
             None => Ok(self.past.base.seq),
             Some((key, _)) => {
                 let (seq, _) = number(&key).ok_or_else(|| self.corrupt("a key is not a number"))?;
@@ -170,11 +219,121 @@ impl Shared {
         Ok((head, hash))
     }
 
+    /// Damage that sled has not seen when it was opened makes it panic now.
+    fn read_raw(&self, from: Seq, limit: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
+        let read = catch_unwind(AssertUnwindSafe(|| self.read_pieces(from, limit))).unwrap_or_else(|panic| {
+            Err(self.corrupt(format!("the store panicked while reading: {}", said(&*panic))))
+        });
+        match read {
+            // Sled moves pages about even to read. Damage is not hidden by this, but for what it never got.
+            Err(error)
+                if !matches!(error, LedgerError::Corrupt { .. }) || self.behind.load(Ordering::Acquire) =>
+            {
+                self.read_beside(from, limit).ok_or(error)
+            }
+            read => read,
+        }
+    }
+
+    /// The records that [`Shared::read_raw`] asks for, from archive and journal, which can be read on a full
+    /// disk; none when they have not all of them.
+    fn read_beside(&self, from: Seq, limit: usize) -> Option<Vec<Vec<u8>>> {
+        let from = Seq(from.0.max(1));
+        let until = Seq(self.head().0.min(from.0.saturating_add(limit as u64) - 1));
+        let mut found = archive::rows_between(self.archive.as_ref()?, from, until).ok()?;
+        for row in journal::read(&self.dir).ok()? {
+            for (bytes, seq) in row.records.into_iter().zip(row.first.0..) {
+                if (from.0..=until.0).contains(&seq) {
+                    found.entry(Seq(seq)).or_insert(bytes);
+                }
+            }
+        }
+        let whole = (from.0..=until.0).all(|seq| found.contains_key(&Seq(seq)));
+        whole.then(|| found.into_values().collect())
+    }
+
+    fn read_pieces(&self, from: Seq, limit: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
+        let from = Seq(from.0.max(1));
+        let after = Seq(self.head().0.min(from.0.saturating_add(limit as u64) - 1) + 1);
+        if after <= from {
+            return Ok(Vec::new());
+        }
+        let base = self.past.base.seq;
+        if from <= base {
+            let mut row = self.past.read(from, base.min(Seq(after.0 - 1)))?;
+            row.extend(self.read_pieces(base.next(), limit - row.len())?);
+            return Ok(row);
+        }
+        let files = self.files()?;
+        let mut row = Vec::new();
+        let mut bytes = Vec::new();
+        let mut expected = from;
+        let mut pieces = 0;
+        for entry in files.db.range(key(from, 0)..key(after, 0)) {
+            let (key, piece) = entry.map_err(|error| from_sled(&self.dir, "read records", &error))?;
+            let (seq, n) = number(&key).ok_or_else(|| self.corrupt("a key is not a number"))?;
+            if n == 0 && !bytes.is_empty() {
+                row.push(std::mem::take(&mut bytes));
+                expected = expected.next();
+                pieces = 0;
+            }
+            if (seq, n) != (expected, pieces) {
+                return Err(self.corrupt(format!("record {expected} is not whole, or missing")));
+            }
+            bytes.extend_from_slice(&piece);
+            pieces += 1;
+        }
+        if !bytes.is_empty() {
+            row.push(bytes);
+            expected = expected.next();
+        }
+        if expected != after {
+            return Err(self.corrupt(format!("record {expected} is missing")));
+        }
+        Ok(row)
+    }
+
+    fn read_sealed(&self, from: Seq, limit: usize) -> Result<Vec<Sealed>, LedgerError> {
+        let rows = self.read_raw(from, limit)?;
+        let decoded = rows.iter().zip(from.0.max(1)..).map(|(bytes, seq)| record::decode(Seq(seq), bytes));
+        decoded.map(|sealed| sealed.map_err(|error| self.unreadable(error))).collect()
+    }
+
     fn unreadable(&self, error: RecordError) -> LedgerError {
         match error {
             RecordError::Newer { seq, found } => LedgerError::Newer { seq, found, known: record::VERSION },
             error => self.corrupt(error.to_string()),
         }
+    }
+}
+
+impl Log for Reader<'_> {
+    fn head(&self) -> Seq {
+        self.0.head()
+    }
+
+    fn append(&self, _: Vec<Entry>) -> Result<Vec<Sealed>, LedgerError> {
+        Err(LedgerError::Stopped { why: "this is for reading".into() })
+    }
+
+    fn read_raw(&self, from: Seq, limit: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
+        self.0.read_raw(from, limit)
+    }
+
+    fn read_sealed(&self, from: Seq, limit: usize) -> Result<Vec<Sealed>, LedgerError> {
+        self.0.read_sealed(from, limit)
+    }
+
+    fn recover(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    fn base(&self) -> Seq {
+        self.0.past.base.seq
+    }
+
+    fn syncs(&self) -> u64 {
+        0
     }
 }
 
@@ -188,11 +347,37 @@ impl SledLog {
 
     /// As [`SledLog::open`]; what the log has lost and the archive in the folder `archive` has is put back.
     pub(crate) fn open_beside(dir: &Path, cache: u64, archive: Option<&Path>) -> Result<Self, LedgerError> {
+        match Self::open_as_it_is(dir, cache, archive) {
+            Err(error @ LedgerError::Corrupt { .. }) => Self::open_anew(dir, cache, archive, &error),
+            other => other,
+        }
+    }
+
+    /// As [`SledLog::open_beside`], when `error` was found in what stands there.
+    pub(crate) fn open_anew(
+        dir: &Path,
+        cache: u64,
+        archive: Option<&Path>,
+        error: &LedgerError,
+    ) -> Result<Self, LedgerError> {
+        Self::with(dir, cache, None, archive, Base::NONE).shared.make_anew(error)?;
+        Self::open_as_it_is(dir, cache, archive)
+    }
+
+    fn open_as_it_is(dir: &Path, cache: u64, archive: Option<&Path>) -> Result<Self, LedgerError> {
+        rebuild::finish(dir).map_err(|error| LedgerError::io(dir, "open the ledger", &error))?;
         let files = Files::open(dir, cache)?;
-        let mut log = Self::on(dir, cache, &files)?;
+        let mut log = Self::on(dir, cache, &files, archive)?;
         let head = log.shared.newest(&files)?;
         log.shared.head.store(head.0, Ordering::Release);
         let base = log.shared.past.base;
+        if archive.is_some() && !boot::same(dir) {
+            // Only a machine that went down can have spoiled what is older.
+            log.scan(base.seq.next(), head)?;
+            if let Err(error) = boot::remember(dir) {
+                tracing::warn!(%error, "the log is read as a whole at the next opening, too");
+            }
+        }
         let from = Seq(head.0.saturating_sub(CHECKED_AT_OPEN - 1).max(base.seq.0 + 1));
         let checked = log.read_sealed(from, CHECKED_AT_OPEN as usize)?;
         log.check_chain(&checked)?;
@@ -218,12 +403,28 @@ impl SledLog {
             rows.extend(more);
             rows.sort_by_key(|row| row.first);
         }
-        let (head, hash) = log.shared.replay(&files, rows, (head, hash), Seq(u64::MAX))?;
-        if head.0 > log.shared.head.swap(head.0, Ordering::AcqRel) {
-            log.shared.settle()?;
-        }
-        log.shared.settled.store(head.0, Ordering::Release);
-        *log.lock_tail() = Tail { head, hash, stopped: None, journal };
+        let mut stopped = None;
+        let known = rows.last().map(|row| (row.last(), row.records.last().map(|bytes| record::hash(bytes))));
+        let replayed = log.shared.replay(&files, rows, (head, hash), Seq(u64::MAX)).and_then(|end| {
+            if end.0.0 > log.shared.head.swap(end.0.0, Ordering::AcqRel) {
+                log.shared.settle()?;
+            }
+            Ok(end)
+        });
+        let (head, hash) = match (replayed, known) {
+            // All is there for reading, and sled gets it when there is room.
+            (Err(error @ LedgerError::Full { .. }), Some((last, Some(its)))) if last > head => {
+                stopped = Some(error.to_string());
+                log.shared.head.store(last.0, Ordering::Release);
+                log.shared.behind.store(true, Ordering::Release);
+                (last, its)
+            }
+            (Err(error), _) => return Err(error),
+            (Ok(end), _) => end,
+        };
+        // Only the archive's copy lets the journal forget, and nobody has asked for that yet.
+        log.shared.settled.store(if archive.is_some() { 0 } else { head.0 }, Ordering::Release);
+        *log.lock_tail() = Tail { head, hash, stopped, journal };
         let shared = Arc::clone(&log.shared);
         log.settler = Settler::start(move || shared.settle());
         Ok(log)
@@ -232,7 +433,7 @@ impl SledLog {
     /// Opens the log in `dir` for reading what sled can read of it, whatever its newest records are like.
     pub(crate) fn open_unchecked(dir: &Path, cache: u64) -> Result<Self, LedgerError> {
         let files = Files::open(dir, cache)?;
-        let log = Self::on(dir, cache, &files)?;
+        let log = Self::on(dir, cache, &files, None)?;
         let newest =
             catch_unwind(AssertUnwindSafe(|| log.shared.newest(&files))).unwrap_or_else(|panic| {
                 Err(log.shared.corrupt(format!("the store panicked: {}", said(&*panic))))
@@ -250,29 +451,43 @@ impl SledLog {
         files.settle(dir)
     }
 
-    fn on(dir: &Path, cache: u64, files: &Files) -> Result<Self, LedgerError> {
+    fn on(dir: &Path, cache: u64, files: &Files, archive: Option<&Path>) -> Result<Self, LedgerError> {
         let damaged = |what: String| LedgerError::Corrupt { dir: dir.to_owned(), what };
-        let base = catch_unwind(AssertUnwindSafe(|| files.db.get(key(Seq(0), 0))))
-            .map_err(|panic| damaged(format!("the store panicked: {}", said(&*panic))))?
-            .map_err(|error| from_sled(dir, "read where the log begins", &error))?;
+        let base = guarded(dir, "read where the log begins", || files.db.get(key(Seq(0), 0)))?;
         let base = base.map_or(Some(Base::NONE), |bytes| Base::from_bytes(&bytes));
         let base = base.ok_or_else(|| damaged("where the log begins cannot be read".to_owned()))?;
+        Ok(Self::with(dir, cache, Some(files), archive, base))
+    }
+
+    fn with(dir: &Path, cache: u64, files: Option<&Files>, archive: Option<&Path>, base: Base) -> Self {
         let shared = Shared {
             past: Past::new(&archive::folder(dir.parent().unwrap_or(dir)), base),
             dir: dir.to_owned(),
             cache,
-            files: RwLock::new(Some(files.clone())),
+            archive: archive.map(Path::to_owned),
+            behind: AtomicBool::new(false),
+            copier: OnceLock::new(),
+            files: RwLock::new(files.cloned()),
             head: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             settling: Mutex::new(()),
             told: AtomicBool::new(false),
         };
-        Ok(Self {
+        Self {
             shared: Arc::new(shared),
             tail: Mutex::new(Tail { head: Seq(0), hash: GENESIS, stopped: None, journal: None }),
             syncs: AtomicU64::new(0),
             settler: None,
-        })
+        }
+    }
+
+    /// A log in the new folder `dir` that holds `rows`, settled; returns its newest record.
+    pub(crate) fn fill(dir: &Path, cache: u64, rows: Vec<Row>) -> Result<Seq, LedgerError> {
+        let files = Files::open(dir, cache)?;
+        let log = Self::on(dir, cache, &files, None)?;
+        let (head, _) = log.shared.replay(&files, rows, (Seq(0), GENESIS), Seq(u64::MAX))?;
+        files.settle(dir)?;
+        Ok(head)
     }
 
     /// Appends records as they were written once, the last of which has the hash `last`.
@@ -288,6 +503,14 @@ impl SledLog {
 
     fn lock_tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks whether every record from `first` up to `head` can be had.
+    fn scan(&self, first: Seq, head: Seq) -> Result<(), LedgerError> {
+        for from in (first.0..=head.0).step_by(SCANNED_AT_ONCE) {
+            self.read_raw(Seq(from), SCANNED_AT_ONCE)?;
+        }
+        Ok(())
     }
 
     fn check_chain(&self, row: &[Sealed]) -> Result<(), LedgerError> {
@@ -309,22 +532,23 @@ impl SledLog {
             put(&mut batch, Seq(seq), bytes)?;
         }
         let length = rows.iter().map(Vec::len).sum();
-        let room = tail.journal.as_ref().map_or(Room::None, |journal| journal.room(rows.len(), length));
-        let journal = match (room, &mut tail.journal) {
-            (Room::Here, Some(journal)) => Some(journal),
-            (Room::After(needed), Some(journal)) => {
-                if shared.settled.load(Ordering::Acquire) < needed.0 {
-                    shared.settle()?;
-                }
-                journal.turn();
-                self.wish(Wish::Now);
-                Some(journal)
+        if let Some(journal) = &mut tail.journal {
+            let room = journal.room(rows.len(), length);
+            if let Room::After(needed) | Room::Apart(needed) = room
+                && shared.settled.load(Ordering::Acquire) < needed.0
+            {
+                shared.settle()?;
             }
-            _ => None,
-        };
-        if let Some(journal) = journal {
-            let tried = journal
-                .append(first, rows)
+            let written = match room {
+                Room::Apart(_) => journal.append_apart(first, rows),
+                Room::Here => journal.append(first, rows),
+                Room::After(_) => {
+                    journal.turn();
+                    self.wish(Wish::Now);
+                    journal.append(first, rows)
+                }
+            };
+            let tried = written
                 .map_err(|error| LedgerError::io(&shared.dir, "append to the ledger's journal", &error))
                 .and_then(|()| files.apply(&shared.dir, batch));
             if let Err(error) = tried {
@@ -406,51 +630,11 @@ impl Log for SledLog {
     }
 
     fn read_raw(&self, from: Seq, limit: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
-        let from = Seq(from.0.max(1));
-        let after = Seq(self.head().0.min(from.0.saturating_add(limit as u64) - 1) + 1);
-        if after <= from {
-            return Ok(Vec::new());
-        }
-        let shared = &self.shared;
-        let base = shared.past.base.seq;
-        if from <= base {
-            let mut row = shared.past.read(from, base.min(Seq(after.0 - 1)))?;
-            row.extend(self.read_raw(base.next(), limit - row.len())?);
-            return Ok(row);
-        }
-        let files = shared.files()?;
-        let mut row = Vec::new();
-        let mut bytes = Vec::new();
-        let mut expected = from;
-        let mut pieces = 0;
-        for entry in files.db.range(key(from, 0)..key(after, 0)) {
-            let (key, piece) = entry.map_err(|error| from_sled(&shared.dir, "read records", &error))?;
-            let (seq, n) = number(&key).ok_or_else(|| shared.corrupt("a key is not a number"))?;
-            if n == 0 && !bytes.is_empty() {
-                row.push(std::mem::take(&mut bytes));
-                expected = expected.next();
-                pieces = 0;
-            }
-            if (seq, n) != (expected, pieces) {
-                return Err(shared.corrupt(format!("record {expected} is not whole, or missing")));
-            }
-            bytes.extend_from_slice(&piece);
-            pieces += 1;
-        }
-        if !bytes.is_empty() {
-            row.push(bytes);
-            expected = expected.next();
-        }
-        if expected != after {
-            return Err(shared.corrupt(format!("record {expected} is missing")));
-        }
-        Ok(row)
+        self.shared.read_raw(from, limit)
     }
 
     fn read_sealed(&self, from: Seq, limit: usize) -> Result<Vec<Sealed>, LedgerError> {
-        let rows = self.read_raw(from, limit)?;
-        let decoded = rows.iter().zip(from.0.max(1)..).map(|(bytes, seq)| record::decode(Seq(seq), bytes));
-        decoded.map(|sealed| sealed.map_err(|error| self.shared.unreadable(error))).collect()
+        self.shared.read_sealed(from, limit)
     }
 
     fn recover(&self) -> Result<(), LedgerError> {
@@ -459,10 +643,11 @@ impl Log for SledLog {
             return Ok(());
         }
         let shared = &*self.shared;
+        faults::point("ledger.recover").map_err(|error| LedgerError::io(&shared.dir, "recover", &error))?;
         let _turn = shared.settling.lock().unwrap_or_else(PoisonError::into_inner);
         // Nothing short of opening it again clears an error of sled's; its lock goes with the last handle.
         *shared.files.write().unwrap_or_else(PoisonError::into_inner) = None;
-        let files = Files::open(&shared.dir, shared.cache)?;
+        let files = shared.open_files()?;
         *shared.files.write().unwrap_or_else(PoisonError::into_inner) = Some(files.clone());
         shared.cut_back(&files, tail.head)?;
         let has = shared.newest(&files)?;
@@ -480,6 +665,7 @@ impl Log for SledLog {
             return Err(shared.corrupt(format!("record {} is not the one that was written", tail.head)));
         }
         files.settle(&shared.dir)?;
+        shared.copy(newest)?;
         shared.settled.store(newest.0, Ordering::Release);
         tail.journal = None;
         let opened = Journal::open(&shared.dir).and_then(|(mut journal, _)| {
@@ -491,6 +677,7 @@ impl Log for SledLog {
             Broken::Io(error) => LedgerError::io(&shared.dir, "open the ledger's journal", &error),
         })?);
         tail.stopped = None;
+        shared.behind.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -500,6 +687,10 @@ impl Log for SledLog {
 
     fn base(&self) -> Seq {
         self.shared.past.base.seq
+    }
+
+    fn copied_by(&self, copy: Copier) {
+        let _ = self.shared.copier.set(Copying(copy));
     }
 
     fn syncs(&self) -> u64 {

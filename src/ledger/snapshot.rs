@@ -69,6 +69,7 @@ pub(crate) fn save(path: &Path, folded: &Folded) -> Result<(), LedgerError> {
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
     bytes.extend_from_slice(&body);
+    faults::pass("ledger.snapshot");
     disk::replace(path, &bytes).map_err(|error| LedgerError::io(path, "write the board's snapshot", &error))
 }
 

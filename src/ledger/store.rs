@@ -113,6 +113,10 @@ impl Store {
         let started = Instant::now();
         let io = |doing: &str, error: &std::io::Error| LedgerError::io(dir, doing, error);
         fs::create_dir_all(dir).map_err(|error| io("make the ledger's folder", &error))?;
+        // Its own name must be as durable as what is in it.
+        dir.parent()
+            .map_or(Ok(()), disk::sync_dir)
+            .map_err(|error| io("sync the folder of the ledger's folder", &error))?;
         compact::tidy(dir)?;
         let reserve = dir.join("reserve");
         let folder = dir.join("sled");
@@ -128,7 +132,14 @@ impl Store {
             }
             other => other?,
         };
-        let store = Self::on(Arc::new(log), Some(dir.to_owned()), limits, started)?;
+        let store = match Self::on(Arc::new(log), Some(dir.to_owned()), limits, started) {
+            Err(error @ LedgerError::Corrupt { .. }) => {
+                // Older records than those that are looked at while opening.
+                let log = SledLog::open_anew(&folder, limits.cache, Some(&archive), &error)?;
+                Self::on(Arc::new(log), Some(dir.to_owned()), limits, started)?
+            }
+            other => other?,
+        };
         if let Err(error) = store.inner.make_room() {
             tracing::error!(%error, "the ledger opens read-only");
             store.inner.stop(error);
@@ -280,7 +291,6 @@ impl Store {
             Err(error) => {
                 tracing::error!(%error, "the ledger takes no writes");
                 self.inner.stop(error.clone());
-                self.inner.keep_readable(&error);
                 return answers.iter().map(|_| Err(error.refusal())).collect();
             }
         };
@@ -402,6 +412,7 @@ impl Inner {
 
     fn publish(&self, sealed: &[Sealed]) {
         let Some(last) = sealed.last() else { return };
+        faults::pass("ledger.publish");
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         for sealed in sealed {
             live.board.apply(&sealed.record);
@@ -440,19 +451,6 @@ impl Inner {
         }
         self.make_room()?;
         self.log.recover()
-    }
-
-    /// Sled moves pages about even to read, so one that has met a full disk may not be read either.
-    /// What the reserve gives is enough to open it once more; the store stays read-only until the
-    /// reserve is whole again.
-    fn keep_readable(&self, why: &LedgerError) {
-        let (Some(dir), LedgerError::Full { .. }) = (&self.dir, why) else { return };
-        if let Err(error) = disk::give_up(&dir.join("reserve")) {
-            tracing::warn!(%error, "the reserved space cannot be given up");
-        }
-        if let Err(error) = self.log.recover() {
-            tracing::warn!(%error, "the log of a full disk cannot be opened again; the board can be read");
-        }
     }
 
     fn make_room(&self) -> Result<(), LedgerError> {

@@ -71,7 +71,9 @@ impl FeedWriter {
         if !self.path.exists() {
             self.file = open(&self.path)?;
         }
+        faults::point("feed.write")?;
         self.file.write_all(&lines)?;
+        faults::point("feed.written")?;
         self.last = last;
         Ok(())
     }

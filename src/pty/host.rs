@@ -197,12 +197,14 @@ fn give_birth(shim: &Path, spec: &SpawnSpec, recording: Option<RecordingSpec>) -
         .tty_name()
         .ok_or_else(|| SpawnError::Terminal(io::Error::other("the terminal has no name")))?;
     let start = |source| SpawnError::Start { program: spec.program.clone(), source };
+    faults::point("pty.spawn").map_err(start)?;
     let mut child = pair
         .slave
         .spawn_command(command(shim, spec, &tty))
         .map_err(|error| start(io::Error::other(error)))?;
     // As long as we hold the program's side there would be no end of file.
     drop(pair.slave);
+    faults::pass("pty.spawned");
 
     let pid = child
         .process_id()

@@ -8,6 +8,7 @@ use crate::{assert_none, read, root};
 
 /// Every room: its name, its folder, its floor.
 const ROOMS: &[(&str, &str, u32)] = &[
+    ("faults", "src/faults", 1),
     ("model", "src/model", 1),
     ("config", "src/config", 2),
     ("formulas", "formulas", 2),

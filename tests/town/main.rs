@@ -3,6 +3,7 @@
 
 mod attach;
 mod backup;
+mod bad_disk;
 mod bad_input;
 mod beads;
 mod carriers;
@@ -10,6 +11,7 @@ mod compact;
 mod costs;
 mod demo;
 mod durability;
+mod faults;
 mod flow;
 mod handoff;
 mod letters;
@@ -17,6 +19,8 @@ mod offline;
 mod outage;
 mod post;
 mod rework;
+#[path = "../../src/ledger/tests/shim/mod.rs"]
+mod shim;
 mod stop;
 mod supervision;
 mod support;

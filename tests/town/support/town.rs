@@ -371,6 +371,18 @@ impl Running {
         let _ = self.child.wait();
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn lives(&self) -> bool {
+        lives(self.pid())
+    }
+
+    /// Ends the process without a word, and returns what it has said on standard error.
+    pub(crate) fn kill9_and_hear(mut self) -> String {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.said(None).stderr
+    }
+
     /// Sends a signal to the process alone.
     pub(crate) fn signal(&self, which: Signal) {
         signal(self.pid(), which);

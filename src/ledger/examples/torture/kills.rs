@@ -1,4 +1,4 @@
-//! `torture [ROUNDS] [SEED]`: kills a writing process with SIGKILL at random points, and counts.
+//! SIGKILL of a writing process, again and again.
 //!
 //! A child opens the ledger and lets several senders write numbered letters at once, in groups as the
 //! scribe does. A sender says `ack SENDER NUMBER` once its letter is durable; what was not
@@ -12,16 +12,12 @@
 //!
 //! Every child dies: when it has said that it opens, some microseconds after its start, or after some
 //! acknowledgements. In two rounds of three the ledger is opened and looked at before the next child
-//! has it; in the third the next child finds what the kill has left. Every 200 rounds the whole log is
-//! read again, verified and counted, and a new ledger begins.
-//!
-//! Exit code 1 when anything acknowledged is lost, doubled, out of order or torn, or an opening fails.
+//! has it; in the third the next child finds what the kill has left. Every so many rounds the whole log
+//! is read again, verified and counted, and a new ledger begins.
 
-use std::collections::BTreeMap;
-use std::error::Error;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{env, io, thread};
@@ -34,31 +30,17 @@ use model::refusal::Refusal;
 use model::role::Address;
 use model::time::Timestamp;
 
+use crate::bench::place;
+use crate::dice::Dice;
+use crate::{Outcome, Tally};
+
 const SENDERS: usize = 8;
 const GROUP: usize = 128;
-const ROUNDS_PER_LEDGER: u64 = 200;
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
+/// Few: a long log takes long to open, and it is the kills that are wanted.
+pub(crate) const ROUNDS_PER_LEDGER: u64 = 50;
 
 /// A sender's number and the number of its letter.
 type Name = (usize, u64);
-
-fn main() -> ExitCode {
-    let args: Vec<String> = env::args().skip(1).collect();
-    let outcome = match args.first().map(String::as_str) {
-        Some("--child") => child(&args[1..]).map(|()| true),
-        _ => parent(&args),
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            // The parent reads what a child says here.
-            println!("failed {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
 
 fn limits() -> Limits {
     Limits { cache: 4 << 20, reserve: 64 << 10, floor: 0, snapshot_every: 100 }
@@ -70,7 +52,7 @@ fn limits() -> Limits {
 type Wish = (Name, mpsc::SyncSender<Result<(), Refusal>>);
 
 /// Writes until it is killed. The arguments: the folder, then each sender's first number.
-fn child(args: &[String]) -> Outcome<()> {
+pub(crate) fn child(args: &[String]) -> Outcome<()> {
     let (dir, numbers) = args.split_first().ok_or("no folder")?;
     println!("opening");
     let store = Store::open(Path::new(dir), limits())?;
@@ -136,25 +118,6 @@ fn write_letter((sender, number): Name) -> Decision<'static, ()> {
 
 // The parent.
 
-/// What was found, over all rounds.
-#[derive(Debug, Default)]
-struct Tally {
-    acknowledged: u64,
-    recorded: u64,
-    lost: u64,
-    doubled: u64,
-    torn: u64,
-    failed_opens: u64,
-    refused: u64,
-    findings: u64,
-}
-
-impl Tally {
-    fn clean(&self) -> bool {
-        [self.lost, self.doubled, self.torn, self.failed_opens, self.refused, self.findings] == [0; 6]
-    }
-}
-
 /// What is known of one ledger.
 #[derive(Debug)]
 struct Known {
@@ -217,46 +180,28 @@ fn name_of(id: &str) -> Outcome<Name> {
     Ok((sender.parse()?, number.parse()?))
 }
 
-fn parent(args: &[String]) -> Outcome<bool> {
-    let rounds: u64 = args.first().map_or(Ok(10_000), |text| text.parse())?;
-    let seed: u64 = args.get(1).map_or(Ok(u64::from(std::process::id())), |text| text.parse())?;
-    println!("{rounds} rounds, {SENDERS} senders, seed {seed}");
+/// Kills `rounds` children on one ledger.
+pub(crate) fn story(seed: u64, rounds: u64) -> Outcome<Tally> {
     let mut dice = Dice(seed);
     let mut tally = Tally::default();
-    let mut kills: BTreeMap<&str, u64> = BTreeMap::new();
-    let started = Instant::now();
-    let mut done = 0;
-    while done < rounds {
-        let dir = tempfile::tempdir()?;
-        let mut known = Known { acked: [0; SENDERS], counted: Counted::default() };
-        let end = rounds.min(done + ROUNDS_PER_LEDGER);
-        let mut sound = true;
-        while sound && done < end {
-            done += 1;
-            *kills.entry(round(dir.path(), &mut known, &mut dice, &mut tally)?).or_default() += 1;
-            if dice.below(3) > 0 || done == end {
-                sound = look(dir.path(), &mut known, &mut tally, done == end)?;
-            }
-        }
-        tally.acknowledged += known.acked.iter().sum::<u64>();
-        tally.recorded += known.counted.last.iter().sum::<u64>();
-        if !tally.clean() {
-            println!("the ledger of round {done} is kept in {}", keep(dir).display());
-        }
-        println!("{done:>6} rounds, {:>4} s: {tally:?}", started.elapsed().as_secs());
+    for name in ["lost", "doubled", "torn", "failed opens", "refused", "findings"] {
+        tally.bad(name, 0);
     }
-    let Tally { acknowledged, recorded, lost, doubled, torn, failed_opens, refused, findings } = tally;
-    println!(
-        "\nrounds        {rounds} in {} s\nkilled        {kills:?}\nacknowledged  {acknowledged}\n\
-         recorded      {recorded}\nlost          {lost}\ndoubled       {doubled}\ntorn          {torn}\n\
-         failed opens  {failed_opens}\nrefused       {refused}\nfindings      {findings}",
-        started.elapsed().as_secs()
-    );
-    Ok(tally.clean())
-}
-
-fn keep(dir: tempfile::TempDir) -> PathBuf {
-    dir.keep()
+    let dir = place()?;
+    let mut known = Known { acked: [0; SENDERS], counted: Counted::default() };
+    for n in 1..=rounds {
+        let when = round(dir.path(), &mut known, &mut dice, &mut tally)?;
+        tally.good(when, 1);
+        if (dice.below(3) > 0 || n == rounds) && !look(dir.path(), &mut known, &mut tally, n == rounds)? {
+            break;
+        }
+    }
+    tally.good("acknowledged", known.acked.iter().sum());
+    tally.good("recorded", known.counted.last.iter().sum());
+    if !tally.clean() {
+        println!("the ledger is kept in {}", dir.keep().display());
+    }
+    Ok(tally)
 }
 
 /// Lets a child write and kills it; returns when that was.
@@ -289,31 +234,31 @@ fn round(dir: &Path, known: &mut Known, dice: &mut Dice, tally: &mut Tally) -> O
         }
         None if line.starts_with("failed") => {
             println!("{line}");
-            tally.refused += 1;
+            tally.bad("refused", 1);
         }
         None => {}
     };
     let when = match dice.below(8) {
         0 => {
             kill(&mut child, dice.below(4_000))?;
-            "starting"
+            "killed while starting"
         }
         1 | 2 => {
             said.next();
             kill(&mut child, dice.below(6_000))?;
-            "opening"
+            "killed while opening"
         }
         _ => {
             let lines = usize::try_from(dice.below(150))? + 2;
             said.by_ref().take(lines).for_each(&mut hear);
             kill(&mut child, dice.below(1_000))?;
-            "writing"
+            "killed while writing"
         }
     };
     // What it had said when it died was acknowledged as well.
     said.for_each(hear);
     let status = child.wait()?;
-    tally.failed_opens += u64::from(status.code().is_some());
+    tally.bad("failed opens", u64::from(status.code().is_some()));
     Ok(when)
 }
 
@@ -323,33 +268,21 @@ fn look(dir: &Path, known: &mut Known, tally: &mut Tally, end: bool) -> Outcome<
         Ok(store) => store,
         Err(error) => {
             println!("{error}");
-            tally.failed_opens += 1;
+            tally.bad("failed opens", 1);
             return Ok(false);
         }
     };
-    tally.findings += store.findings().len() as u64;
+    tally.bad("findings", store.findings().len() as u64);
     known.counted.go_on(&store)?;
     if end {
         store.verify()?;
         let mut anew = Counted::default();
         anew.go_on(&store)?;
         // What was there in an earlier round is still there, and still the same.
-        tally.torn += u64::from(anew != known.counted);
-        tally.torn += anew.torn + u64::from(anew.open.is_some());
-        tally.doubled += anew.doubled;
+        tally.bad("torn", u64::from(anew != known.counted) + anew.torn + u64::from(anew.open.is_some()));
+        tally.bad("doubled", anew.doubled);
         let missing = known.acked.iter().zip(anew.last).map(|(acked, there)| acked.saturating_sub(there));
-        tally.lost += anew.gaps + missing.sum::<u64>();
+        tally.bad("lost", anew.gaps + missing.sum::<u64>());
     }
     Ok(true)
-}
-
-/// Chance that can be had again: a linear congruence, of which the upper bits are used.
-#[derive(Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
 }
