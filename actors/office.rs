@@ -97,6 +97,7 @@ impl<D: Duty> Actor for Office<D> {
         match message {
             Message::Look => {
                 state.post.bell.heard();
+                state.seat.settle().await?;
                 state.seat.obey(&D::ADDRESS);
                 state.seat.mail();
                 state.seat.again(me.get_cell(), D::folder(&state.tools)).await;

@@ -62,7 +62,8 @@ impl Seat {
     }
 
     /// Records the end of a session that the ledger believes alive and that no process stands behind:
-    /// its actor died, or the runtime did.
+    /// its actor died, or the runtime did, or an earlier life of the role died between asking for it and
+    /// starting it. Looked for at every look, since such a record may come after the next life has begun.
     ///
     /// # Errors
     /// The scribe's refusal.

@@ -155,7 +155,10 @@ impl Actor for Polecat {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Look => state.post.bell.heard(),
+            Message::Look => {
+                state.post.bell.heard();
+                state.seat.settle().await?;
+            }
             Message::Ask(ask) => state.asked(ask, &me).await,
             Message::Back(back) => {
                 state.errand = None;

@@ -109,6 +109,7 @@ impl Actor for Refinery {
         match message {
             Message::Look => {
                 state.post.bell.heard();
+                state.seat.settle().await?;
                 state.seat.obey(&state.me);
                 state.seat.mail();
                 state.seat.again(me.get_cell(), state.tools.paths.rig(&state.rig).refinery_rig()).await;

@@ -86,6 +86,7 @@ impl Actor for Witness {
         match message {
             Message::Look => {
                 state.post.bell.heard();
+                state.seat.settle().await?;
                 state.seat.obey(&state.me);
                 state.seat.mail();
                 state.seat.again(me.get_cell(), state.tools.paths.rig(&state.rig).witness()).await;

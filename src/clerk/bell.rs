@@ -52,6 +52,8 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         Event::HookSet { agent, .. } | Event::HookCleared { agent, .. } | Event::WorkDone { agent, .. } => {
             std::iter::once(role(agent)).chain(dispatcher(agent)).collect()
         }
+        // A role that died after it had asked for this does not know of it.
+        Event::AgentStarted { agent, .. } => vec![role(agent)],
         Event::AgentStopped { agent, .. } => vec![watcher(agent), role(agent)],
         Event::AgentVerdict { agent, .. }
         | Event::AgentHeld { agent, .. }

@@ -10,8 +10,10 @@ use std::process::Command;
 use crate::shim::{Control, NEVER, Number, Shim};
 use crate::support::{Town, eventually};
 
+type Trouble = (&'static str, fn(&Control));
+
 /// What can be wrong: a name, and how the layer brings it about.
-const TROUBLES: &[(&str, fn(&Control))] = &[
+const TROUBLES: &[Trouble] = &[
     ("full", |control| control.set(Number::Room, 0).unwrap()),
     ("read-only", |control| control.set(Number::ReadOnly, 1).unwrap()),
     ("no sync goes well", |control| {
