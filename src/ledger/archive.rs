@@ -521,9 +521,11 @@ impl Shared {
     /// Copies up to `limit` records.
     fn round(&self, log: &dyn Log, limit: u64, go_on: impl Fn() -> bool) -> io::Result<Seq> {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        let tried = round(&self.folder, log, self.floor, &mut end, limit, go_on);
-        if tried.is_err() {
-            *end = End { writer: None, doubtful: true };
+        // Only what went well to its end is gone on from; not what a panic has left either.
+        let mut growing = std::mem::replace(&mut *end, End { writer: None, doubtful: true });
+        let tried = round(&self.folder, log, self.floor, &mut growing, limit, go_on);
+        if tried.is_ok() {
+            *end = growing;
         }
         drop(end);
         let mut state = self.lock();

@@ -84,7 +84,7 @@ fn is_vacant(dir: &Path) -> io::Result<bool> {
 /// Makes an empty log in `dir`, whole or not at all: half of one would count as damaged for ever.
 fn make_files(dir: &Path, cache: u64) -> Result<(), LedgerError> {
     let io = |error: io::Error| LedgerError::io(dir, "make the ledger's folder", &error);
-    let fresh = dir.with_extension("new");
+    let fresh = dir.with_extension("making");
     remove_all(&fresh).map_err(io)?;
     fs::create_dir_all(&fresh).map_err(io)?;
     drop(open_sled(&fresh, cache)?);

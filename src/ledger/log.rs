@@ -360,14 +360,14 @@ impl SledLog {
         archive: Option<&Path>,
         error: &LedgerError,
     ) -> Result<Self, LedgerError> {
-        Self::with(dir, cache, None, archive, Base::NONE).shared.make_anew(error)?;
+        Self::on(dir, cache, None, archive)?.shared.make_anew(error)?;
         Self::open_as_it_is(dir, cache, archive)
     }
 
     fn open_as_it_is(dir: &Path, cache: u64, archive: Option<&Path>) -> Result<Self, LedgerError> {
         rebuild::finish(dir).map_err(|error| LedgerError::io(dir, "open the ledger", &error))?;
         let files = Files::open(dir, cache)?;
-        let mut log = Self::on(dir, cache, &files, archive)?;
+        let mut log = Self::on(dir, cache, Some(&files), archive)?;
         let head = log.shared.newest(&files)?;
         log.shared.head.store(head.0, Ordering::Release);
         let base = log.shared.past.base;
@@ -433,7 +433,7 @@ impl SledLog {
     /// Opens the log in `dir` for reading what sled can read of it, whatever its newest records are like.
     pub(crate) fn open_unchecked(dir: &Path, cache: u64) -> Result<Self, LedgerError> {
         let files = Files::open(dir, cache)?;
-        let log = Self::on(dir, cache, &files, None)?;
+        let log = Self::on(dir, cache, Some(&files), None)?;
         let newest =
             catch_unwind(AssertUnwindSafe(|| log.shared.newest(&files))).unwrap_or_else(|panic| {
                 Err(log.shared.corrupt(format!("the store panicked: {}", said(&*panic))))
@@ -451,15 +451,21 @@ impl SledLog {
         files.settle(dir)
     }
 
-    fn on(dir: &Path, cache: u64, files: &Files, archive: Option<&Path>) -> Result<Self, LedgerError> {
-        let damaged = |what: String| LedgerError::Corrupt { dir: dir.to_owned(), what };
-        let base = guarded(dir, "read where the log begins", || files.db.get(key(Seq(0), 0)))?;
+    fn on(
+        dir: &Path,
+        cache: u64,
+        files: Option<&Files>,
+        archive: Option<&Path>,
+    ) -> Result<Self, LedgerError> {
+        let base = match files {
+            None => None,
+            Some(files) => guarded(dir, "read where the log begins", || files.db.get(key(Seq(0), 0)))?,
+        };
         let base = base.map_or(Some(Base::NONE), |bytes| Base::from_bytes(&bytes));
-        let base = base.ok_or_else(|| damaged("where the log begins cannot be read".to_owned()))?;
-        Ok(Self::with(dir, cache, Some(files), archive, base))
-    }
-
-    fn with(dir: &Path, cache: u64, files: Option<&Files>, archive: Option<&Path>, base: Base) -> Self {
+        let base = base.ok_or_else(|| LedgerError::Corrupt {
+            dir: dir.to_owned(),
+            what: "where the log begins cannot be read".to_owned(),
+        })?;
         let shared = Shared {
             past: Past::new(&archive::folder(dir.parent().unwrap_or(dir)), base),
             dir: dir.to_owned(),
@@ -473,18 +479,18 @@ impl SledLog {
             settling: Mutex::new(()),
             told: AtomicBool::new(false),
         };
-        Self {
+        Ok(Self {
             shared: Arc::new(shared),
             tail: Mutex::new(Tail { head: Seq(0), hash: GENESIS, stopped: None, journal: None }),
             syncs: AtomicU64::new(0),
             settler: None,
-        }
+        })
     }
 
     /// A log in the new folder `dir` that holds `rows`, settled; returns its newest record.
     pub(crate) fn fill(dir: &Path, cache: u64, rows: Vec<Row>) -> Result<Seq, LedgerError> {
         let files = Files::open(dir, cache)?;
-        let log = Self::on(dir, cache, &files, None)?;
+        let log = Self::on(dir, cache, Some(&files), None)?;
         let (head, _) = log.shared.replay(&files, rows, (Seq(0), GENESIS), Seq(u64::MAX))?;
         files.settle(dir)?;
         Ok(head)
@@ -505,9 +511,9 @@ impl SledLog {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks whether every record from `first` up to `head` can be had.
-    fn scan(&self, first: Seq, head: Seq) -> Result<(), LedgerError> {
-        for from in (first.0..=head.0).step_by(SCANNED_AT_ONCE) {
+    /// Looks whether every record from `from` to `head` can be had.
+    fn scan(&self, from: Seq, head: Seq) -> Result<(), LedgerError> {
+        for from in (from.0..=head.0).step_by(SCANNED_AT_ONCE) {
             self.read_raw(Seq(from), SCANNED_AT_ONCE)?;
         }
         Ok(())
@@ -621,10 +627,14 @@ impl Log for SledLog {
             rows.push(bytes);
             prev = hash;
         }
+        // Until it is known to be written: a panic on the way may have left it in the journal, and what
+        // followed under the same numbers would be lost behind it.
+        tail.stopped = Some("a write did not come to its end".into());
         if let Err(error) = self.write(&mut tail, &rows) {
             tail.stopped = Some(error.to_string());
             return Err(error);
         }
+        tail.stopped = None;
         self.advance(&mut tail, seq, prev);
         Ok(sealed)
     }

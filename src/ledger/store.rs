@@ -113,11 +113,11 @@ impl Store {
         let started = Instant::now();
         let io = |doing: &str, error: &std::io::Error| LedgerError::io(dir, doing, error);
         fs::create_dir_all(dir).map_err(|error| io("make the ledger's folder", &error))?;
+        compact::tidy(dir)?;
         // Its own name must be as durable as what is in it.
         dir.parent()
             .map_or(Ok(()), disk::sync_dir)
             .map_err(|error| io("sync the folder of the ledger's folder", &error))?;
-        compact::tidy(dir)?;
         let reserve = dir.join("reserve");
         let folder = dir.join("sled");
         if disk::free(dir).map_err(|error| io("ask how much space is left", &error))? < limits.floor {

@@ -31,7 +31,7 @@ fn main() -> Outcome<()> {
         None => tempfile::tempdir()?,
     };
     post::bench(root.path(), full)?;
-    long::bench(root.path(), if full { &[100_000, 1_000_000] } else { &[100_000] })?;
+    long::bench(root.path(), if full { &[100_000, 1_000_000, 5_000_000] } else { &[100_000] })?;
     long::questions(root.path())
 }
 

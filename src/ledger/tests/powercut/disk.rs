@@ -271,7 +271,8 @@ impl Disk {
             Mode::Ordered => self.loose.iter().take(dice.upto(self.loose.len())).collect(),
             Mode::Pages | Mode::Torn => {
                 // Changes that have a name in common come in their order; others come as they like.
-                let mut groups: Vec<(HashSet<(Id, &str)>, Vec<usize>)> = Vec::new();
+                type Group<'a> = (HashSet<(Id, &'a str)>, Vec<usize>);
+                let mut groups: Vec<Group<'_>> = Vec::new();
                 for (n, Naming(changes)) in self.loose.iter().enumerate() {
                     let mut names: HashSet<(Id, &str)> =
                         changes.iter().map(|(folder, name, _)| (*folder, name.as_str())).collect();
@@ -347,8 +348,8 @@ impl Body {
             if from >= to {
                 continue;
             }
-            for at in from..to {
-                safe[at] = self.safe.get(at).copied().unwrap_or(0);
+            for (at, byte) in (from..to).zip(&mut safe[from..to]) {
+                *byte = self.safe.get(at).copied().unwrap_or(0);
             }
             self.loose.push(Change::Write { at: from, data: now[from..to].to_vec() });
         }
