@@ -19,8 +19,8 @@
 //! then all the rest. Records up to that number are in the backup, whatever happens meanwhile; commits that
 //! they speak of were there before them, and branches that went away in between are kept.
 //!
-//! - [`make`] a backup of a town whose ledger is open, running or not
-//! - [`restore`] a town from it
+//! - [`make()`] a backup of a town whose ledger is open, running or not
+//! - [`restore()`] a town from it
 //! - [`look`] what is in such a folder, and whether it is as it was written
 //!
 //! Not carried: `bin/`, `run/`, `logs/`, the feed (it is made again from the records), the worktrees in

@@ -20,6 +20,11 @@ pub(crate) fn same(dir: &Path) -> bool {
     now().is_some_and(|now| fs::read_to_string(dir.join(NAME)).is_ok_and(|then| then == now))
 }
 
+/// Whether the log in `dir` was ever opened, with a journal beside it.
+pub(crate) fn was_open(dir: &Path) -> bool {
+    dir.join(NAME).exists()
+}
+
 /// Notes that the log in `dir` was found whole in this run of the machine.
 pub(crate) fn remember(dir: &Path) -> io::Result<()> {
     now().map_or(Ok(()), |now| fs::write(dir.join(NAME), now))

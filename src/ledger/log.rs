@@ -366,17 +366,19 @@ impl SledLog {
 
     fn open_as_it_is(dir: &Path, cache: u64, archive: Option<&Path>) -> Result<Self, LedgerError> {
         rebuild::finish(dir).map_err(|error| LedgerError::io(dir, "open the ledger", &error))?;
+        if boot::was_open(dir) && !dir.join(journal::NAME).exists() {
+            let what = "its journal is missing, and with it perhaps what was acknowledged last".to_owned();
+            return Err(LedgerError::Corrupt { dir: dir.to_owned(), what });
+        }
         let files = Files::open(dir, cache)?;
         let mut log = Self::on(dir, cache, Some(&files), archive)?;
         let head = log.shared.newest(&files)?;
         log.shared.head.store(head.0, Ordering::Release);
         let base = log.shared.past.base;
-        if archive.is_some() && !boot::same(dir) {
+        let is_news = archive.is_some() && !boot::same(dir);
+        if is_news {
             // Only a machine that went down can have spoiled what is older.
             log.scan(base.seq.next(), head)?;
-            if let Err(error) = boot::remember(dir) {
-                tracing::warn!(%error, "the log is read as a whole at the next opening, too");
-            }
         }
         let from = Seq(head.0.saturating_sub(CHECKED_AT_OPEN - 1).max(base.seq.0 + 1));
         let checked = log.read_sealed(from, CHECKED_AT_OPEN as usize)?;
@@ -391,6 +393,13 @@ impl SledLog {
                 (None, journal::read(dir).unwrap_or_default())
             }
         };
+        // Not before there is a journal: that it was there once is known by this.
+        if is_news
+            && journal.is_some()
+            && let Err(error) = boot::remember(dir)
+        {
+            tracing::warn!(%error, "the log is read as a whole at the next opening, too");
+        }
         if let Some(archive) = archive {
             let known = rows.iter().map(Row::last).chain([head]).max().unwrap_or_default();
             let more = archive::rows_after(archive, head, hash)

@@ -249,6 +249,10 @@ fn from_log(dir: &Path, scratch: &Path, pool: &mut Pool) -> io::Result<()> {
 
 /// Reads what sled may not have had for good yet.
 fn from_journal(dir: &Path, pool: &mut Pool) -> io::Result<()> {
+    if !journal::is_whole(&dir.join("sled")) {
+        let what = "it is cut or missing: what was acknowledged last, and stood there alone, is not known";
+        pool.findings.push(Finding::new("journal", None, what));
+    }
     for row in journal::read(&dir.join("sled"))? {
         for (bytes, seq) in row.records.iter().zip(row.first.0..) {
             pool.take("journal", Seq(seq), bytes, true)?;

@@ -293,3 +293,20 @@ proptest! {
         store.verify().unwrap();
     }
 }
+
+#[test]
+fn a_journal_that_is_gone_is_missed_and_the_rest_can_be_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    store.write(at(), vec![create("x-1")]);
+    store.close().unwrap();
+    drop(store);
+    fs::remove_file(dir.path().join("sled/journal")).unwrap();
+    let error = Store::open(dir.path(), small()).unwrap_err();
+    assert!(error.to_string().contains("journal is missing"), "{error}");
+    let saved = tempfile::tempdir().unwrap();
+    let repaired = crate::repair::repair(dir.path(), saved.path()).unwrap();
+    assert_eq!(repaired.head, Seq(1));
+    assert!(repaired.findings.iter().any(|finding| finding.place == "journal"), "{:?}", repaired.findings);
+    Store::open(saved.path(), small()).unwrap();
+}

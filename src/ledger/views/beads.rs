@@ -124,7 +124,7 @@ impl Beads {
         })
     }
 
-    /// What holds `bead` up; see [`ready`](super::ready) for the rule.
+    /// What holds `bead` up; see [`ready`] for the rule.
     pub fn blockers(&self, bead: &Bead) -> Vec<BeadId> {
         ready::blockers(self, bead).into_iter().collect()
     }
