@@ -97,13 +97,18 @@ fn make(dir: &Path, path: &Path) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let file = File::create(&fresh)?;
     // Real blocks with something in them: a block that is only reserved is made at its first sync.
+    zeros(&file)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    disk::sync_dir(dir)
+}
+
+fn zeros(file: &File) -> io::Result<()> {
     let zeros = vec![0; 64 << 10];
     for at in (0..LENGTH).step_by(zeros.len()) {
         file.write_all_at(&zeros, at)?;
     }
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    disk::sync_dir(dir)
+    Ok(())
 }
 
 /// The file, open for writing.
@@ -252,9 +257,8 @@ impl Journal {
     /// Forgets everything: sled has all of it for good, or nobody was told of it.
     pub(crate) fn wipe(&mut self) -> io::Result<()> {
         faults::point("ledger.journal.wipe")?;
-        for half in 0..2 {
-            self.file.write_all_at(&[0; HEAD], (half * HALF) as u64)?;
-        }
+        // All of it: behind a head that is gone lies what could not be taken back, and would be found there.
+        zeros(&self.file)?;
         self.file.sync_data()?;
         disk::give_up(&self.dir.join(APART))?;
         disk::sync_dir(&self.dir)?;
@@ -453,6 +457,19 @@ mod tests {
         assert_eq!(Journal::open(dir.path()).unwrap().1, [batch(1, 3)]);
         write(&mut journal, &batch(4, 1));
         assert_eq!(Journal::open(dir.path()).unwrap().1, [batch(1, 3), batch(4, 1)]);
+    }
+
+    #[test]
+    fn what_could_not_be_taken_back_is_gone_when_all_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(dir.path()).unwrap();
+        write(&mut journal, &batch(1, 3));
+        write(&mut journal, &batch(4, 2));
+        journal.append_apart(Seq(6), &batch(6, 1).records).unwrap();
+        journal.wipe().unwrap();
+        assert!(Journal::open(dir.path()).unwrap().1.is_empty());
+        write(&mut journal, &batch(4, 1));
+        assert_eq!(Journal::open(dir.path()).unwrap().1, [batch(4, 1)]);
     }
 
     #[test]

@@ -169,6 +169,51 @@ fn every_arrow_between_rooms_points_down_and_heavy_libraries_stay_at_home() {
     assert_none(&House::real().violations());
 }
 
+/// Who lets faults happen outside of tests.
+fn armed(house: &House) -> Vec<String> {
+    let manifests = house.rooms.iter().map(|(folder, manifest)| (folder.as_str(), manifest));
+    let mut found = Vec::new();
+    for (folder, manifest) in manifests.chain([("the root package", &house.root)]) {
+        let tests_only = folder == "the root package";
+        for kind in KINDS.iter().filter(|kind| !(tests_only && **kind == "dev-dependencies")) {
+            let asks =
+                manifest.get(*kind).and_then(|all| all.get("faults")).and_then(|on| on.get("features"));
+            if asks.is_some() {
+                found.push(format!("{folder}: asks for features of faults in [{kind}]"));
+            }
+        }
+        let features = manifest.get("features").and_then(Value::as_table).into_iter().flatten();
+        for (name, list) in features {
+            if strings(list).iter().any(|wanted| wanted.starts_with("faults/")) {
+                found.push(format!("{folder}: its feature {name} arms faults"));
+            }
+        }
+    }
+    let shared = house.shared().and_then(|all| all.get("faults"));
+    if shared.is_some_and(|faults| faults.get("features").is_some()) {
+        found.push("faults has features for everybody".to_owned());
+    }
+    found
+}
+
+#[test]
+fn only_the_program_that_tests_build_can_be_broken_from_outside() {
+    assert_none(&armed(&House::real()));
+    // What reads the environment is not even compiled without the feature.
+    let door = read("src/faults/lib.rs");
+    assert!(door.contains("#[cfg(feature = \"armed\")]\nmod armed;"), "{door}");
+    assert!(!door.contains("std::env"), "{door}");
+}
+
+#[test]
+fn whoever_arms_faults_is_found() {
+    let root = "[workspace.dependencies]\nfaults = { path = 'f', features = ['armed'] }\n\
+                [dependencies]\nfaults = { workspace = true, features = ['armed'] }";
+    let room = "[package]\nname = 'gastown-ledger'\n[features]\nloud = ['faults/armed']\n\
+                [dev-dependencies]\nfaults = { workspace = true, features = ['armed'] }";
+    assert_eq!(armed(&House::parse(root, &[("src/ledger", room)])).len(), 4);
+}
+
 #[test]
 fn plain_cargo_test_tests_every_room() {
     let root = read("Cargo.toml").parse::<Table>().unwrap();

@@ -6,7 +6,7 @@
 //! - `disk` (500): lets the disk of a writing process be full, fail or take no writes, and come back.
 //!
 //! Prints what was acknowledged, lost, doubled, and the openings that failed; exit code 1 on any of the
-//! last three. The same seed gives the same chances. `just torture` is the same as this.
+//! last three. The same seed gives the same chances.
 
 #[path = "../../tests/powercut/bench.rs"]
 mod bench;

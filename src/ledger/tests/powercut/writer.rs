@@ -97,9 +97,10 @@ type Wish = (Attempt, mpsc::SyncSender<Result<Seq, Refusal>>);
 
 /// Opens the ledger in `folder/ledger` and writes into it until enough was acknowledged.
 ///
-/// What it was told goes line by line into `folder/acks`: `ack NAME RECORD` or `no NAME CODE`.
+/// What it was told goes line by line into `folder/acks`: `begin`, then `ack NAME RECORD` or `no NAME CODE`.
 pub(crate) fn work(folder: &Path, orders: Orders) -> Outcome<()> {
     let mut said = File::options().create(true).append(true).open(folder.join("acks"))?;
+    said.write_all(b"begin\n")?;
     let store = Store::open(&folder.join("ledger"), limits())?;
     let mut last: HashMap<u64, u64> = HashMap::new();
     for (attempt, _) in read(&store)? {
@@ -238,15 +239,19 @@ impl Count {
 pub(crate) fn count(folder: &Path, said: &[u8]) -> Outcome<Count> {
     let mut count = Count::default();
     let mut acknowledged = BTreeMap::new();
-    let mut refused = Vec::new();
+    let (mut refused, mut unsettled) = (Vec::new(), Vec::new());
     // A last line without an end was not said.
     let whole = said.iter().rposition(|byte| *byte == b'\n').map_or(&said[..0], |end| &said[..end]);
     for line in std::str::from_utf8(whole)?.lines() {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["ack", name, seq] => {
                 acknowledged.insert(Attempt::parse(name)?, Seq(seq.parse()?));
+                // What was refused is taken back before anything else goes well.
+                refused.append(&mut unsettled);
             }
-            ["no", name, _] => refused.push(Attempt::parse(name)?),
+            ["no", name, _] => unsettled.push(Attempt::parse(name)?),
+            // A process that died over a disk that failed could not take back what it had refused.
+            ["begin"] => unsettled.clear(),
             _ => return Err(format!("a strange line: {line}").into()),
         }
     }
@@ -284,11 +289,7 @@ pub(crate) fn count(folder: &Path, said: &[u8]) -> Outcome<Count> {
         let before = last.insert(attempt.sender, attempt.number).unwrap_or(0);
         count.doubled += u64::from(attempt.number != before + 1);
     }
-    // What was refused is taken back by the next change that goes well; until then it may be there.
-    let settled = acknowledged.values().copied().max().unwrap_or_default();
-    count.refused_and_there =
-        refused.iter().filter(|attempt| by_name.get(attempt).is_some_and(|seq| *seq <= settled)).count()
-            as u64;
+    count.refused_and_there = refused.iter().filter(|attempt| by_name.contains_key(attempt)).count() as u64;
     let event = Event::PolicyDenied { rule: "afterwards".into(), tried: String::new() };
     let one_more =
         store.write_one(Timestamp::from_millis(2), |_, _| Ok((vec![(Address::Runtime, event)], ())));
