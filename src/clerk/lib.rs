@@ -38,6 +38,8 @@ pub mod story;
 #[cfg(test)]
 mod mailboxes;
 #[cfg(test)]
+mod pairings;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! The post, compared with a plain model of it: whatever is sent, handed over, handled, failed, acknowledged,
+//! The post, compared with a plain model of it, on paper and on disk: whatever is sent, handed over, handled, failed, acknowledged,
 //! put back and read again from the ledger, the board and the model agree, and each letter has its effect once.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use model::mail::Kind;
 use model::role::Address;
 use proptest::prelude::*;
 
-use crate::testing::Paper;
+use crate::testing::{OnDisk, Paper};
 use crate::{letters, past};
 
 /// What can happen to the post of a town.
@@ -303,10 +303,17 @@ proptest! {
     #[test]
     fn the_post_and_a_plain_model_of_it_agree(steps in prop::collection::vec(step(), 1..60)) {
         let (mut paper, mut model, mut seen) = (Paper::new(), Model::default(), Vec::new());
+        let mut disk = OnDisk::new(&paper);
         for step in steps {
+            let restart = matches!(step, Step::Restart);
             carry_out(step, &mut paper, &mut model, &mut seen);
             agree(&paper, &model);
+            disk.follow(&paper);
+            if restart {
+                disk.restart(&paper);
+            }
         }
+        disk.restart(&paper);
         effects_agree(&paper, &model);
         // In the order they were written, per sender and receiver, but for those that were put aside once.
         let mut last: BTreeMap<(Address, Address), (Seq, MailId)> = BTreeMap::new();

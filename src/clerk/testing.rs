@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ledger::LedgerError;
 use ledger::views::Board;
+use ledger::{LedgerError, Limits, Store};
 use model::answer::{Answer, FormulaRow};
 use model::command::{Command, NewBead, Origin, Sling};
 use model::event::{Event, PouredStep, Record};
@@ -160,5 +160,43 @@ impl Paper {
     /// The events since record number `from`, by type.
     pub(crate) fn kinds(&self, from: usize) -> Vec<&'static str> {
         self.records[from..].iter().map(|record| record.event.kind()).collect()
+    }
+}
+
+/// A ledger on disk that is told what happens to a town on paper, and is opened anew now and then.
+pub(crate) struct OnDisk {
+    dir: tempfile::TempDir,
+    store: Option<Store>,
+}
+
+impl OnDisk {
+    pub(crate) fn new(paper: &Paper) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Some(Store::open(dir.path(), Limits::default()).unwrap());
+        let mut disk = OnDisk { dir, store };
+        disk.follow(paper);
+        disk
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    /// Writes what has happened on paper since the last time.
+    pub(crate) fn follow(&mut self, paper: &Paper) {
+        let known = usize::try_from(self.store().head().0).unwrap();
+        for record in &paper.records[known..] {
+            let events = vec![(record.actor.clone(), record.event.clone())];
+            let written = self.store().write_one(record.at, |_, _| Ok((events, ()))).unwrap();
+            assert_eq!(written.records, std::slice::from_ref(record));
+        }
+    }
+
+    /// Opens it anew, as after a kill, and looks whether it says what the paper says.
+    pub(crate) fn restart(&mut self, paper: &Paper) {
+        self.store = None;
+        self.store = Some(Store::open(self.dir.path(), Limits::default()).unwrap());
+        self.store().read(|board| assert_eq!(*board, paper.board));
+        self.store().verify().unwrap();
     }
 }
