@@ -123,7 +123,7 @@ where
 
 /// Whether nothing could be recorded, or it is not known whether it was.
 pub(crate) fn is_of_the_ledger(refusal: &Refusal) -> bool {
-    matches!(refusal.code.as_str(), "read_only" | "no_scribe" | "slow_disk")
+    matches!(refusal.code.as_str(), "read_only" | "no_scribe" | "slow_disk" | "not_known")
 }
 
 async fn failed(tools: &Tools, me: &Address, letter: MailId, report: String) -> Result<(), Refusal> {

@@ -13,6 +13,7 @@
 //! While the store is read-only, and only then, the scribe itself tries again, at growing intervals: what
 //! waits for the disk goes on without anybody's command.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use clerk::bell::{self, Ear};
@@ -196,7 +197,23 @@ fn flush(tools: &Tools, group: Vec<Pending>) {
         replies.push(reply);
         decisions.push(decide);
     }
-    let results = tools.store.write(tools.clock.now(), decisions);
+    let write = || tools.store.write(tools.clock.now(), decisions);
+    let results = match catch_unwind(AssertUnwindSafe(write)) {
+        Ok(results) => results,
+        Err(panic) => {
+            // Before or after it was on disk: nobody may do it again unseen.
+            let words = crate::letters::words(panic.as_ref()).to_owned();
+            tracing::error!(panic = %words, "the ledger's writer panicked");
+            for reply in replies {
+                let message = format!("it is not known whether this was recorded: writing panicked: {words}");
+                let hint = "look with `gastown events` before you do it again";
+                let _ = reply.send(Err(Refusal::failed("not_known", message).hint(hint)));
+            }
+            // What was recorded all the same is seen by those whom it concerns.
+            tools.directory.ring_all();
+            return;
+        }
+    };
     let mut ears: Vec<Ear> = tools.look(|board| {
         let records = results.iter().flatten().flat_map(|written| &written.records);
         records.flat_map(|record| bell::ears(board, &record.event)).collect()

@@ -266,6 +266,9 @@ impl Store {
             return decisions.iter().map(|_| Err(error.refusal())).collect();
         }
         if std::mem::replace(&mut writer.astray, true) {
+            if let Err(error) = self.inner.catch_up() {
+                return decisions.iter().map(|_| Err(error.refusal())).collect();
+            }
             writer.draft = self.inner.live().board.clone();
         }
 
@@ -294,8 +297,8 @@ impl Store {
                 return answers.iter().map(|_| Err(error.refusal())).collect();
             }
         };
-        writer.astray = false;
         self.inner.publish(&sealed);
+        writer.astray = false;
         writer.since_snapshot += sealed.len() as u64;
         if writer.since_snapshot >= self.inner.limits.snapshot_every {
             writer.since_snapshot = 0;
@@ -422,6 +425,21 @@ impl Inner {
         self.newest.send_replace(last.record.seq);
         if let Some(archive) = &self.archive {
             archive.news();
+        }
+    }
+
+    /// Takes in what the log has and the live board has not: a write that panicked between the two.
+    fn catch_up(&self) -> Result<(), LedgerError> {
+        loop {
+            let next = self.live().board.head.next();
+            if next > self.log.head() {
+                return Ok(());
+            }
+            let sealed = self.log.read_sealed(next, 256)?;
+            if sealed.is_empty() {
+                return Ok(());
+            }
+            self.publish(&sealed);
         }
     }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::support::repo::Origin;
-use crate::support::{Running, Town, eventually};
+use crate::support::{Running, Town, eventually, find};
 
 /// At calls of the store, and up to which time a round comes there.
 const STORE: &[(&str, u64)] = &[
@@ -184,7 +184,11 @@ impl Victim {
 
     #[track_caller]
     fn assert_kept(&self) {
-        let inbox = self.town.json(&["mail", "inbox", "mayor/"]);
+        // A program that the dead one was just starting may hold its socket for a moment.
+        let inbox = find("the mailbox can be read", || {
+            let said = self.town.gastown(&["mail", "inbox", "mayor/", "--json"]);
+            (said.code == 0).then(|| said.json())
+        });
         let there: Vec<&str> =
             inbox.as_array().unwrap().iter().map(|row| row["subject"].as_str().unwrap()).collect();
         for subject in &self.acknowledged {
