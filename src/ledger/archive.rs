@@ -244,6 +244,8 @@ impl Writer {
     /// is wrong. An archive that knows other records than `log`, or later ones, is put aside.
     pub(crate) fn resume(folder: &Path, log: &dyn Log, limit: u64) -> io::Result<(Writer, Vec<String>)> {
         fs::create_dir_all(folder)?;
+        // What is in it is worth nothing as long as a power cut can take its name.
+        folder.parent().map_or(Ok(()), disk::sync_dir)?;
         let mut findings = Vec::new();
         let base = log.base();
         let mut writer = Writer { folder: folder.to_owned(), limit, open: None, last: base, synced: false };

@@ -144,12 +144,16 @@ impl Shared {
     /// Makes sled's files anew from archive and journal, after `error`, which is returned where that cannot be.
     fn make_anew(&self, error: &LedgerError) -> Result<(), LedgerError> {
         let Some(archive) = &self.archive else { return Err(error.clone()) };
-        match rebuild::rebuild(&self.dir, self.cache, archive)? {
-            Some(head) => {
+        match (rebuild::rebuild(&self.dir, self.cache, archive)?, error) {
+            (Ok(head), _) => {
                 tracing::warn!(%error, %head, "the log was made anew from its journal and archive");
                 Ok(())
             }
-            None => Err(error.clone()),
+            (Err(why), LedgerError::Corrupt { dir, what }) => {
+                let what = format!("{what}; it cannot be made anew from its archive: {why}");
+                Err(LedgerError::Corrupt { dir: dir.clone(), what })
+            }
+            (Err(_), error) => Err(error.clone()),
         }
     }
 

@@ -21,12 +21,12 @@ use crate::files::remove_all;
 use crate::record::GENESIS;
 use crate::{LedgerError, SledLog, archive, disk, journal};
 
-/// Makes the log in `dir` anew from its journal and the archive; returns its newest record, or none when the
+/// Makes the log in `dir` anew from its journal and the archive; returns its newest record, or why the
 /// two are not whole.
-pub(crate) fn rebuild(dir: &Path, cache: u64, archive: &Path) -> Result<Option<Seq>, LedgerError> {
+pub(crate) fn rebuild(dir: &Path, cache: u64, archive: &Path) -> Result<Result<Seq, String>, LedgerError> {
     let io = |error: io::Error| LedgerError::io(dir, "make the log anew from its archive", &error);
     if !journal::is_whole(dir) {
-        return Ok(None);
+        return Ok(Err("there is no whole journal".to_owned()));
     }
     let mut rows = archive::rows_after(archive, Seq(0), GENESIS).map_err(io)?;
     let archived = rows.last().map_or(Seq(0), journal::Row::last);
@@ -34,15 +34,14 @@ pub(crate) fn rebuild(dir: &Path, cache: u64, archive: &Path) -> Result<Option<S
     // What both have is the archive's; a row of the journal before its end may have lost its neighbours.
     rows.sort_by_key(|row| row.first);
     if rows.is_empty() {
-        return Ok(None);
+        return Ok(Err("archive and journal are empty".to_owned()));
     }
     let fresh = dir.with_extension("anew");
     remove_all(&fresh).map_err(io)?;
     let head = match SledLog::fill(&fresh, cache, rows) {
         Err(LedgerError::Corrupt { what, .. }) => {
-            tracing::warn!(%what, %archived, "the log cannot be made anew");
             remove_all(&fresh).map_err(io)?;
-            return Ok(None);
+            return Ok(Err(format!("the archive ends with record {archived}, and in the journal {what}")));
         }
         other => other?,
     };
@@ -56,7 +55,7 @@ pub(crate) fn rebuild(dir: &Path, cache: u64, archive: &Path) -> Result<Option<S
     fs::rename(&fresh, dir.with_extension("rebuilt")).map_err(io)?;
     dir.parent().map_or(Ok(()), disk::sync_dir).map_err(io)?;
     finish(dir).map_err(io)?;
-    Ok(Some(head))
+    Ok(Ok(head))
 }
 
 /// Lets a log that was made anew take the place of `dir`, if there is one.
