@@ -278,6 +278,8 @@ async fn a_crashed_runtimes_programs_are_found_by_their_town() {
     wanted.env.insert("GASTOWN_TOWN".into(), folder.path().display().to_string());
     let town = start(wanted).await;
     until(&town.terminal, |text| text.contains("up")).await;
+    // The program in the background is one of its own, and shows whose it is.
+    support::eventually(|| town.living().len() >= 2).await;
     assert_eq!(host().sweep_town(std::path::Path::new("/no/such/town")), 0);
     assert!(host().sweep_town(folder.path()) >= 2);
     soon(town.terminal.exited()).await;
