@@ -116,8 +116,18 @@ impl State {
                 });
                 most.min((all as usize).saturating_sub(elsewhere))
             });
-            let next = self.tools.look(|board| clerk::hooks::next_assignment(board, &self.rig, &pool, most));
-            let Some((waiting, worker)) = next else { return Ok(()) };
+            let (now, rest) = (self.tools.clock.now(), town.town.policies.redispatch_after);
+            let next = self
+                .tools
+                .look(|board| clerk::hooks::next_assignment(board, &self.rig, &pool, most, (now, rest)));
+            let Some((waiting, worker)) = next else {
+                // A bead that rests after a failure is looked at when it has rested.
+                let rested = self.tools.look(|board| clerk::hooks::rested_next(board, &self.rig, now, rest));
+                if let Some(until) = rested {
+                    self.look_after(until.since(now), me);
+                }
+                return Ok(());
+            };
             let since = self.last.map_or(delay, |last| self.tools.clock.now().since(last));
             if since < delay {
                 self.look_after(delay - since, me);

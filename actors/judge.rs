@@ -1,7 +1,9 @@
 //! Gives ended sessions their verdict, for whoever watches over them: the Witness in its rig, the
 //! Deacon in the town.
 
-use clerk::agents;
+use clerk::agents::{self, Judged};
+use clerk::strategy::Rules;
+use config::town::Policies;
 use model::agent::SessionEnd;
 use model::ids::SessionId;
 use model::refusal::Refusal;
@@ -28,18 +30,23 @@ pub(crate) async fn all(
             .map(|(agent, open)| (agent.clone(), open.id.clone()))
             .collect()
     });
+    let town = tools.town();
+    let rules = rules(&town.town.policies);
     for (agent, session) in ended {
         let recording = tools.paths.session_log(&agent, &session);
-        let context =
-            blocking(move || pty::replay::tail(&recording, CONTEXT)).await.ok().and_then(Result::ok);
+        let output = blocking(move || pty::replay::tail(&recording, CONTEXT)).await.ok().and_then(Result::ok);
+        let output = output.filter(|text| !text.trim().is_empty());
+        let diff = unfinished(tools, &agent).await;
+        let (rules, pool) = (rules.clone(), agent.rig().and_then(|rig| town.rig(rig).ok()));
+        let pool = pool.map(|rig| rig.workers.clone()).unwrap_or_default();
         let write = move |draft: &mut clerk::draft::Draft<'_>| {
             let board = draft.board;
             let open = board.agents.get(&agent).and_then(|agent| agent.session.as_ref());
-            let Some(end) = open.filter(|open| open.id == session).and_then(|open| open.end.as_ref()) else {
-                return Ok(());
-            };
+            let Some(open) = open.filter(|open| open.id == session) else { return Ok(()) };
+            let Some(end) = open.end.as_ref() else { return Ok(()) };
             let evidence = Evidence {
                 end,
+                symptom: open.symptom,
                 state: board.agents.state(&agent),
                 finished: match agent {
                     Address::Polecat(..) => {
@@ -48,11 +55,40 @@ pub(crate) async fn all(
                     _ => matches!(end, SessionEnd::Exited { .. }),
                 },
             };
-            let verdict = judge(&evidence);
-            let context = context.filter(|text| verdict.is_failure() && !text.trim().is_empty());
-            agents::judged(draft, &agent, &session, verdict, &end.to_string(), context)
+            let (verdict, detail) = (judge(&evidence), end.to_string());
+            let judged = Judged { agent, session, verdict, detail, output, diff };
+            agents::judged(draft, judged, &rules, &pool)
         };
         tools.write(watcher, write).await?;
     }
     Ok(())
+}
+
+/// What the town has set about what follows from failures.
+pub(crate) fn rules(policies: &Policies) -> Rules {
+    Rules {
+        max_failures: policies.max_failures,
+        max_setbacks: policies.max_setbacks,
+        redispatch_after: policies.redispatch_after,
+        quarantine_after: policies.quarantine_after,
+        quarantine: policies.quarantine,
+    }
+}
+
+/// What the worktree of `agent` holds that its target branch does not; none when that cannot be said.
+async fn unfinished(tools: &Tools, agent: &Address) -> Option<String> {
+    let Address::Polecat(rig, name) = agent else { return None };
+    let sandbox = tools.look(|board| {
+        let wanted = board.hooks.of(agent).is_some_and(|hook| hook.stage.wants_session());
+        board.agents.get(agent).filter(|_| wanted).and_then(|agent| agent.sandbox.clone())
+    })?;
+    let place = match &sandbox.at {
+        Some(Address::Polecat(_, before)) => tools.paths.rig(rig).polecat(before),
+        _ => tools.paths.rig(rig).polecat(name),
+    };
+    let stat = blocking(move || {
+        let base = git::Oid::from_str(&sandbox.base).ok()?;
+        git::status::diff_stat(&place, base).ok()
+    });
+    stat.await.ok().flatten().filter(|stat| !stat.is_empty())
 }

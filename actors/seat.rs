@@ -11,6 +11,7 @@ use clerk::agents::Begun;
 use ledger::views::agents::Agent;
 use model::agent::{SessionEnd, Verdict};
 use model::ids::{BeadId, SessionId};
+use model::recovery::Strategy;
 use model::refusal::Refusal;
 use model::role::Address;
 use ractor::{Actor, ActorCell, ActorRef, SupervisionEvent};
@@ -87,7 +88,9 @@ impl Seat {
 
     async fn end(&self, session: SessionId, end: SessionEnd) -> Result<(), Refusal> {
         let agent = self.agent.clone();
-        self.tools.write(&self.agent, move |draft| clerk::agents::ended(draft, &agent, &session, end)).await
+        self.tools
+            .write(&self.agent, move |draft| clerk::agents::ended(draft, &agent, &session, end.into()))
+            .await
     }
 
     /// Starts a session below `me`.
@@ -252,7 +255,8 @@ impl Seat {
 /// it again would fail each time, so the next session is a new one.
 fn resumable(agent: &Agent, bead: Option<&BeadId>) -> Option<SessionId> {
     let begun = !matches!(agent.verdict, Some(Verdict::NotStarted | Verdict::Failed) | None);
-    agent.last_session.clone().filter(|_| begun && agent.last_bead.as_ref() == bead)
+    let may = begun && agent.strategy.is_none_or(Strategy::may_resume);
+    agent.last_session.clone().filter(|_| may && agent.last_bead.as_ref() == bead)
 }
 
 /// An error with what caused it, in one line.
@@ -289,5 +293,7 @@ mod tests {
             assert_eq!(resumable(&after(verdict), Some(&bead)), None, "{verdict}");
         }
         assert_eq!(resumable(&Agent::default(), Some(&bead)), None);
+        let afresh = Agent { strategy: Some(Strategy::Fresh), ..after(Verdict::Crashed) };
+        assert_eq!(resumable(&afresh, Some(&bead)), None);
     }
 }

@@ -8,13 +8,18 @@ use model::agent::AgentState;
 use model::hook::{Hook, Stage};
 use model::ids::MailId;
 use model::mail::Kind;
+use model::recovery::Strategy;
 use model::role::Address;
 use model::time::Timestamp;
 
-/// The first wait after a failed session; it doubles with each further one.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// How work at a bead has gone, as far as it decides about the next session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// What followed from the last session's end.
+    pub strategy: Option<Strategy>,
+    /// The next one does not begin before.
+    pub not_before: Option<Timestamp>,
+}
 
 /// What a worker sees when it looks.
 #[derive(Debug, Clone)]
@@ -29,10 +34,8 @@ pub struct Seen {
     pub held: bool,
     /// Whether a session of its has no verdict yet, although it has ended.
     pub unjudged: bool,
-    /// Failed sessions of this assignment, and when the last one failed.
-    pub failures: u32,
-    /// When the last one failed.
-    pub failed_at: Option<Timestamp>,
+    /// How work at what hangs there has gone so far.
+    pub trial: Gone,
     /// Sessions that it has ever had for what hangs there now.
     pub worked_before: bool,
     /// Its worktree.
@@ -51,8 +54,10 @@ impl Seen {
             state: board.agents.state(agent),
             held: view.is_some_and(|agent| agent.held),
             unjudged: view.is_some_and(|agent| agent.session.is_some()),
-            failures: view.map_or(0, |agent| agent.failures),
-            failed_at: view.and_then(|agent| agent.failed_at),
+            trial: hook.as_ref().and_then(|hook| board.trials.of(&hook.bead)).map_or_else(
+                Gone::default,
+                |trial| Gone { strategy: trial.strategy, not_before: trial.not_before },
+            ),
             worked_before: match (&hook, view) {
                 (Some(hook), Some(agent)) => agent.last_bead.as_ref() == Some(&hook.bead),
                 _ => false,
@@ -146,28 +151,26 @@ pub fn next(seen: &Seen, live: bool, now: Timestamp) -> Vec<Effect> {
     if live || seen.unjudged || seen.state == AgentState::Failed {
         return effects;
     }
-    let wait = wait_after(seen.failures);
-    let waited = seen.failed_at.map_or(wait, |failed_at| now.since(failed_at));
-    if waited < wait {
-        effects.push(Effect::Wait(wait - waited));
+    // These are for a person, who says so by letting it go on.
+    if matches!(seen.trial.strategy, Some(Strategy::Person | Strategy::Escalate)) {
         return effects;
     }
-    let reason = match &hook.stage {
-        _ if seen.failures > 0 => "retry",
-        Stage::Rework { .. } => "rework",
+    if let Some(until) = seen.trial.not_before.filter(|until| *until > now) {
+        effects.push(Effect::Wait(until.since(now)));
+        return effects;
+    }
+    let reason = match (&hook.stage, seen.trial.strategy) {
+        (_, Some(Strategy::Fresh)) => "retry",
+        (_, Some(Strategy::Reassign)) => "reassign",
+        (_, Some(Strategy::HandOff)) => "handoff",
+        (_, Some(Strategy::Park)) => "limit_over",
+        (_, Some(Strategy::Resume)) if seen.trial.not_before.is_some() => "retry",
+        (Stage::Rework { .. }, _) => "rework",
         _ if seen.worked_before => "resume",
         _ => "hook",
     };
     effects.push(Effect::Start { reason: reason.to_owned() });
     effects
-}
-
-/// How long to wait after so many failures: 1 s, 2 s, 4 s … up to five minutes.
-pub fn wait_after(failures: u32) -> Duration {
-    match failures {
-        0 => Duration::ZERO,
-        n => FIRST_WAIT.saturating_mul(1 << (n - 1).min(16)).min(LONGEST_WAIT),
-    }
 }
 
 #[cfg(test)]
@@ -197,8 +200,7 @@ mod tests {
             state: AgentState::Parked,
             held: false,
             unjudged: false,
-            failures: 0,
-            failed_at: None,
+            trial: Gone::default(),
             worked_before: false,
             sandbox: None,
             letters: Vec::new(),
@@ -217,7 +219,7 @@ mod tests {
     }
 
     fn sandbox() -> Sandbox {
-        Sandbox { bead: "web-1".parse().unwrap(), branch: "b".into(), base: "c".into() }
+        Sandbox { bead: "web-1".parse().unwrap(), branch: "b".into(), base: "c".into(), at: None }
     }
 
     fn started(seen: &Seen) -> Option<String> {
@@ -248,13 +250,22 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_session_is_started_again_after_a_growing_wait() {
-        let failed = Seen { failures: 2, failed_at: Some(at(10_000)), ..seen(Some(Stage::Working)) };
+    fn what_followed_from_the_last_session_decides_about_the_next() {
+        let after = |strategy, until: Option<i64>| Seen {
+            trial: Gone { strategy: Some(strategy), not_before: until.map(at) },
+            ..seen(Some(Stage::Working))
+        };
+        let failed = after(Strategy::Fresh, Some(12_000));
         assert_eq!(next(&failed, false, at(10_500)), [Effect::Wait(Duration::from_millis(1_500))]);
         assert_eq!(next(&failed, false, at(12_000)), [Effect::Start { reason: "retry".into() }]);
-        let waits: Vec<u64> = (0..5).map(|n| wait_after(n).as_secs()).collect();
-        assert_eq!(waits, [0, 1, 2, 4, 8]);
-        assert_eq!(wait_after(40), LONGEST_WAIT);
+        let reason = |strategy, until| started(&after(strategy, until)).unwrap();
+        assert_eq!(reason(Strategy::Reassign, None), "reassign");
+        assert_eq!(reason(Strategy::HandOff, None), "handoff");
+        assert_eq!(reason(Strategy::Park, Some(0)), "limit_over");
+        assert_eq!(reason(Strategy::Resume, Some(0)), "retry");
+        for strategy in [Strategy::Person, Strategy::Escalate] {
+            assert!(next(&after(strategy, None), false, at(99_999)).is_empty(), "{strategy}");
+        }
     }
 
     #[test]

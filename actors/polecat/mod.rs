@@ -192,7 +192,8 @@ impl State {
     fn place(&self) -> Result<Place, Refusal> {
         let town = self.tools.town();
         let rig = town.rig(&self.rig)?;
-        Ok(Place::of(&self.tools.paths, &self.rig, &self.name, &rig.default_branch))
+        let known = self.sandbox();
+        Ok(Place::of(&self.tools.paths, &self.rig, &self.name, &rig.default_branch, known.as_ref()))
     }
 
     fn hook(&self) -> Option<Hook> {
@@ -436,9 +437,16 @@ impl State {
                 });
             }
             let known = draft.board.agents.get(&agent).and_then(|agent| agent.sandbox.as_ref());
-            if known != Some(&sandbox) {
-                let Sandbox { bead, branch, base } = sandbox;
-                draft.push(Event::SandboxCreated { agent, bead, branch, base });
+            let same = |known: &&Sandbox| known.bead == sandbox.bead && known.branch == sandbox.branch;
+            match known.filter(same).map(|known| known.at.clone()) {
+                Some(None) => {}
+                Some(Some(from)) => {
+                    draft.push(Event::SandboxMoved { agent, from, bead: sandbox.bead.clone() });
+                }
+                None => {
+                    let Sandbox { bead, branch, base, .. } = sandbox;
+                    draft.push(Event::SandboxCreated { agent, bead, branch, base });
+                }
             }
             Ok(())
         };

@@ -13,6 +13,7 @@ use ledger::views::agents::Sandbox;
 use model::agent::Exit;
 use model::ids::{AgentName, BeadId, RigName};
 use model::refusal::{Class, Refusal};
+use model::role::Address;
 
 /// Where one worker's worktree is, and what belongs to it.
 #[derive(Debug, Clone)]
@@ -27,13 +28,26 @@ pub struct Place {
     pub name: AgentName,
     /// The branch that its work lands on.
     pub target: String,
+    /// Where the worktree stands that came with the hook of another worker, until it is moved.
+    pub came_from: Option<PathBuf>,
 }
 
 impl Place {
-    /// The place of `name` in `rig`.
-    pub fn of(paths: &TownPaths, rig: &RigName, name: &AgentName, target: &str) -> Self {
+    /// The place of `name` in `rig`, with what the ledger knows of its worktree.
+    pub fn of(
+        paths: &TownPaths,
+        rig: &RigName,
+        name: &AgentName,
+        target: &str,
+        known: Option<&Sandbox>,
+    ) -> Self {
         let rig = paths.rig(rig);
+        let came_from = match known.and_then(|known| known.at.as_ref()) {
+            Some(Address::Polecat(_, before)) => Some(rig.polecat(before)),
+            _ => None,
+        };
         Place {
+            came_from,
             repo: rig.repo_git(),
             folder: rig.polecat(name),
             bundles: rig.bundles(),
@@ -47,8 +61,13 @@ impl Place {
         format!("polecat/{}/{bead}", self.name)
     }
 
+    /// Opens the repository; a worktree that came from another worker stands in its new place then.
     fn open(&self, cancel: CancelToken) -> git::Result<Repo> {
-        Ok(Repo::open(&self.repo)?.with_cancel(cancel))
+        let repo = Repo::open(&self.repo)?.with_cancel(cancel);
+        if let Some(before) = &self.came_from {
+            git::worktree::relocate(&repo, before, &self.folder)?;
+        }
+        Ok(repo)
     }
 
     /// Sees to it that the worktree for `bead` is there. `known` is what the ledger knows of it.
@@ -57,14 +76,12 @@ impl Place {
     /// What git says; `Dirty` when another assignment's work is still in the folder.
     pub fn ensure(&self, bead: &BeadId, known: Option<&Sandbox>, cancel: CancelToken) -> git::Result<Made> {
         let repo = self.open(cancel)?;
-        let branch = self.branch(bead);
+        let known = known.filter(|known| known.bead == *bead);
+        // Work that came from another worker stays on the branch that it began on.
+        let branch = known.map_or_else(|| self.branch(bead), |known| known.branch.clone());
         // A first start works on what stands at the remote now, if that can be asked; what was fetched
         // last is good enough otherwise, since the merge is made on the remote's head in any case.
-        let base = match known.filter(|known| known.bead == *bead) {
-            Some(known) => Oid::from_str(&known.base).ok(),
-            None => None,
-        };
-        let base = match base {
+        let base = match known.and_then(|known| Oid::from_str(&known.base).ok()) {
             Some(base) => base,
             None => match repo.fetch_branch(&self.target) {
                 Ok(head) => head,
@@ -82,7 +99,7 @@ impl Place {
             }
             _ => None,
         };
-        Ok(Made { sandbox: Sandbox { bead: bead.clone(), branch, base: base.to_string() }, aside })
+        Ok(Made { sandbox: Sandbox { bead: bead.clone(), branch, base: base.to_string(), at: None }, aside })
     }
 
     /// Looks at the worktree when its worker says that it is finished, and brings the branch to safety.

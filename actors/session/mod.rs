@@ -621,7 +621,7 @@ impl State {
             if let Some(note) = unrecorded {
                 clerk::agents::state(draft, &agent, state, note.as_deref());
             }
-            clerk::agents::ended(draft, &agent, &session, end)
+            clerk::agents::ended(draft, &agent, &session, end.into())
         };
         match self.tools.note(&self.agent, ended).await {
             Err(refusal) if refusal.is_of_the_disk() => return false,

@@ -3,15 +3,16 @@
 use ledger::views::Board;
 use model::agent::{AgentState, SessionEnd, Verdict};
 use model::event::Event;
-use model::ids::{BeadId, SessionId};
+use model::hook::Hook;
+use model::ids::{AgentName, BeadId, SessionId};
 use model::mail::Kind;
+use model::recovery::{Failure, Strategy, Symptom};
 use model::refusal::Refusal;
 use model::role::Address;
 
 use crate::draft::Draft;
-
-/// Sessions of one assignment that may fail before a person is asked.
-pub const MAX_FAILURES: u32 = 3;
+use crate::hooks;
+use crate::strategy::{self, Case, Next, Rules};
 
 /// What is known of a session that begins.
 #[derive(Debug, Clone)]
@@ -68,21 +69,34 @@ pub fn state(draft: &mut Draft<'_>, agent: &Address, to: AgentState, note: Optio
     }
 }
 
+/// How a session ended, as its own actor saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// How its program ended.
+    pub end: SessionEnd,
+    /// What else was seen.
+    pub symptom: Option<Symptom>,
+    /// What it was doing, as far as it said so.
+    pub doing: Option<String>,
+}
+
+impl From<SessionEnd> for Ended {
+    fn from(end: SessionEnd) -> Self {
+        Ended { end, symptom: None, doing: None }
+    }
+}
+
 /// Records how a session ended. What that means is the verdict of whoever watches the agent.
 ///
 /// # Errors
 /// `no_such_session` when it is not the agent's open session, or its end is recorded already.
-pub fn ended(
-    draft: &mut Draft<'_>,
-    agent: &Address,
-    session: &SessionId,
-    end: SessionEnd,
-) -> Result<(), Refusal> {
+pub fn ended(draft: &mut Draft<'_>, agent: &Address, session: &SessionId, end: Ended) -> Result<(), Refusal> {
     let open = draft.board.agents.get(agent).and_then(|agent| agent.session.as_ref());
     if open.is_none_or(|open| open.id != *session || open.end.is_some()) {
         return Err(Refusal::no_such("session", session.as_str(), []));
     }
-    draft.push(Event::AgentStopped { agent: agent.clone(), session: session.clone(), end });
+    let Ended { end, symptom, doing } = end;
+    draft.push(Event::AgentStopped { agent: agent.clone(), session: session.clone(), end, symptom, doing });
     Ok(())
 }
 
@@ -96,68 +110,204 @@ pub fn without_verdict<'a>(
     })
 }
 
+/// What is known of an ended session when it is judged.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// Whose.
+    pub agent: Address,
+    /// Which.
+    pub session: SessionId,
+    /// What its end means.
+    pub verdict: Verdict,
+    /// How it ended, in a few words.
+    pub detail: String,
+    /// The last lines on its terminal.
+    pub output: Option<String>,
+    /// What its worktree holds that the target branch does not.
+    pub diff: Option<String>,
+}
+
 /// Records what the end of a session means, and what follows for the agent.
+///
+/// * `rules` - what the town has set.
+/// * `pool` - names of workers, for work that goes to another one.
 ///
 /// # Errors
 /// `no_such_session` when the session has its verdict already: exactly one each.
 pub fn judged(
     draft: &mut Draft<'_>,
-    agent: &Address,
-    session: &SessionId,
-    verdict: Verdict,
-    detail: &str,
-    context: Option<String>,
+    judged: Judged,
+    rules: &Rules,
+    pool: &[AgentName],
 ) -> Result<(), Refusal> {
     let board = draft.board;
+    let agent = &judged.agent;
     let view = board.agents.get(agent);
-    let open = view.and_then(|agent| agent.session.as_ref()).filter(|open| open.id == *session);
-    let Some(open) = open else { return Err(Refusal::no_such("session", session.as_str(), [])) };
-    let bead = open.bead.clone();
+    let open = view.and_then(|agent| agent.session.as_ref()).filter(|open| open.id == judged.session);
+    let Some(open) = open else { return Err(Refusal::no_such("session", judged.session.as_str(), [])) };
+    let (verdict, bead) = (judged.verdict, open.bead.clone());
+    let (exit_code, signal) = open.end.as_ref().map_or((None, None), Failure::status);
+    let hook = board.hooks.of(agent).filter(|hook| hook.stage.wants_session());
+    let next = hook.map(|hook| {
+        let before = board.trials.of(&hook.bead);
+        let case = Case { verdict, signal, symptom: open.symptom, bead: &hook.bead, before, now: draft.now };
+        strategy::follow(&case, rules)
+    });
+    let doing = open.doing.clone().or_else(|| doing(board, agent));
     draft.push(Event::AgentVerdict {
         agent: agent.clone(),
-        session: session.clone(),
+        session: judged.session.clone(),
         bead: bead.clone(),
         verdict,
-        detail: detail.to_owned(),
-        context: context.clone(),
+        detail: judged.detail.clone(),
+        context: judged.output.clone().filter(|_| verdict.is_abnormal()),
+        exit_code,
+        signal,
+        doing: doing.clone().filter(|_| verdict.is_abnormal()),
+        diff: judged.diff.clone().filter(|_| verdict.is_abnormal()),
+        strategy: next.map(|next| next.strategy),
+        until: next.and_then(|next| next.until),
     });
-    let failures = view.map_or(0, |agent| agent.failures) + u32::from(verdict.is_failure());
-    let wanted = board.hooks.of(agent).is_some_and(|hook| hook.stage.wants_session());
-    if verdict.is_failure() && wanted && failures >= MAX_FAILURES {
-        state(draft, agent, AgentState::Failed, Some(&format!("{failures} sessions failed: {detail}")));
-        let about = bead.as_ref().map_or_else(|| agent.to_string(), BeadId::to_string);
-        let body = format!(
-            "The last session ended with {detail}.\n{}\n\nTo let it try again: gastown agent start {agent}\n\
-             To take the bead back: gastown unsling {about} --force",
-            context.as_deref().unwrap_or("Its screen was empty.")
-        );
-        draft.escalate(
-            "critical",
-            (bead, Some(agent.clone())),
-            format!("{agent} failed {failures} times at {about}: {detail}"),
-            body,
-            &[Address::Mayor, Address::Overseer],
-        );
-    } else if view.is_some_and(|agent| agent.held) {
-        state(draft, agent, AgentState::Parked, Some("held back"));
-    } else if wanted {
-        state(draft, agent, AgentState::Starting, Some(&format!("to be started again: {detail}")));
-    } else if board.hooks.of(agent).is_some() {
-        state(draft, agent, AgentState::Done, None);
-    } else {
-        state(draft, agent, AgentState::Parked, None);
+    if let Some(rest) = view.filter(|_| verdict.is_failure() && matches!(agent, Address::Polecat(..))) {
+        suspect(draft, agent, rest.marks + 1, rules);
     }
+    let (Some(hook), Some(next)) = (hook, next) else {
+        let hung = board.hooks.of(agent).is_some();
+        state(draft, agent, if hung { AgentState::Done } else { AgentState::Parked }, None);
+        return Ok(());
+    };
+    let failed = Failure {
+        at: draft.now,
+        agent: agent.clone(),
+        session: judged.session,
+        verdict,
+        detail: judged.detail,
+        exit_code,
+        signal,
+        doing,
+        diff: judged.diff,
+        output: judged.output,
+    };
+    if view.is_some_and(|agent| agent.held) && next.strategy != Strategy::Escalate {
+        state(draft, agent, AgentState::Parked, Some("held back"));
+        return Ok(());
+    }
+    consequence(draft, hook, next, &failed, pool);
     Ok(())
 }
 
-/// Holds an agent back, or lets it go again, on a person's word.
+/// What follows for the agent and the bead, by strategy.
+fn consequence(draft: &mut Draft<'_>, hook: &Hook, next: Next, failed: &Failure, pool: &[AgentName]) {
+    let (agent, bead) = (&hook.agent, &hook.bead);
+    let Failure { verdict, detail, .. } = failed;
+    match next.strategy {
+        Strategy::Escalate => {
+            let before = draft.board.trials.of(bead);
+            let many: Vec<&Failure> =
+                before.iter().flat_map(|trial| &trial.failed).chain(std::iter::once(failed)).collect();
+            let note = format!("{} sessions failed: {detail}", many.len());
+            state(draft, agent, AgentState::Failed, Some(&note));
+            let count = many.len();
+            let mut body = String::new();
+            for (n, failure) in many.iter().enumerate() {
+                body.push_str(&format!("## Failure {} of {count}\n\n{failure}\n\n", n + 1));
+            }
+            body.push_str(&format!(
+                "To let it try again: gastown recover {bead}\nTo give it to another worker: gastown unsling {bead} \
+                 --force, then gastown sling {bead} RIG --force"
+            ));
+            let subject = match count {
+                1 => format!("{agent} gets no further at {bead}: {verdict} ({detail})"),
+                _ => format!("{agent} failed {count} times at {bead}: {detail}"),
+            };
+            let told = [Address::Mayor, Address::Overseer];
+            draft.escalate("critical", (Some(bead.clone()), Some(agent.clone())), subject, body, &told);
+        }
+        Strategy::Person => {
+            let (what, then) = for_a_person(*verdict);
+            state(draft, agent, AgentState::Waiting, Some(&format!("{what}: {detail}")));
+            let subject = format!("{agent} waits for a person at {bead}: {what}");
+            if !draft.board.escalations.open().any(|known| known.subject == subject) {
+                let body = format!("{failed}\n\n{then}\nThen: gastown agent start {agent}");
+                let about = (Some(bead.clone()), Some(agent.clone()));
+                draft.escalate("high", about, subject, body, &[Address::Overseer]);
+            }
+        }
+        Strategy::Park if *verdict == Verdict::Limited => {
+            let until = next.until.map(|until| format!("until {until}: ")).unwrap_or_default();
+            state(draft, agent, AgentState::Limited, Some(&format!("{until}{detail}")));
+        }
+        Strategy::Reassign => match hooks::another_worker(draft.board, agent, pool, draft.now) {
+            Some(to) => {
+                draft.push(Event::HookMoved {
+                    from: agent.clone(),
+                    to: to.clone(),
+                    bead: bead.clone(),
+                    reason: format!("{verdict}: {detail}"),
+                });
+                state(draft, agent, AgentState::Parked, Some(&format!("{bead} went to {to}: {detail}")));
+                let note = format!("takes {bead} over from {agent}");
+                state(draft, &to, AgentState::Starting, Some(&note));
+            }
+            None => {
+                state(draft, agent, AgentState::Starting, Some(&format!("to be started again: {detail}")))
+            }
+        },
+        _ => state(draft, agent, AgentState::Starting, Some(&format!("to be started again: {detail}"))),
+    }
+}
+
+/// What is asked of a person, and how they do it.
+fn for_a_person(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::AsksLogin => {
+            ("it asks to log in", "Log in with its program, as the user that the town runs as.")
+        }
+        Verdict::AsksTrust => {
+            ("it asks whether its folder is trusted", "Answer that with its program, in the rig's folder.")
+        }
+        Verdict::KeyRefused => ("its provider refuses its key", "Give it a key that is taken."),
+        _ => ("it was ended by a person", "It stays as it is until somebody says otherwise."),
+    }
+}
+
+/// What an agent was doing, from what its hook says.
+fn doing(board: &Board, agent: &Address) -> Option<String> {
+    let step = crate::mols::on_hook(board, agent)?.current()?;
+    Some(format!("step {}: {}", step.id, step.title))
+}
+
+/// Lets a worker rest whose sessions fail again and again.
+fn suspect(draft: &mut Draft<'_>, agent: &Address, marks: u32, rules: &Rules) {
+    if let Some(rest) = strategy::quarantine(marks, rules) {
+        draft.push(Event::AgentQuarantined {
+            agent: agent.clone(),
+            until: Some(draft.now.plus(rest)),
+            reason: format!("{marks} failed sessions since it last landed something"),
+        });
+    }
+}
+
+/// Holds an agent back, or lets it go again, on a person's word. Letting go forgives what has failed.
 pub fn hold(draft: &mut Draft<'_>, agent: &Address, held: bool, reason: &str) {
-    let is =
-        draft.board.agents.get(agent).is_some_and(|agent| agent.held || agent.state == AgentState::Failed);
+    let board = draft.board;
+    let view = board.agents.get(agent);
+    let trial = board.hooks.of(agent).filter(|_| !held).and_then(|hook| board.trials.of(&hook.bead));
+    let waits = trial.is_some_and(|trial| trial.strategy.is_some());
+    let is = view
+        .is_some_and(|agent| agent.held || agent.state == AgentState::Failed || agent.quarantined.is_some());
     if is != held {
         draft.push(Event::AgentHeld { agent: agent.clone(), held, reason: reason.to_owned() });
     }
-    if !held && draft.board.agents.state(agent) == AgentState::Failed {
+    if let Some(hook) = board.hooks.of(agent).filter(|_| waits) {
+        draft.push(Event::BeadRecovered { bead: hook.bead.clone(), how: reason.to_owned() });
+    }
+    let resting = match board.agents.state(agent) {
+        AgentState::Failed => true,
+        AgentState::Waiting | AgentState::Limited => view.is_some_and(|agent| agent.session.is_none()),
+        _ => false,
+    };
+    if !held && resting {
         state(draft, agent, AgentState::Parked, None);
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use ledger::views::Board;
 use ledger::views::mail::Post;
-use model::answer::{AgentRow, Answer, MailGauge, MailboxGauge, MergeRow, RigRow, StatusReport, TownRow};
+use model::answer::{
+    AgentRow, Answer, BeadPage, MailGauge, MailboxGauge, MergeRow, RigRow, StatusReport, TownRow,
+};
 use model::bead::Bead;
 use model::command::{BeadFilter, Command, EventFilter, Origin};
 use model::event::Record;
@@ -74,11 +76,21 @@ fn owned(beads: Vec<&Bead>) -> Vec<Bead> {
 
 fn show(board: &Board, ids: &[model::ids::BeadId]) -> Result<Answer, Refusal> {
     let found: Result<Vec<&Bead>, Refusal> = ids.iter().map(|id| beads::find(board, id)).collect();
-    let mut found = owned(found?);
-    Ok(match found.len() {
-        1 => Answer::Bead(Box::new(found.remove(0))),
-        _ => Answer::Beads(found),
+    let mut pages: Vec<BeadPage> = found?.into_iter().map(|bead| page(board, bead)).collect();
+    Ok(match pages.len() {
+        1 => Answer::BeadPage(Box::new(pages.remove(0))),
+        _ => Answer::BeadPages(pages),
     })
+}
+
+fn page(board: &Board, bead: &Bead) -> BeadPage {
+    let trial = board.trials.of(&bead.id);
+    BeadPage {
+        failure_context: trial.and_then(|trial| trial.last.clone()),
+        failures: trial.map_or(0, |trial| trial.failures),
+        not_before: trial.and_then(|trial| trial.not_before),
+        bead: bead.clone(),
+    }
 }
 
 fn ready(board: &Board, filter: &BeadFilter, now: Timestamp) -> Result<Answer, Refusal> {

@@ -52,6 +52,14 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         Event::HookSet { agent, .. } | Event::HookCleared { agent, .. } | Event::WorkDone { agent, .. } => {
             std::iter::once(role(agent)).chain(dispatcher(agent)).collect()
         }
+        Event::HookMoved { from, to, .. } => {
+            [role(from), role(to)].into_iter().chain(dispatcher(to)).collect()
+        }
+        Event::BeadRecovered { bead, .. } => {
+            let holder = board.hooks.holder(bead).map(role);
+            let waits = board.hooks.waiting(bead).map(|waiting| Ear::Dispatcher(waiting.rig.clone()));
+            holder.into_iter().chain(waits).collect()
+        }
         // A role that died after it had asked for this does not know of it.
         Event::AgentStarted { agent, .. } => vec![role(agent)],
         Event::AgentStopped { agent, .. } => vec![watcher(agent), role(agent)],

@@ -1,9 +1,11 @@
 //! Hooks: slung, hung, handed in, taken down. One bead, one hook, one agent.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ledger::views::Board;
 use ledger::views::hooks::Waiting;
+use ledger::views::trials::Trial;
 use model::answer::{Answer, DoneReport, HookRow, SlungReport, SlungRow};
 use model::bead::{Bead, Move, Status};
 use model::command::{Origin, Sling};
@@ -13,6 +15,7 @@ use model::ids::{AgentName, BeadId, RigName};
 use model::mail::Kind;
 use model::refusal::Refusal;
 use model::role::Address;
+use model::time::Timestamp;
 
 use crate::beads;
 use crate::book::Book;
@@ -86,7 +89,12 @@ pub fn sling(draft: &mut Draft<'_>, book: &dyn Book, sling: &Sling) -> Result<An
     for id in sling.beads.iter().filter(|id| seen.insert(*id)) {
         let bead = beads::find(board, id)?;
         let there = slingable(board, bead, &target, sling.force)?;
-        let outcome = if there { "already there" } else { "slung" };
+        let goes_on = there && go_on(draft, id, &target, sling.force);
+        let outcome = match there {
+            _ if goes_on => "goes on",
+            true => "already there",
+            false => "slung",
+        };
         rows.push(SlungRow { bead: id.clone(), target: target.to_string(), outcome: outcome.to_owned() });
         if there {
             continue;
@@ -126,6 +134,15 @@ pub fn sling(draft: &mut Draft<'_>, book: &dyn Book, sling: &Sling) -> Result<An
     Ok(Answer::Slung(SlungReport { beads: rows, convoy, dry_run: sling.dry_run }))
 }
 
+/// Lets a bead go on that hangs on a hook and has failed too often; `true` if there is such a thing to do.
+fn go_on(draft: &mut Draft<'_>, bead: &BeadId, target: &Target, force: bool) -> bool {
+    let spent = draft.board.trials.of(bead).is_some_and(Trial::is_spent);
+    let Some(holder) = draft.board.hooks.holder(bead).filter(|_| spent && force) else { return false };
+    draft.push(Event::BeadRecovered { bead: bead.clone(), how: format!("slung to {target} again") });
+    crate::agents::state(draft, holder, model::agent::AgentState::Starting, None);
+    true
+}
+
 /// Whether `bead` may go to `target`; `true` when it is there already.
 fn slingable(board: &Board, bead: &Bead, target: &Target, force: bool) -> Result<bool, Refusal> {
     let id = &bead.id;
@@ -138,6 +155,10 @@ fn slingable(board: &Board, bead: &Bead, target: &Target, force: bool) -> Result
             "not_work",
             format!("{id} is a {}, which nobody works at", bead.issue_type),
         ));
+    }
+    if board.trials.of(id).is_some_and(Trial::is_spent) && !force {
+        return Err(Refusal::forbidden("retries_spent", format!("sessions at {id} have failed too often"))
+            .hint(format!("see `gastown why {id}`; then `gastown recover {id}`, or sling it with --force")));
     }
     if bead.status == Status::Pinned {
         return Err(Refusal::forbidden("bead_pinned", format!("{id} is pinned"))
@@ -241,6 +262,8 @@ pub fn take_down(draft: &mut Draft<'_>, hook: &Hook, to: Status, reason: &str) {
 
 /// The next bead of `rig` that a worker can take, and who takes it; none when nothing can go.
 ///
+/// A bead whose last session failed less than `rest` ago is left alone until then.
+///
 /// Beads go by urgency, then by age. At most `max_workers` polecats of the rig are at work; those
 /// that wait for the queue to land their branch do not count. Workers are taken from `pool` in its
 /// order; when all its names are held, numbered ones are added.
@@ -249,6 +272,7 @@ pub fn next_assignment(
     rig: &RigName,
     pool: &[AgentName],
     max_workers: usize,
+    (now, rest): (Timestamp, Duration),
 ) -> Option<(Waiting, Address)> {
     let busy = board
         .hooks
@@ -265,6 +289,7 @@ pub fn next_assignment(
         .filter(|waiting| waiting.rig == *rig)
         .filter_map(|waiting| board.beads.get(&waiting.bead).map(|bead| (waiting, bead)))
         .filter(|(_, bead)| bead.status == Status::Open && board.beads.blockers(bead).is_empty())
+        .filter(|(_, bead)| cooling(board, &bead.id, now, rest) == Cooling::Over)
         .collect();
     waiting.sort_by_key(|(waiting, bead)| (bead.priority, waiting.seq));
     waiting.into_iter().find_map(|(waiting, _)| {
@@ -273,35 +298,90 @@ pub fn next_assignment(
                 let worker = board.agents.successor(worker);
                 is_free(board, worker).then(|| worker.clone())?
             }
-            None => free_worker(board, rig, pool),
+            None => free_worker(board, rig, pool, now),
         };
         Some((waiting.clone(), worker))
     })
 }
 
-/// Whether a polecat can take a bead: an empty hook, no sandbox left over, not held by a person.
+/// How long a bead is left alone after what went wrong with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cooling {
+    /// It may be handed out.
+    Over,
+    /// Not before this time.
+    Until(Timestamp),
+    /// Until a person lets it go on.
+    Spent,
+}
+
+/// Whether `bead` may be handed out at `now`, when it is left alone for `rest` after a failure.
+pub fn cooling(board: &Board, bead: &BeadId, now: Timestamp, rest: Duration) -> Cooling {
+    let Some(trial) = board.trials.of(bead) else { return Cooling::Over };
+    if trial.is_spent() {
+        return Cooling::Spent;
+    }
+    let rested = trial.failed_at.map(|failed_at| failed_at.plus(rest));
+    match rested.max(trial.not_before).filter(|until| *until > now) {
+        Some(until) => Cooling::Until(until),
+        None => Cooling::Over,
+    }
+}
+
+/// When the next of the beads that wait in `rig` has rested long enough, if one of them rests.
+pub fn rested_next(board: &Board, rig: &RigName, now: Timestamp, rest: Duration) -> Option<Timestamp> {
+    let waiting = board.hooks.all_waiting().filter(|waiting| waiting.rig == *rig);
+    waiting
+        .filter_map(|waiting| match cooling(board, &waiting.bead, now, rest) {
+            Cooling::Until(until) => Some(until),
+            Cooling::Over | Cooling::Spent => None,
+        })
+        .min()
+}
+
+/// Whether a polecat can take a bead: an empty hook, nothing of another assignment left over, not held by a
+/// person.
 fn is_free(board: &Board, worker: &Address) -> bool {
     board.hooks.of(worker).is_none()
+        && !board.agents.is_lodging(worker)
         && board
             .agents
             .get(worker)
             .is_none_or(|agent| agent.sandbox.is_none() && agent.session.is_none() && !agent.held)
 }
 
-fn free_worker(board: &Board, rig: &RigName, pool: &[AgentName]) -> Address {
+/// Who gets the next bead: of the free names of the pool the one that has failed least of late, the first of
+/// those; when all are held, or rest after their failures, a new one.
+fn free_worker(board: &Board, rig: &RigName, pool: &[AgentName], now: Timestamp) -> Address {
+    let rests = |worker: &Address| {
+        let until = board.agents.get(worker).and_then(|agent| agent.quarantined);
+        until.is_some_and(|until| until > now)
+    };
+    let marks = |worker: &Address| board.agents.get(worker).map_or(0, |agent| agent.marks);
+    let free = |worker: &Address| is_free(board, worker) && !rests(worker);
+    // A name of the pool that somebody has given up for another is still theirs.
+    let address = |name| board.agents.successor(&Address::Polecat(rig.clone(), name)).clone();
+    let first = pool.iter().cloned().map(address).filter(free).min_by_key(marks);
     let numbered = (2..).flat_map(|n: u32| {
         pool.iter().filter_map(move |name| format!("{name}-{n}").parse::<AgentName>().ok())
     });
     let spare = (1..).filter_map(|n: u32| format!("worker-{n}").parse::<AgentName>().ok());
-    pool.iter()
-        .cloned()
-        .chain(numbered.take(pool.len() * 1000))
-        .chain(spare)
-        .map(|name| Address::Polecat(rig.clone(), name))
-        // A name of the pool that somebody has given up for another is still theirs.
-        .map(|worker| board.agents.successor(&worker).clone())
-        .find(|worker| is_free(board, worker))
-        .expect("names do not run out")
+    first.unwrap_or_else(|| {
+        let mut more = numbered.take(pool.len() * 1000).chain(spare).map(address);
+        more.find(free).expect("names do not run out")
+    })
+}
+
+/// Who takes over from `agent`; none for those who are no workers.
+pub(crate) fn another_worker(
+    board: &Board,
+    agent: &Address,
+    pool: &[AgentName],
+    now: Timestamp,
+) -> Option<Address> {
+    let Address::Polecat(rig, _) = agent else { return None };
+    // It holds the hook, so it is not free itself.
+    Some(free_worker(board, rig, pool, now))
 }
 
 /// Hangs the bead of `waiting` on `worker`'s hook. Looks again at everything that

@@ -33,6 +33,8 @@ impl Left {
                 ));
             } else if bead.status != Status::Open {
                 left.attention.push(format!("{} was slung but is {}", bead.id, bead.status));
+            } else if board.trials.of(&bead.id).is_some_and(|trial| trial.is_spent()) {
+                left.attention.push(format!("{} has failed too often: see `gastown why {0}`", bead.id));
             } else if blockers.is_empty() {
                 left.busy.push(format!("{} waits for a worker of {}", bead.id, waiting.rig));
             } else {

@@ -34,6 +34,7 @@ pub mod renaming;
 pub mod reports;
 pub mod show;
 pub mod story;
+pub mod strategy;
 
 #[cfg(test)]
 mod mailboxes;
@@ -43,3 +44,5 @@ mod pairings;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trials;

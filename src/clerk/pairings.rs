@@ -100,7 +100,7 @@ fn worker(name: &str) -> Address {
 
 fn look(paper: &Paper) -> Option<(Waiting, Address)> {
     let pool = POOL.map(|name| name.parse().unwrap());
-    hooks::next_assignment(&paper.board, &"web".parse().unwrap(), &pool, AT_ONCE)
+    hooks::next_assignment(&paper.board, &"web".parse().unwrap(), &pool, AT_ONCE, paper.rest())
 }
 
 fn carry_out(step: Step, paper: &mut Paper, model: &mut Model, seen: &mut Vec<(Waiting, Address)>) {

@@ -54,6 +54,10 @@ pub fn rename(draft: &mut Draft<'_>, old: &str, new: &str) -> Result<Answer, Ref
         let hint = "it is cleaned up by the running town; see `gastown agent list`".to_owned();
         return busy("has_sandbox", format!("its worktree for {} is there", sandbox.bead), hint);
     }
+    if board.agents.is_lodging(&from) {
+        let hint = "it is moved when its new worker starts; see `gastown agent list`".to_owned();
+        return busy("has_sandbox", "a worktree that went to another worker still stands there".into(), hint);
+    }
     draft.push(Event::AgentRenamed { from, to: to.clone() });
     Ok(Answer::Renamed(to))
 }
@@ -147,7 +151,7 @@ mod tests {
         paper.sling(&[&bead], "web").unwrap();
         let pool = ["docs".parse().unwrap()];
         let rig = "web".parse().unwrap();
-        let (_, worker) = crate::hooks::next_assignment(&paper.board, &rig, &pool, 8).unwrap();
+        let (_, worker) = crate::hooks::next_assignment(&paper.board, &rig, &pool, 8, paper.rest()).unwrap();
         assert_eq!(worker, newest);
         // What was slung to it by its old name is for it too; nothing is hung on a hook that is no more.
         let other = paper.bead("Other");

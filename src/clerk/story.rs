@@ -106,7 +106,19 @@ pub fn sentence(record: &Record) -> Option<String> {
         Event::AgentStarted { agent, preset, reason, .. } => {
             format!("{agent} started with {preset} ({reason})")
         }
-        Event::AgentVerdict { agent, verdict, detail, .. } => format!("{agent}: {verdict} ({detail})"),
+        Event::AgentVerdict { agent, verdict, detail, strategy, until, .. } => {
+            let then = strategy.map(|strategy| format!(", then: {strategy}")).unwrap_or_default();
+            let until = until.map(|until| format!(" at {until}")).unwrap_or_default();
+            format!("{agent}: {verdict} ({detail}){then}{until}")
+        }
+        Event::AgentQuarantined { agent, until: Some(until), reason } => {
+            format!("{agent} gets no new work until {until}: {reason}")
+        }
+        Event::AgentQuarantined { agent, until: None, reason } => {
+            format!("{agent} gets work again: {reason}")
+        }
+        Event::BeadRecovered { bead, how } => format!("{bead} may go on: {how}"),
+        Event::HookMoved { from, to, bead, reason } => format!("{bead} went from {from} to {to}: {reason}"),
         Event::AgentRenamed { from, to } => format!("{from} is called {to} from now on"),
         Event::AgentHeld { agent, held, reason } => {
             format!("{agent} is {}: {reason}", if *held { "held back" } else { "let go" })

@@ -87,6 +87,11 @@ impl Paper {
         Timestamp::from_millis(1_000 * (self.records.len() as i64 + 1))
     }
 
+    /// The time, and how long beads rest after a failure.
+    pub(crate) fn rest(&self) -> (Timestamp, std::time::Duration) {
+        (self.now(), crate::strategy::Rules::default().redispatch_after)
+    }
+
     pub(crate) fn record(&mut self, deed: Deed) {
         for (actor, event) in deed {
             let record = Record { seq: self.board.head.next(), at: self.now(), actor, event };
@@ -142,7 +147,8 @@ impl Paper {
     pub(crate) fn dispatch(&mut self, max_workers: usize) -> Option<(BeadId, Address)> {
         let pool = ["docs".parse().unwrap(), "backend".parse().unwrap()];
         let rig = "web".parse().unwrap();
-        let (waiting, worker) = crate::hooks::next_assignment(&self.board, &rig, &pool, max_workers)?;
+        let (waiting, worker) =
+            crate::hooks::next_assignment(&self.board, &rig, &pool, max_workers, self.rest())?;
         let bead = waiting.bead.clone();
         let who = worker.clone();
         self.role(&Address::Runtime, move |draft| {

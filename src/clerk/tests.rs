@@ -1,6 +1,6 @@
 //! The rules, tried on a town on paper.
 
-use model::agent::{AgentState, Exit, SessionEnd, Verdict};
+use model::agent::Exit;
 use model::answer::Answer;
 use model::bead::{DepType, Patch, Status};
 use model::command::{Command, NewBead, Origin, Sling};
@@ -12,7 +12,6 @@ use model::merge::{GateResult, MergeState, Rejection};
 use model::refusal::Refusal;
 use model::role::Address;
 
-use crate::agents::{self, Begun};
 use crate::hooks::{self, HandedIn};
 use crate::idle::Left;
 use crate::testing::Paper;
@@ -272,45 +271,6 @@ fn an_agent_may_not_do_what_is_a_persons() {
     assert_eq!(code(crate::decide::permitted(&agent, &Command::Stop)), "operator_only");
     assert_eq!(code(paper.by(&agent, Command::Unsling { bead, force: true })), "operator_only");
     assert!(crate::decide::permitted(&Origin::operator(), &Command::Stop).is_ok());
-}
-
-fn begin(paper: &mut Paper, agent: &Address, bead: &BeadId, session: &str) -> Result<(), Refusal> {
-    let begun = Begun {
-        agent: agent.clone(),
-        session: session.parse().unwrap(),
-        preset: "shell".into(),
-        bead: Some(bead.clone()),
-        reason: "hook".into(),
-    };
-    paper.role(agent, |draft| agents::begun(draft, begun))
-}
-
-#[test]
-fn each_session_has_one_verdict_and_the_third_failure_is_for_a_person() {
-    let mut paper = Paper::new();
-    let (bead, worker) = hooked(&mut paper, "one");
-    for n in 1..=3 {
-        let session = format!("s{n}");
-        begin(&mut paper, &worker, &bead, &session).unwrap();
-        assert_eq!(code(begin(&mut paper, &worker, &bead, "other")), "session_open");
-        let id = session.parse().unwrap();
-        let end = SessionEnd::Signalled { signal: 11 };
-        paper.role(&worker, |draft| agents::ended(draft, &worker, &id, end.clone())).unwrap();
-        assert_eq!(
-            code(paper.role(&worker, |draft| agents::ended(draft, &worker, &id, end))),
-            "no_such_session"
-        );
-        let judge = |draft: &mut crate::draft::Draft<'_>| {
-            agents::judged(draft, &worker, &id, Verdict::Crashed, "signal 11", Some("last words".into()))
-        };
-        paper.role(&witness(), judge).unwrap();
-        assert_eq!(code(paper.role(&witness(), judge)), "no_such_session");
-        let failed = paper.board.agents.state(&worker) == AgentState::Failed;
-        assert_eq!((failed, paper.board.escalations.open().count()), (n == 3, usize::from(n == 3)));
-    }
-    paper.does(Command::AgentStart { agent: worker.to_string() }).unwrap();
-    assert_eq!(paper.board.agents.get(&worker).unwrap().failures, 0);
-    assert_ne!(paper.board.agents.state(&worker), AgentState::Failed);
 }
 
 #[test]

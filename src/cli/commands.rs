@@ -87,14 +87,13 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Bead(bead) => match (command, view) {
             (Command::BeadCreate(_), View::Ids) => format!("{}\n", bead.id),
             (Command::BeadCreate(_), _) => format!("Created bead {}\n", bead.id),
-            _ => bead::page(bead, pen),
+            _ => bead::list(std::slice::from_ref(bead), command, pen),
         },
-        Answer::Beads(beads) => match command {
-            Command::BeadShow(_) => {
-                beads.iter().map(|bead| bead::page(bead, pen)).collect::<Vec<_>>().join("\n")
-            }
-            _ => bead::list(beads, command, pen),
-        },
+        Answer::Beads(beads) => bead::list(beads, command, pen),
+        Answer::BeadPage(page) => bead::page(page, pen),
+        Answer::BeadPages(pages) => {
+            pages.iter().map(|page| bead::page(page, pen)).collect::<Vec<_>>().join("\n")
+        }
         Answer::Touched(ids) => bead::touched(ids, command),
         Answer::Jsonl(lines) => lines.clone(),
         Answer::Hook(row) => work::hook(row.as_ref(), pen),

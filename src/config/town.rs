@@ -81,11 +81,31 @@ pub struct Policies {
     /// How many sessions may fail at one bead before it is left for a person.
     #[serde(deserialize_with = "document::at_least_one")]
     pub max_failures: u32,
+    /// How many of its sessions may end in a row for reasons that are nobody's failure, before it is left for
+    /// a person.
+    #[serde(deserialize_with = "document::at_least_one")]
+    pub max_setbacks: u32,
+    /// How long a bead is not handed out again after a failure.
+    #[serde(with = "document::span")]
+    pub redispatch_after: Duration,
+    /// How many sessions of one worker may fail, since something of it landed, before it gets no new work for
+    /// a while.
+    #[serde(deserialize_with = "document::at_least_one")]
+    pub quarantine_after: u32,
+    /// For how long at first.
+    #[serde(with = "document::span")]
+    pub quarantine: Duration,
 }
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { max_failures: 3 }
+        Self {
+            max_failures: 3,
+            max_setbacks: 20,
+            redispatch_after: Duration::from_secs(300),
+            quarantine_after: 4,
+            quarantine: Duration::from_secs(1800),
+        }
     }
 }
 

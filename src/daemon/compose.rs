@@ -177,7 +177,7 @@ fn record_start(tools: &Tools, used: Vec<(Address, SessionId, Vec<Total>)>) -> R
                 clerk::costs::record(&mut draft, agent, session, totals);
             }
             for (agent, session) in lost {
-                clerk::agents::ended(&mut draft, &agent, &session, SessionEnd::Lost)?;
+                clerk::agents::ended(&mut draft, &agent, &session, SessionEnd::Lost.into())?;
             }
             for config in found {
                 rigs::record(&mut draft, &rigs::Prepared { config });

@@ -99,6 +99,20 @@ pub fn status(path: &Path) -> Result<Cleanliness> {
     })
 }
 
+/// What the worktree at `path` holds that `base` does not, as `git diff --stat` shows it, with the files that
+/// git does not know behind it; empty when there is nothing. Takes no lock.
+pub fn diff_stat(path: &Path, base: Oid) -> Result<String> {
+    let stat = Git::new(path, format!("compare {} with {base}", path.display()))
+        .args(["-c", "core.fsmonitor=false", "--no-optional-locks", "diff", "--stat=100"])
+        .args(["--no-ext-diff", "--no-textconv", "--end-of-options", &base.to_string(), "--"])
+        .ask()?
+        .ok()?
+        .text();
+    let untracked = list(path)?.untracked;
+    let names = untracked.iter().map(|file| format!(" {} (not added)\n", file.to_string_lossy()));
+    Ok(stat.trim_end().lines().map(|line| format!("{line}\n")).chain(names).collect())
+}
+
 /// What `git status` lists, with paths byte for byte.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
@@ -191,6 +205,21 @@ mod tests {
 
     use super::*;
     use crate::{testing::Lab, worktree};
+
+    #[test]
+    fn what_differs_from_a_base_is_counted_with_what_git_does_not_know() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let tree = worktree::ensure(&repo, &lab.path("nux one"), "polecat/nux/a", lab.first).unwrap().path;
+        assert_eq!(diff_stat(&tree, lab.first).unwrap(), "");
+        crate::testing::commit_file(&tree, "b.txt", "b\n", "b");
+        fs::write(tree.join("a.txt"), "other\n").unwrap();
+        fs::write(tree.join("c.txt"), "c").unwrap();
+        let stat = diff_stat(&tree, lab.first).unwrap();
+        for piece in [" a.txt |", " b.txt |", "2 files changed", " c.txt (not added)"] {
+            assert!(stat.contains(piece), "{stat}");
+        }
+    }
 
     #[test]
     fn a_worktree_tells_what_is_only_in_it() {

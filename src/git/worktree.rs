@@ -130,6 +130,33 @@ pub fn reference(repo: &Repo, path: &Path, commit: Oid) -> Result<Worktree> {
     Ok(Worktree { head: commit, branch: None, ..tree })
 }
 
+/// Moves the worktree at `from` to `to`, with all that is in it; what else stands at `to` goes aside. Called
+/// again after a kill, it ends what it has begun. Returns whether there was anything to move.
+///
+/// Only while nobody works there.
+pub fn relocate(repo: &Repo, from: &Path, to: &Path) -> Result<bool> {
+    let moved = match place::look(repo, from)? {
+        Place::Ours { .. } => {
+            if place::look(repo, to)? != Place::Vacant {
+                place::move_aside(to)?;
+            }
+            let moving = || Error::io(format!("move {} to {}", from.display(), to.display()));
+            let _ = fs::remove_dir(to);
+            if let Some(parent) = to.parent() {
+                fs::create_dir_all(parent).map_err(moving())?;
+            }
+            faults::point("git.worktree.relocate").map_err(moving())?;
+            fs::rename(from, to).map_err(moving())?;
+            faults::pass("git.worktree.relocated");
+            true
+        }
+        Place::Vacant | Place::HalfMade { .. } | Place::Foreign => false,
+    };
+    // Mends the pointers between the folder and git's entry of it.
+    place::look(repo, to)?;
+    Ok(moved)
+}
+
 /// Deletes the folder `aside`, if every file in it stands with the same bytes in `worktree` too: what was
 /// moved aside was only a copy that somebody had begun. Returns whether it is gone.
 pub fn discard_copy(aside: &Path, worktree: &Path) -> bool {
@@ -316,6 +343,31 @@ mod tests {
         lab.git(&path, &["checkout", "--quiet", "-b", "elsewhere"]);
         let found = ensure(&repo, &path, BRANCH, lab.first).unwrap();
         assert_eq!((found.how, found.branch.as_deref()), (How::FoundElsewhere, Some("elsewhere")));
+    }
+
+    #[test]
+    fn a_worktree_goes_to_another_place_with_all_that_is_in_it() {
+        let lab = Lab::new();
+        let repo = lab.clone();
+        let (old, new) = (lab.path("polecats/nux one"), lab.path("polecats/toast"));
+        ensure(&repo, &old, BRANCH, lab.first).unwrap();
+        let head = commit_file(&old, "b.txt", "b\n", "b");
+        fs::write(old.join("new.txt"), "new").unwrap();
+        fs::write(old.join("a.txt"), "changed").unwrap();
+        assert!(relocate(&repo, &old, &new).unwrap() && !old.exists());
+        assert!(!relocate(&repo, &old, &new).unwrap(), "again, it does nothing");
+        let found = ensure(&repo, &new, BRANCH, lab.first).unwrap();
+        assert_eq!((found.how, found.head, found.branch.as_deref()), (How::Found, head, Some(BRANCH)));
+        let state = status::status(&new).unwrap();
+        assert_eq!((state.changed, state.untracked), (vec!["a.txt".into()], vec!["new.txt".into()]));
+        // Its old place is free for another assignment, whatever git calls the entry.
+        let other = ensure(&repo, &old, "polecat/nux/a-2", lab.first).unwrap();
+        assert_eq!(other.how, How::Made);
+        assert_eq!(status::status(&new).unwrap().head, Some(head));
+        // A kill between the rename and the pointers: the next call ends it.
+        fs::rename(&new, &old.with_file_name("third")).unwrap();
+        assert!(!relocate(&repo, &new, &old.with_file_name("third")).unwrap());
+        assert_eq!(status::status(&old.with_file_name("third")).unwrap().head, Some(head));
     }
 
     #[test]

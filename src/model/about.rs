@@ -19,6 +19,9 @@ impl Event {
             | Event::HookSet { bead, .. }
             | Event::HookChecked { bead, .. }
             | Event::HookCleared { bead, .. }
+            | Event::HookMoved { bead, .. }
+            | Event::BeadRecovered { bead, .. }
+            | Event::SandboxMoved { bead, .. }
             | Event::SandboxCreated { bead, .. }
             | Event::SandboxRemoved { bead, .. }
             | Event::FilesMovedAside { bead, .. }
@@ -44,6 +47,7 @@ impl Event {
             | Event::AgentState { .. }
             | Event::AgentStopped { .. }
             | Event::AgentHeld { .. }
+            | Event::AgentQuarantined { .. }
             | Event::AgentRenamed { .. }
             | Event::MolStepCompleted { .. }
             | Event::MolCompleted { .. }
@@ -74,6 +78,8 @@ impl Event {
             | Event::AgentVerdict { agent, .. }
             | Event::CostRecorded { agent, .. }
             | Event::AgentHeld { agent, .. }
+            | Event::AgentQuarantined { agent, .. }
+            | Event::SandboxMoved { agent, .. }
             | Event::HookSet { agent, .. }
             | Event::HookChecked { agent, .. }
             | Event::HookCleared { agent, .. }
@@ -87,7 +93,9 @@ impl Event {
             Event::MqLanded { worker, .. } | Event::MqRejected { worker, .. } => Some(worker),
             Event::MqSubmitted { merge } => Some(&merge.worker),
             Event::MailSent { letter } => Some(&letter.to),
-            Event::MailDelivered { to, .. } | Event::AgentRenamed { to, .. } => Some(to),
+            Event::MailDelivered { to, .. }
+            | Event::AgentRenamed { to, .. }
+            | Event::HookMoved { to, .. } => Some(to),
             _ => None,
         }
     }

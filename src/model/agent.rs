@@ -116,12 +116,38 @@ pub enum Verdict {
     Completed,
     /// It ended because it was told to.
     Stopped,
+    /// It left a note for its next session and ended for that.
+    HandedOver,
     /// It exited with code 0 although its work was not handed in.
     LeftEarly,
     /// It exited with another code.
     Failed,
     /// A signal that the runtime did not send ended it.
     Crashed,
+    /// It was ended for want of memory.
+    OutOfMemory,
+    /// It never became ready.
+    NotReady,
+    /// It asked a person to log in.
+    AsksLogin,
+    /// It asked a person whether a folder is to be trusted.
+    AsksTrust,
+    /// Its provider refused its key.
+    KeyRefused,
+    /// Its provider holds it back until some time.
+    Limited,
+    /// Its provider had too much to do.
+    Overloaded,
+    /// Its conversation had become too long.
+    ContextFull,
+    /// The name of its session was in use.
+    SessionInUse,
+    /// It was silent for too long.
+    Silent,
+    /// Its program was stopped and did not go on.
+    Frozen,
+    /// A person ended it.
+    Killed,
     /// Its program could not be started.
     NotStarted,
     /// The runtime died and took it along.
@@ -129,14 +155,51 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Verdict; 20] = [
+        Verdict::Completed,
+        Verdict::Stopped,
+        Verdict::HandedOver,
+        Verdict::LeftEarly,
+        Verdict::Failed,
+        Verdict::Crashed,
+        Verdict::OutOfMemory,
+        Verdict::NotReady,
+        Verdict::AsksLogin,
+        Verdict::AsksTrust,
+        Verdict::KeyRefused,
+        Verdict::Limited,
+        Verdict::Overloaded,
+        Verdict::ContextFull,
+        Verdict::SessionInUse,
+        Verdict::Silent,
+        Verdict::Frozen,
+        Verdict::Killed,
+        Verdict::NotStarted,
+        Verdict::Lost,
+    ];
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::Completed => "completed",
             Verdict::Stopped => "stopped",
+            Verdict::HandedOver => "handed_over",
             Verdict::LeftEarly => "left_early",
             Verdict::Failed => "failed",
             Verdict::Crashed => "crashed",
+            Verdict::OutOfMemory => "out_of_memory",
+            Verdict::NotReady => "not_ready",
+            Verdict::AsksLogin => "asks_login",
+            Verdict::AsksTrust => "asks_trust",
+            Verdict::KeyRefused => "key_refused",
+            Verdict::Limited => "limited",
+            Verdict::Overloaded => "overloaded",
+            Verdict::ContextFull => "context_full",
+            Verdict::SessionInUse => "session_in_use",
+            Verdict::Silent => "silent",
+            Verdict::Frozen => "frozen",
+            Verdict::Killed => "killed",
             Verdict::NotStarted => "not_started",
             Verdict::Lost => "lost",
         }
@@ -144,7 +207,22 @@ impl Verdict {
 
     /// Whether it counts against the retries of the bead.
     pub fn is_failure(self) -> bool {
-        matches!(self, Verdict::LeftEarly | Verdict::Failed | Verdict::Crashed | Verdict::NotStarted)
+        matches!(
+            self,
+            Verdict::LeftEarly
+                | Verdict::Failed
+                | Verdict::Crashed
+                | Verdict::OutOfMemory
+                | Verdict::NotReady
+                | Verdict::Silent
+                | Verdict::Frozen
+                | Verdict::NotStarted
+        )
+    }
+
+    /// Whether it is kept on the bead how the session ended: for all ends but those that were meant so.
+    pub fn is_abnormal(self) -> bool {
+        !matches!(self, Verdict::Completed | Verdict::Stopped | Verdict::HandedOver)
     }
 }
 

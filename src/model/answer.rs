@@ -17,6 +17,7 @@ use crate::import::{ImportReport, SyncRow};
 use crate::ledger;
 use crate::mail::{Kind, Letter};
 use crate::merge::{GateResult, MergeRequest};
+use crate::recovery::Failure;
 use crate::role::{Address, Role};
 use crate::time::Timestamp;
 
@@ -506,6 +507,27 @@ pub struct FormulaRow {
     pub steps: usize,
 }
 
+/// A bead as it is shown: its record, and what is kept of work at it that went wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BeadPage {
+    /// The record.
+    #[serde(flatten)]
+    pub bead: Bead,
+    /// The last session at it that ended as it should not have, while the bead is not closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_context: Option<Failure>,
+    /// How many sessions at it have failed since the last that handed something in.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: u32,
+    /// No session begins at it before, after what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 /// Everything that can come back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", content = "data", rename_all = "snake_case")]
@@ -516,6 +538,10 @@ pub enum Answer {
     Bead(Box<Bead>),
     /// Beads.
     Beads(Vec<Bead>),
+    /// One bead, with what is known beside its record.
+    BeadPage(Box<BeadPage>),
+    /// Beads, with what is known beside their records.
+    BeadPages(Vec<BeadPage>),
     /// Beads that were touched, by name.
     Touched(Vec<BeadId>),
     /// JSON lines.

@@ -15,6 +15,7 @@ use crate::cost::Tokens;
 use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Prefix, RigName, Seq, SessionId};
 use crate::mail::Letter;
 use crate::merge::{GateResult, MergeRequest, Rejection};
+use crate::recovery::{Strategy, Symptom};
 use crate::role::Address;
 use crate::time::Timestamp;
 
@@ -200,6 +201,12 @@ pub enum Event {
         session: SessionId,
         /// How.
         end: SessionEnd,
+        /// What else was seen of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        symptom: Option<Symptom>,
+        /// What it was doing, as far as it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        doing: Option<String>,
     },
     /// What that end means. Exactly one per session.
     #[serde(rename = "agent.verdict")]
@@ -216,6 +223,42 @@ pub enum Event {
         detail: String,
         /// The last lines on its screen, for all ends that are failures.
         context: Option<String>,
+        /// Its exit code, if it exited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit_code: Option<i32>,
+        /// The signal that ended it, if one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        /// What was being done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        doing: Option<String>,
+        /// What its worktree held that the target branch does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        diff: Option<String>,
+        /// What follows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strategy: Option<Strategy>,
+        /// The next session does not begin before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// A worker that has failed too often of late gets no new work for a while, or gets work again.
+    #[serde(rename = "agent.quarantined")]
+    AgentQuarantined {
+        /// Who.
+        agent: Address,
+        /// Until then it gets nothing, and then one bead to prove itself; none when it is let go.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: String,
+    },
+    /// A person lets work at a bead go on whose sessions have failed.
+    #[serde(rename = "bead.recovered")]
+    BeadRecovered {
+        /// Which.
+        bead: BeadId,
+        /// How it is brought back.
+        how: String,
     },
 
     /// What a session has used since the last such record of the same conversation and model.
@@ -291,6 +334,28 @@ pub enum Event {
         bead: BeadId,
         /// Why.
         reason: String,
+    },
+    /// A bead went, with its worktree, from one hook to another.
+    #[serde(rename = "hook.moved")]
+    HookMoved {
+        /// Whose hook it hung on.
+        from: Address,
+        /// Whose hook it hangs on.
+        to: Address,
+        /// What.
+        bead: BeadId,
+        /// Why.
+        reason: String,
+    },
+    /// A worktree that came with a hook stands in the place of its new worker.
+    #[serde(rename = "sandbox.moved")]
+    SandboxMoved {
+        /// Whose it is.
+        agent: Address,
+        /// In whose place it stood.
+        from: Address,
+        /// For what.
+        bead: BeadId,
     },
     /// A worktree was made.
     #[serde(rename = "sandbox.created")]
@@ -605,6 +670,10 @@ impl Event {
             Event::AgentState { .. } => "agent.state",
             Event::AgentStopped { .. } => "agent.stopped",
             Event::AgentVerdict { .. } => "agent.verdict",
+            Event::AgentQuarantined { .. } => "agent.quarantined",
+            Event::BeadRecovered { .. } => "bead.recovered",
+            Event::HookMoved { .. } => "hook.moved",
+            Event::SandboxMoved { .. } => "sandbox.moved",
             Event::CostRecorded { .. } => "cost.recorded",
             Event::AgentHeld { .. } => "agent.held",
             Event::AgentRenamed { .. } => "agent.renamed",

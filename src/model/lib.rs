@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod mail;
 pub mod merge;
 pub mod near;
+pub mod recovery;
 pub mod refusal;
 pub mod role;
 pub mod stamp;

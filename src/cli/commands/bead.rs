@@ -1,10 +1,14 @@
 //! Beads as people see them.
 
+use model::answer::BeadPage;
 use model::bead::{Bead, Priority, Status};
 use model::command::Command;
 use model::ids::BeadId;
 
 use crate::output::{Column, Pen, Table, Tint, ago, block, cell, line};
+
+/// Lines of a failed session's terminal on a bead's page.
+const LAST_WORDS: usize = 12;
 
 fn status_tint(status: Status) -> Tint {
     match status {
@@ -65,7 +69,8 @@ pub(super) fn list(beads: &[Bead], command: &Command, pen: &Pen) -> String {
 }
 
 /// One bead with everything known about it.
-pub(super) fn page(bead: &Bead, pen: &Pen) -> String {
+pub(super) fn page(shown: &BeadPage, pen: &Pen) -> String {
+    let bead = &shown.bead;
     let mut page = format!(
         "{}  {}\n",
         pen.paint(Tint::Cyan, bead.id.as_str()),
@@ -112,6 +117,31 @@ pub(super) fn page(bead: &Bead, pen: &Pen) -> String {
         .map(|c| format!("  {}, {}: {}\n", line(&c.author), ago(pen.now, c.created_at.at()), block(&c.text)))
         .collect();
     section("Comments", &comments);
+    if let Some(failure) = &shown.failure_context {
+        let mut text = format!(
+            "  {}, {}, {}: {}\n",
+            ago(pen.now, failure.at),
+            failure.agent,
+            pen.paint(Tint::Red, failure.verdict.as_str()),
+            line(&failure.detail)
+        );
+        if let Some(doing) = &failure.doing {
+            text.push_str(&format!("  at {}\n", line(doing)));
+        }
+        if let Some(until) = shown.not_before.filter(|until| *until > pen.now) {
+            text.push_str(&format!("  not tried again before {until}\n"));
+        }
+        for stat in failure.diff.iter().flat_map(|diff| diff.lines()) {
+            text.push_str(&format!("  {}\n", line(stat)));
+        }
+        // Its last words; all of them are in `--json`.
+        let said: Vec<&str> = failure.output.iter().flat_map(|output| output.lines()).collect();
+        let last = said.len().saturating_sub(LAST_WORDS);
+        for said in &said[last..] {
+            text.push_str(&format!("  | {}\n", line(said)));
+        }
+        section(&format!("What went wrong last ({} failed sessions)", shown.failures), &text);
+    }
     page
 }
 

@@ -1,6 +1,7 @@
+use model::agent::Verdict;
 use model::answer::{
-    AgentRow, ConvoyRow, DoneReport, HookRow, MailGauge, MailRow, MergeRow, MolRow, RigRow, SlungReport,
-    SlungRow, StatusReport, StepRow, TownRow,
+    AgentRow, BeadPage, ConvoyRow, DoneReport, HookRow, MailGauge, MailRow, MergeRow, MolRow, RigRow,
+    SlungReport, SlungRow, StatusReport, StepRow, TownRow,
 };
 use model::bead::{Bead, Comment, DepType, Dependency, Status};
 use model::command::{BeadFilter, NewBead};
@@ -10,6 +11,7 @@ use model::event::{Event, Record};
 use model::ids::Seq;
 use model::mail::{Kind, Letter};
 use model::merge::{GateResult, MergeRequest, MergeState, Rejection};
+use model::recovery::Failure;
 use model::time::Timestamp;
 use serde_json::json;
 
@@ -141,6 +143,23 @@ fn letter() -> MailRow {
     MailRow::new(&letter, Seq(4), None, None)
 }
 
+/// A page about a bead that has failed; the failure says what the bead's title says.
+fn page(bead: Bead) -> BeadPage {
+    let failure = Failure {
+        at: bead.created_at.at(),
+        agent: "web/polecats/docs".parse().unwrap(),
+        session: "s-1".parse().unwrap(),
+        verdict: Verdict::Crashed,
+        detail: format!("signal 11, {}", bead.title),
+        exit_code: None,
+        signal: Some(11),
+        doing: Some(format!("step implement: {}", bead.title)),
+        diff: Some(format!(" a.txt | 2 +-\n {} | 1 +\n", bead.title)),
+        output: Some(format!("$ make\n{}\nSegmentation fault", bead.title)),
+    };
+    BeadPage { failure_context: Some(failure), failures: 2, not_before: None, bead }
+}
+
 #[test]
 fn beads_are_a_table_and_a_page() {
     let list = Command::BeadList(BeadFilter::default());
@@ -150,7 +169,10 @@ fn beads_are_a_table_and_a_page() {
     ];
     insta::assert_snapshot!("bead_list", text(list, Answer::Beads(beads)));
     let show = Command::BeadShow(vec!["web-1".parse().unwrap()]);
-    insta::assert_snapshot!("bead_show", text(show, Answer::Bead(Box::new(bead("web-1", "Fix the login")))));
+    insta::assert_snapshot!(
+        "bead_show",
+        text(show, Answer::BeadPage(Box::new(page(bead("web-1", "Fix the login")))))
+    );
 }
 
 #[test]
@@ -352,7 +374,7 @@ fn what_agents_write_cannot_command_the_terminal() {
     letter.body = evil.into();
     for (command, answer) in [
         (Command::BeadList(BeadFilter::default()), Answer::Beads(vec![bead("web-1", evil)])),
-        (Command::BeadShow(Vec::new()), Answer::Bead(Box::new(bead("web-1", evil)))),
+        (Command::BeadShow(Vec::new()), Answer::BeadPage(Box::new(page(bead("web-1", evil))))),
         (Command::MailInbox { agent: None, unread: false }, Answer::Letters(vec![letter.clone()])),
         (Command::MailRead("m-1".parse().unwrap()), Answer::Letter(Box::new(letter))),
         (Command::Why { about: "x".into() }, Answer::Story(vec![evil.into()])),

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use model::answer::Answer;
+use model::answer::{Answer, BeadPage};
 use model::backup::{Backup, Restored, Verified};
 use model::bead::{Bead, Priority};
 use model::command::Origin;
@@ -189,7 +189,15 @@ fn bead(new: &model::command::NewBead) -> Bead {
 fn answers(command: &Command) -> Result<Answer, Refusal> {
     match command {
         Command::BeadCreate(new) => Ok(Answer::Bead(Box::new(bead(new)))),
-        Command::BeadShow(ids) => Ok(Answer::Beads(ids.iter().map(|_| bead(&Default::default())).collect())),
+        Command::BeadShow(ids) => {
+            let page = |_| BeadPage {
+                bead: bead(&Default::default()),
+                failure_context: None,
+                failures: 0,
+                not_before: None,
+            };
+            Ok(Answer::BeadPages(ids.iter().map(page).collect()))
+        }
         Command::BeadList(_) => Ok(Answer::Beads(Vec::new())),
         Command::Hook { .. } => Ok(Answer::Hook(None)),
         Command::Nudge { .. } => Err(Refusal::not_running("nudge")),

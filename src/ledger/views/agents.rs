@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::agent::{AgentState, SessionEnd, Verdict};
 use model::event::{Event, Record};
 use model::ids::{BeadId, RigName, SessionId};
+use model::recovery::{Strategy, Symptom};
 use model::role::Address;
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,12 @@ pub struct OpenSession {
     pub since: Timestamp,
     /// How it ended, when it has.
     pub end: Option<SessionEnd>,
+    /// What else was seen of its end.
+    #[serde(default)]
+    pub symptom: Option<Symptom>,
+    /// What it was doing, as far as it said so.
+    #[serde(default)]
+    pub doing: Option<String>,
 }
 
 /// A worktree that exists for an agent.
@@ -33,6 +40,9 @@ pub struct Sandbox {
     pub branch: String,
     /// The commit that the branch started from.
     pub base: String,
+    /// In whose place it stands, when it has come from another worker and has not been moved yet.
+    #[serde(default)]
+    pub at: Option<Address>,
 }
 
 /// One agent: an identity for ever.
@@ -58,6 +68,15 @@ pub struct Agent {
     pub failed_at: Option<Timestamp>,
     /// The last verdict.
     pub verdict: Option<Verdict>,
+    /// What followed from it.
+    #[serde(default)]
+    pub strategy: Option<Strategy>,
+    /// Failed sessions since work of its own last landed, whatever they were for.
+    #[serde(default)]
+    pub marks: u32,
+    /// It gets no new work before this, because of its failures.
+    #[serde(default)]
+    pub quarantined: Option<Timestamp>,
     /// Its worktree, while there is one.
     pub sandbox: Option<Sandbox>,
     /// Whether it is to have no session until it is let go.
@@ -102,6 +121,14 @@ impl Agents {
         self.by_address.iter()
     }
 
+    /// Whether a worktree stands in the place of `address` that belongs to another by now.
+    pub fn is_lodging(&self, address: &Address) -> bool {
+        let at = |agent: &Agent| {
+            agent.sandbox.as_ref().is_some_and(|sandbox| sandbox.at.as_ref() == Some(address))
+        };
+        self.by_address.values().any(at)
+    }
+
     /// Those of `rig`.
     pub fn in_rig(&self, rig: &RigName) -> impl Iterator<Item = (&Address, &Agent)> {
         self.iter().filter(move |(address, _)| address.rig() == Some(rig))
@@ -118,6 +145,8 @@ impl Agents {
                     bead: bead.clone(),
                     since: at,
                     end: None,
+                    symptom: None,
+                    doing: None,
                 });
             }),
             Event::AgentState { agent, to, note, .. } => self.change(agent, |agent| {
@@ -125,20 +154,24 @@ impl Agents {
                 agent.note.clone_from(note);
                 agent.since = at;
             }),
-            Event::AgentStopped { agent, session, end } => self.change(agent, |agent| {
+            Event::AgentStopped { agent, session, end, symptom, doing } => self.change(agent, |agent| {
                 if let Some(open) = agent.session.as_mut().filter(|open| open.id == *session) {
                     open.end = Some(end.clone());
+                    open.symptom = *symptom;
+                    open.doing.clone_from(doing);
                 }
             }),
-            Event::AgentVerdict { agent, session, verdict, .. } => self.change(agent, |agent| {
+            Event::AgentVerdict { agent, session, verdict, strategy, .. } => self.change(agent, |agent| {
                 if agent.session.as_ref().is_some_and(|open| open.id == *session) {
                     let open = agent.session.take();
                     agent.last_bead = open.and_then(|open| open.bead);
                     agent.last_session = Some(session.clone());
                 }
                 agent.verdict = Some(*verdict);
+                agent.strategy = *strategy;
                 if verdict.is_failure() {
                     agent.failures += 1;
+                    agent.marks += 1;
                     agent.failed_at = Some(at);
                 }
             }),
@@ -147,16 +180,42 @@ impl Agents {
                 agent.held = *held;
                 if !held {
                     agent.forgive();
+                    agent.trust();
+                }
+            }),
+            Event::AgentQuarantined { agent, until, .. } => {
+                self.change(agent, |agent| agent.quarantined = *until);
+            }
+            Event::HookMoved { from, to, bead, .. } => {
+                let mut sandbox = None;
+                self.change(from, |agent| sandbox = agent.sandbox.take_if(|sandbox| sandbox.bead == *bead));
+                self.change(to, |agent| {
+                    agent.forgive();
+                    agent.last_bead = None;
+                    agent.sandbox = sandbox
+                        .map(|sandbox| Sandbox { at: sandbox.at.or_else(|| Some(from.clone())), ..sandbox });
+                });
+            }
+            Event::SandboxMoved { agent, .. } => self.change(agent, |agent| {
+                if let Some(sandbox) = &mut agent.sandbox {
+                    sandbox.at = None;
                 }
             }),
             Event::HookSet { agent, .. } => self.change(agent, Agent::forgive),
             Event::WorkDone { agent, .. } => self.change(agent, Agent::forgive),
             Event::SandboxCreated { agent, bead, branch, base } => self.change(agent, |agent| {
-                agent.sandbox =
-                    Some(Sandbox { bead: bead.clone(), branch: branch.clone(), base: base.clone() });
+                agent.sandbox = Some(Sandbox {
+                    bead: bead.clone(),
+                    branch: branch.clone(),
+                    base: base.clone(),
+                    at: None,
+                });
             }),
             Event::SandboxRemoved { agent, .. } => self.change(agent, |agent| agent.sandbox = None),
-            Event::MqLanded { worker, .. } => self.change(worker, |agent| agent.landed += 1),
+            Event::MqLanded { worker, .. } => self.change(worker, |agent| {
+                agent.landed += 1;
+                agent.trust();
+            }),
             _ => {}
         }
     }
@@ -185,5 +244,11 @@ impl Agent {
     fn forgive(&mut self) {
         self.failures = 0;
         self.failed_at = None;
+    }
+
+    /// Forgets what speaks against giving it work.
+    fn trust(&mut self) {
+        self.marks = 0;
+        self.quarantined = None;
     }
 }

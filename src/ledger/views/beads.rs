@@ -280,10 +280,12 @@ impl Beads {
                 });
             }),
             // Who works at a bead is its assignee for as long as it hangs there.
-            Event::HookSet { bead, agent, .. } => self.change(bead, |bead| {
-                bead.assignee = Some(agent.to_string());
-                bead.updated_at = at.into();
-            }),
+            Event::HookSet { bead, agent, .. } | Event::HookMoved { bead, to: agent, .. } => {
+                self.change(bead, |bead| {
+                    bead.assignee = Some(agent.to_string());
+                    bead.updated_at = at.into();
+                })
+            }
             _ => {}
         }
     }

@@ -111,6 +111,12 @@ impl Hooks {
                 self.by_bead.remove(bead);
                 self.by_agent.remove(agent);
             }
+            Event::HookMoved { from, to, bead, .. } => {
+                if let Some(hook) = self.by_agent.remove(from) {
+                    self.by_bead.insert(bead.clone(), to.clone());
+                    self.by_agent.insert(to.clone(), Hook { agent: to.clone(), checked: false, ..hook });
+                }
+            }
             Event::HookChecked { agent, .. } => self.change(agent, |hook| hook.checked = true),
             Event::AgentStarted { agent, .. } => self.change(agent, |hook| hook.checked = false),
             Event::WorkDone { agent, .. } => self.change(agent, |hook| {

@@ -18,6 +18,7 @@ pub mod ready;
 pub mod rigs;
 pub mod sendings;
 pub mod settled;
+pub mod trials;
 
 use model::event::Record;
 use model::ids::Seq;
@@ -37,6 +38,9 @@ pub struct Board {
     pub hooks: hooks::Hooks,
     /// Who there is, and how they are.
     pub agents: agents::Agents,
+    /// How work at beads has gone.
+    #[serde(default)]
+    pub trials: trials::Trials,
     /// The post.
     pub mail: mail::Mail,
     /// Names of sendings.
@@ -66,6 +70,7 @@ impl Board {
         self.beads.apply(record);
         self.hooks.apply(record);
         self.agents.apply(record);
+        self.trials.apply(record);
         self.mail.apply(record);
         self.sendings.apply(record);
         self.merges.apply(record);
