@@ -365,7 +365,7 @@ mod tests {
         assert_eq!(other.how, How::Made);
         assert_eq!(status::status(&new).unwrap().head, Some(head));
         // A kill between the rename and the pointers: the next call ends it.
-        fs::rename(&new, &old.with_file_name("third")).unwrap();
+        fs::rename(&new, old.with_file_name("third")).unwrap();
         assert!(!relocate(&repo, &new, &old.with_file_name("third")).unwrap());
         assert_eq!(status::status(&old.with_file_name("third")).unwrap().head, Some(head));
     }
