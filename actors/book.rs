@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clerk::book::Book;
 use config::live::LiveConfig;
+use config::rig::Scope;
 use formulas::catalog::{CannotLoad, Catalog, Source};
 use model::answer::FormulaRow;
 use model::event::PouredStep;
@@ -50,7 +51,12 @@ impl Book for Shelf {
     ) -> Result<Vec<PouredStep>, Refusal> {
         let (formula, _) = self.catalog(rig).load(formula).map_err(refusal)?;
         let proto = formula.resolve(vars).map_err(|error| Refusal::usage(error.to_string()))?;
-        Ok(proto.poured())
+        let mut steps = proto.poured();
+        let town = self.config.current();
+        if rig.and_then(|rig| town.rig(rig).ok()).is_some_and(|rig| rig.session == Scope::PerStep) {
+            steps.iter_mut().for_each(|step| step.own_session = true);
+        }
+        Ok(steps)
     }
 
     fn list(&self, rig: Option<&RigName>) -> Vec<FormulaRow> {

@@ -14,6 +14,7 @@ use clerk::bell::Ear;
 use model::agent::Exit;
 use model::answer::Answer;
 use model::command::Origin;
+use model::recovery::Symptom;
 use model::refusal::Refusal;
 use model::role::Address;
 use tokio::sync::oneshot;
@@ -43,6 +44,8 @@ pub enum Ask {
     },
     /// Its session is to end and another to begin.
     Restart {
+        /// What the end of this one is then.
+        symptom: Option<Symptom>,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Answer, Refusal>>,
     },

@@ -52,7 +52,8 @@ pub(crate) async fn all(
                     Address::Polecat(..) => {
                         board.hooks.of(&agent).is_none_or(|hook| !hook.stage.wants_session())
                     }
-                    _ => matches!(end, SessionEnd::Exited { .. }),
+                    // A seat's session that exits by itself has done what it was started for.
+                    _ => open.symptom.is_none() && matches!(end, SessionEnd::Exited { code: 0 }),
                 },
             };
             let (verdict, detail) = (judge(&evidence), end.to_string());

@@ -100,8 +100,10 @@ impl<D: Duty> Actor for Office<D> {
                 state.seat.settle().await?;
                 state.seat.obey(&D::ADDRESS);
                 state.seat.mail();
-                state.seat.again(me.get_cell(), D::folder(&state.tools)).await;
-                let next = D::look(&state.tools).await?;
+                let folder = D::folder(&state.tools);
+                state.seat.again(me.get_cell(), folder.clone()).await;
+                let called = state.seat.judge(me.get_cell(), folder).await;
+                let next = D::look(&state.tools).await?.into_iter().chain(called).min();
                 state.timer = next.map(|wait| {
                     Errand::run(|_| async move {
                         tokio::time::sleep(wait).await;

@@ -1,5 +1,7 @@
 //! What every role's actor shares: its bell, its place in the directory, its seat.
 
+use std::time::Duration;
+
 use clerk::bell::Ear;
 use model::answer::Answer;
 use model::refusal::Refusal;
@@ -7,6 +9,7 @@ use model::role::Address;
 use ractor::{ActorCell, ActorRef};
 
 use crate::directory::{Ask, Bell, Entry};
+use crate::errand::Errand;
 use crate::seat::{Seat, Wanted};
 use crate::tools::Tools;
 
@@ -57,6 +60,15 @@ impl Post {
     }
 }
 
+/// Lets a role look at the board again after `wait`.
+pub(crate) fn look_in<M: Vocabulary>(wait: Duration, me: &ActorRef<M>) -> Errand {
+    let me = me.clone();
+    Errand::run(|_| async move {
+        tokio::time::sleep(wait).await;
+        let _ = me.cast(M::look());
+    })
+}
+
 /// Answers an ask for a role whose agent is started for judgement only: by a person, or to look at it.
 pub(crate) async fn serve_seat(ask: Ask, seat: &mut Seat, me: ActorCell, cwd: std::path::PathBuf) {
     let start = |reason: String| Wanted { reason, cwd, preset: None, bead: None };
@@ -65,8 +77,8 @@ pub(crate) async fn serve_seat(ask: Ask, seat: &mut Seat, me: ActorCell, cwd: st
             let answer = seat.start(me, start(reason)).await.map(|()| Answer::Done);
             let _ = reply.send(answer);
         }
-        Ask::Restart { reply } => {
-            seat.restart("to be started again");
+        Ask::Restart { symptom, reply } => {
+            seat.restart("to be started again", symptom);
             let _ = reply.send(Ok(Answer::Done));
         }
         Ask::Done { reply, .. } => {

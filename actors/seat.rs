@@ -4,14 +4,17 @@
 //! and never ran is found at the next start and gets its verdict; what ran and was not recorded could
 //! run twice.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clerk::agents::Begun;
+use clerk::judgement::{self, Call};
 use ledger::views::agents::Agent;
 use model::agent::{SessionEnd, Verdict};
-use model::ids::{BeadId, SessionId};
-use model::recovery::Strategy;
+use model::ids::{BeadId, MailId, SessionId};
+use model::mail::Letter;
+use model::recovery::{Strategy, Symptom};
 use model::refusal::Refusal;
 use model::role::Address;
 use ractor::{Actor, ActorCell, ActorRef, SupervisionEvent};
@@ -36,12 +39,15 @@ pub struct Seat {
     session: Option<(ActorRef<session::Message>, SessionId)>,
     /// Another session is wanted when this one has its verdict.
     another: bool,
+    /// Letters that the living session was told of.
+    told: HashSet<MailId>,
 }
 
 /// What a session is to be started for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Why: hook, rework, resume, retry, operator, attach.
+    /// Why: hook, rework, resume, retry, reassign, handoff, limit_over; operator, attach, restart; mail, help,
+    /// escalation.
     pub reason: String,
     /// Where.
     pub cwd: PathBuf,
@@ -54,7 +60,7 @@ pub struct Wanted {
 impl Seat {
     /// An empty seat.
     pub fn new(tools: Tools, agent: Address) -> Self {
-        Self { tools, agent, session: None, another: false }
+        Self { tools, agent, session: None, another: false, told: HashSet::new() }
     }
 
     /// Whether a session lives.
@@ -177,15 +183,73 @@ impl Seat {
 
     /// Asks the session to end, if there is one.
     pub fn stop(&self, why: &str) {
+        self.stop_as(why, None);
+    }
+
+    /// Asks the session to end, and says what its end is then.
+    pub fn stop_as(&self, why: &str, symptom: Option<Symptom>) {
         if let Some((actor, _)) = &self.session {
-            let _ = actor.cast(session::Message::Stop { why: why.to_owned() });
+            let _ = actor.cast(session::Message::Stop { why: why.to_owned(), symptom });
         }
     }
 
     /// Asks the session to end, and begins another one when it has: see [`Seat::again`].
-    pub fn restart(&mut self, why: &str) {
+    pub fn restart(&mut self, why: &str, symptom: Option<Symptom>) {
         self.another = self.is_taken();
-        self.stop(why);
+        self.stop_as(why, symptom);
+    }
+
+    /// Starts the agent when letters ask for its judgement; one that is there already is told of new ones.
+    ///
+    /// Returns when to look again, if there is something to wait for.
+    pub async fn judge(&mut self, me: ActorCell, cwd: PathBuf) -> Option<Duration> {
+        if !self.tools.town().town.policies.judgement {
+            return None;
+        }
+        if self.is_taken() {
+            self.tell_of_letters();
+            return None;
+        }
+        let now = self.tools.clock.now();
+        match self.tools.look(|board| judgement::call(board, &self.agent, now)) {
+            Call::None => None,
+            Call::Wait(wait) => Some(wait),
+            Call::Start(reason) => {
+                let wanted = Wanted { reason: reason.to_owned(), cwd, preset: None, bead: None };
+                if let Err(refusal) = self.start(me, wanted).await {
+                    tracing::warn!(agent = %self.agent, %refusal, "cannot start it for a judgement");
+                }
+                None
+            }
+        }
+    }
+
+    /// Types a line about letters that have come since the session began. Programs that read their letters from
+    /// the terminal see them anyway.
+    fn tell_of_letters(&mut self) {
+        let Some(live) = self.tools.directory.session(&self.agent) else { return };
+        let fresh: Vec<(MailId, String)> = self.tools.look(|board| {
+            let begun = board.agents.get(&self.agent).map(|agent| agent.begun).unwrap_or_default();
+            let fresh = judgement::asked(board, &self.agent).filter(|(post, _)| post.seq > begun);
+            let line =
+                |letter: &Letter| format!("{} from {}: {}", letter.id, letter.from, letter.kind.subject());
+            fresh.map(|(post, _)| (post.letter.id.clone(), line(&post.letter))).collect()
+        });
+        let fresh: Vec<String> =
+            fresh.into_iter().filter(|(id, _)| self.told.insert(id.clone())).map(|(_, line)| line).collect();
+        if fresh.is_empty() || live.reads_letters {
+            return;
+        }
+        let text = format!(
+            "New mail: {}. Read it with `gt mail read ID`, answer, then `gt mail ack ID`.",
+            fresh.join("; ")
+        );
+        let agent = self.agent.clone();
+        tokio::spawn(async move {
+            if let Err(refusal) = live.nudge(text).await {
+                tracing::debug!(%agent, %refusal, "it was not told of a letter");
+            }
+        });
     }
 
     /// Begins the session that [`Seat::restart`] has promised, once the last one has its verdict.

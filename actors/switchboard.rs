@@ -16,6 +16,7 @@ use model::answer::{Answer, TownRow};
 use model::command::{Command, Origin};
 use model::event::Event;
 use model::ids::Seq;
+use model::recovery::Symptom;
 use model::refusal::{Class, Refusal};
 use model::role::Address;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -501,7 +502,7 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
         Command::AgentRestart { agent } => {
             let address = tools.look(|board| names::address(board, &agent))?;
             tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
-            tools.directory.ask(&address, |reply| Ask::Restart { reply }).await
+            tools.directory.ask(&address, |reply| Ask::Restart { symptom: None, reply }).await
         }
         Command::Handoff { note } => handoff(tools, &origin, note).await,
         Command::RigAdd(new) => rig_add(tools, &origin, new).await,
@@ -574,7 +575,8 @@ async fn handoff(tools: &Tools, origin: &Origin, note: String) -> Result<Answer,
             Ok((draft.finish(), answer))
         })
         .await?;
-    tools.directory.ask(agent, |reply| Ask::Restart { reply }).await?;
+    let cycle = |reply| Ask::Restart { symptom: Some(Symptom::HandedOver), reply };
+    tools.directory.ask(agent, cycle).await?;
     Ok(answer)
 }
 

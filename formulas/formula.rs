@@ -32,6 +32,8 @@ pub struct Formula {
     pub description: String,
     /// Its author's count of changes.
     pub version: i64,
+    /// Whether each step has a session of its own.
+    pub per_step: bool,
     /// Its variables, in the order of the file.
     pub vars: Vec<Var>,
     /// Its steps, in an order in which they can be done, their variables not filled in.
@@ -64,6 +66,9 @@ pub struct Proto {
     pub formula: String,
     /// The formula's version.
     pub version: i64,
+    /// Whether each step has a session of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub per_step: bool,
     /// What it is for.
     pub description: String,
     /// The steps, in an order in which they can be done.
@@ -169,6 +174,7 @@ impl Formula {
             name: written.formula.value,
             description: written.description,
             version: written.version,
+            per_step: written.per_step,
             vars,
             steps,
             warnings,
@@ -222,6 +228,7 @@ impl Formula {
         Ok(Proto {
             formula: self.name.clone(),
             version: self.version,
+            per_step: self.per_step,
             description: fill(&self.description),
             steps,
         })
@@ -264,6 +271,7 @@ impl Proto {
                         .to_owned(),
                 },
                 needs: step.needs.clone(),
+                own_session: self.per_step,
             })
             .collect()
     }

@@ -353,7 +353,7 @@ mod tests {
                 needs: needs.clone(),
             })
             .collect();
-        Proto { formula: "f".to_owned(), version: 1, description: String::new(), steps }
+        Proto { formula: "f".to_owned(), version: 1, per_step: false, description: String::new(), steps }
     }
 
     fn molecule(nodes: &[(&str, &[&str])]) -> Molecule {

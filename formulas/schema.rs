@@ -5,6 +5,7 @@
 //! description = "What it is for."  # the first line is shown in lists
 //! version = 1
 //! type = "workflow"                # workflow, expansion, aspect, convoy; inferred if missing
+//! session = "per_step"             # each step in a fresh session; per_bead (one for all) if missing
 //!
 //! [vars]
 //! branch = "main"                  # short for { default = "main" }
@@ -33,7 +34,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::problem::{Invalid, Problem, Why};
 
-const FORMULA_KEYS: &[&str] = &["formula", "description", "version", "type", "vars", "steps"];
+const FORMULA_KEYS: &[&str] = &["formula", "description", "version", "type", "session", "vars", "steps"];
 const FORMULA_NO_EFFECT: &[&str] = &["inputs", "phase", "pour", "review_only", "squash"];
 const FORMULA_NOT_YET: &[&str] = &[
     "advice",
@@ -54,6 +55,7 @@ const STEP_NO_EFFECT: &[&str] =
 const STEP_NOT_YET: &[&str] =
     &["children", "condition", "expand", "expand_vars", "gate", "loop", "on_complete", "waits_for"];
 const VAR_KEYS: &[&str] = &["description", "default", "required", "enum", "pattern", "type"];
+const SESSIONS: &[&str] = &["per_bead", "per_step"];
 const KINDS: &[&str] = &["workflow", "expansion", "aspect", "convoy"];
 
 /// A value and the line that it stands on.
@@ -89,6 +91,8 @@ pub struct Written {
     pub version: i64,
     /// What sort it is.
     pub kind: At<Kind>,
+    /// Whether each step has a session of its own.
+    pub per_step: bool,
     /// Its variables, in the order of the file.
     pub vars: Vec<WrittenVar>,
     /// Its steps, in the order of the file.
@@ -202,7 +206,7 @@ impl<'a> Reader<'a> {
 
     fn formula(&mut self, table: &DeTable<'_>) -> Option<Written> {
         let (mut formula, mut description, mut version) = (None, String::new(), 1);
-        let (mut kind, mut vars, mut steps) = (None, Vec::new(), None);
+        let (mut kind, mut per_step, mut vars, mut steps) = (None, false, Vec::new(), None);
         for (key, value) in table {
             let line = self.line(key.span().start);
             match key.get_ref().as_ref() {
@@ -217,6 +221,7 @@ impl<'a> Reader<'a> {
                     _ => self.wrong_type(value, "version", "an integer"),
                 },
                 "type" => kind = self.kind(value),
+                "session" => per_step = self.per_step(value),
                 "vars" => vars = self.vars(value),
                 "steps" => steps = Some(self.steps(value)),
                 other => self.other(line, "", other, [FORMULA_KEYS, FORMULA_NO_EFFECT, FORMULA_NOT_YET]),
@@ -245,6 +250,7 @@ impl<'a> Reader<'a> {
             description,
             version,
             kind,
+            per_step,
             vars,
             steps: steps.unwrap_or_default(),
         })
@@ -315,6 +321,15 @@ impl<'a> Reader<'a> {
             }
         };
         Some(At { value: kind, line })
+    }
+
+    fn per_step(&mut self, value: &Value<'_>) -> bool {
+        let Some(At { value: given, line }) = self.text(value, "session") else { return false };
+        if !SESSIONS.contains(&given.as_str()) {
+            let near = model::near::matches(&given, SESSIONS.iter().copied());
+            self.problem(line, "session", Why::UnknownValue { given: given.clone(), near });
+        }
+        given == "per_step"
     }
 
     fn vars(&mut self, value: &Value<'_>) -> Vec<WrittenVar> {
@@ -445,6 +460,7 @@ mod tests {
 formula = 'f'
 description = "What for."
 version = 2
+session = "per_step"
 [vars]
 zebra = "main"
 [vars.check]
@@ -469,13 +485,14 @@ acceptance = "Green."
             (written.formula.value.as_str(), written.version, written.kind.value),
             ("f", 2, Kind::Workflow)
         );
+        assert!(written.per_step);
         let names: Vec<&str> = written.vars.iter().map(|var| var.name.value.as_str()).collect();
         assert_eq!(names, ["zebra", "check"], "in the order of the file");
         assert_eq!(written.vars[0].default.as_ref().unwrap().value, "main");
         let check = &written.vars[1];
         assert_eq!((check.required, check.default.as_ref().unwrap().value.as_str()), (true, "3"));
         assert_eq!(written.steps[0].title, "a");
-        assert_eq!(written.steps[1].needs, [At { value: "a".to_owned(), line: 18 }]);
+        assert_eq!(written.steps[1].needs, [At { value: "a".to_owned(), line: 19 }]);
         assert_eq!(written.steps[1].acceptance.as_deref(), Some("Green."));
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ledger::views::Board;
-use ledger::views::agents::Sandbox;
+use ledger::views::agents::{Agent, Sandbox};
 use model::agent::AgentState;
 use model::hook::{Hook, Stage};
 use model::ids::MailId;
@@ -15,7 +15,7 @@ use model::time::Timestamp;
 /// How work at a bead has gone, as far as it decides about the next session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gone {
-    /// What followed from the last session's end.
+    /// What followed from the end of the last session for it.
     pub strategy: Option<Strategy>,
     /// The next one does not begin before.
     pub not_before: Option<Timestamp>,
@@ -36,6 +36,8 @@ pub struct Seen {
     pub unjudged: bool,
     /// How work at what hangs there has gone so far.
     pub trial: Gone,
+    /// The session that lives had one step to do, and has done it.
+    pub turn_over: bool,
     /// Sessions that it has ever had for what hangs there now.
     pub worked_before: bool,
     /// Its worktree.
@@ -54,10 +56,14 @@ impl Seen {
             state: board.agents.state(agent),
             held: view.is_some_and(|agent| agent.held),
             unjudged: view.is_some_and(|agent| agent.session.is_some()),
-            trial: hook.as_ref().and_then(|hook| board.trials.of(&hook.bead)).map_or_else(
-                Gone::default,
-                |trial| Gone { strategy: trial.strategy, not_before: trial.not_before },
-            ),
+            trial: gone(board, view, hook.as_ref()),
+            turn_over: match (
+                clerk::mols::on_hook(board, agent),
+                view.and_then(|agent| agent.session.as_ref()),
+            ) {
+                (Some(mol), Some(open)) => mol.is_turn_over(open.seq),
+                _ => false,
+            },
             worked_before: match (&hook, view) {
                 (Some(hook), Some(agent)) => agent.last_bead.as_ref() == Some(&hook.bead),
                 _ => false,
@@ -74,6 +80,17 @@ impl Seen {
     }
 }
 
+/// How work at what hangs on a hook has gone: in general, and by the last session if that was about it.
+fn gone(board: &Board, view: Option<&Agent>, hook: Option<&Hook>) -> Gone {
+    let trial = hook.and_then(|hook| board.trials.of(&hook.bead));
+    let same = |agent: &&Agent| hook.is_some_and(|hook| agent.last_bead.as_ref() == Some(&hook.bead));
+    let last = view.filter(same).and_then(|agent| agent.strategy);
+    Gone {
+        strategy: trial.map_or(last, |trial| trial.strategy),
+        not_before: trial.and_then(|trial| trial.not_before),
+    }
+}
+
 /// What a worker does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -81,6 +98,8 @@ pub enum Effect {
     Acknowledge(MailId),
     /// End the session.
     End(String),
+    /// End the session, so that the next step has one of its own.
+    Cycle,
     /// See to it that the worktree is there, then start a session.
     Start {
         /// Why.
@@ -148,6 +167,9 @@ pub fn next(seen: &Seen, live: bool, now: Timestamp) -> Vec<Effect> {
         }
         return effects;
     }
+    if live && seen.turn_over {
+        effects.push(Effect::Cycle);
+    }
     if live || seen.unjudged || seen.state == AgentState::Failed {
         return effects;
     }
@@ -201,6 +223,7 @@ mod tests {
             held: false,
             unjudged: false,
             trial: Gone::default(),
+            turn_over: false,
             worked_before: false,
             sandbox: None,
             letters: Vec::new(),
@@ -263,6 +286,8 @@ mod tests {
         assert_eq!(reason(Strategy::HandOff, None), "handoff");
         assert_eq!(reason(Strategy::Park, Some(0)), "limit_over");
         assert_eq!(reason(Strategy::Resume, Some(0)), "retry");
+        let over = Seen { turn_over: true, ..seen(Some(Stage::Working)) };
+        assert_eq!(next(&over, true, at(0)), [Effect::Cycle]);
         for strategy in [Strategy::Person, Strategy::Escalate] {
             assert!(next(&after(strategy, None), false, at(99_999)).is_empty(), "{strategy}");
         }

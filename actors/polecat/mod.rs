@@ -26,6 +26,7 @@ use model::command::Origin;
 use model::event::Event;
 use model::hook::Hook;
 use model::ids::{AgentName, BeadId, MailId, RigName};
+use model::recovery::Symptom;
 use model::refusal::Refusal;
 use model::role::Address;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -222,6 +223,12 @@ impl State {
         match effect {
             Effect::Acknowledge(letter) => self.acknowledge(letter).await?,
             Effect::End(why) => self.seat.stop(&why),
+            Effect::Cycle => {
+                self.seat.stop_as(
+                    "its step is done; the next has a session of its own",
+                    Some(Symptom::HandedOver),
+                );
+            }
             Effect::Wait(wait) => self.look_after(wait, me),
             Effect::Start { reason } => self.prepare(reason, me),
             Effect::CleanUp { letter, commit, target } => self.clean_up(letter, commit, target, me),
@@ -317,8 +324,8 @@ impl State {
                 };
                 let _ = reply.send(answer);
             }
-            Ask::Restart { reply } => {
-                self.seat.stop("to be started again");
+            Ask::Restart { symptom, reply } => {
+                self.seat.stop_as("to be started again", symptom);
                 let _ = reply.send(Ok(Answer::Done));
             }
         }

@@ -22,7 +22,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use crate::directory::Ask;
 use crate::errand::Errand;
 use crate::letters;
-use crate::role::{Post, serve_seat, vocabulary};
+use crate::role::{self, Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
 use attempt::{Attempt, Outcome};
@@ -62,6 +62,8 @@ pub struct State {
     rig: RigName,
     me: Address,
     seat: Seat,
+    /// Looks again when its agent may be started again.
+    called: Option<Errand>,
     patience: Patience,
     attempt: Option<Errand>,
     timer: Option<Errand>,
@@ -88,6 +90,7 @@ impl Actor for Refinery {
             rig,
             me: address,
             seat,
+            called: None,
             patience: Patience::default(),
             attempt: None,
             timer: None,
@@ -112,7 +115,10 @@ impl Actor for Refinery {
                 state.seat.settle().await?;
                 state.seat.obey(&state.me);
                 state.seat.mail();
-                state.seat.again(me.get_cell(), state.tools.paths.rig(&state.rig).refinery_rig()).await;
+                let folder = state.tools.paths.rig(&state.rig).refinery_rig();
+                state.seat.again(me.get_cell(), folder.clone()).await;
+                state.called =
+                    state.seat.judge(me.get_cell(), folder).await.map(|wait| role::look_in(wait, &me));
                 state.letters().await?;
             }
             Message::Ask(ask) => {

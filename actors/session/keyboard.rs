@@ -52,6 +52,11 @@ impl Keyboard {
         self.writer == Some(who)
     }
 
+    /// Whether a person has it.
+    pub fn is_taken(&self) -> bool {
+        self.writer.is_some()
+    }
+
     /// Whether the runtime may type.
     pub fn is_free(&self, now: Instant) -> bool {
         self.last_key.is_none_or(|last| now.saturating_duration_since(last) >= PATIENCE)

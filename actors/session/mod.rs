@@ -10,6 +10,7 @@
 
 pub mod environment;
 pub mod keyboard;
+mod parking;
 pub mod transcript;
 mod typing;
 pub mod usage;
@@ -22,11 +23,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use clerk::agents::Ended;
 use config::preset::{Brief, Preset, Start};
 use model::agent::{AgentState, SessionEnd};
 use model::answer::Answer;
 use model::command::Origin;
 use model::ids::{MailId, SessionId};
+use model::recovery::Symptom;
 use model::refusal::Refusal;
 use model::role::Address;
 use protocol::lines::Scanner;
@@ -121,7 +124,11 @@ pub enum Message {
     Stop {
         /// Why.
         why: String,
+        /// What its end is then.
+        symptom: Option<Symptom>,
     },
+    /// It has had nothing to do for so long that it is not wanted any more.
+    NothingToDo,
     /// The program has ended.
     Exited(ExitStatus),
 }
@@ -139,6 +146,8 @@ pub struct Live {
     pub recording: PathBuf,
     /// Who may type now.
     pub keyboard: Arc<Mutex<Keyboard>>,
+    /// Whether its program is shown its letters as they come.
+    pub reads_letters: bool,
     /// Lines and frames that claimed to be commands and were not proven.
     pub forged: Arc<AtomicU64>,
     actor: ActorRef<Message>,
@@ -198,6 +207,8 @@ pub struct State {
     unrecorded: Option<Option<String>>,
     /// Letters that were shown, as long as that could not be recorded.
     shown: Vec<MailId>,
+    /// What its end is when it has been ended for a reason that is known.
+    symptom: Option<Symptom>,
     /// How the program ended, as long as that could not be recorded.
     ended: Option<ExitStatus>,
     /// What earlier sessions have left for it.
@@ -214,6 +225,8 @@ pub struct State {
     ladder: Option<Errand>,
     /// Looks again when a person may have left the keyboard.
     patience: Option<Errand>,
+    /// Ends a session that nobody wants any more.
+    parking: Option<Errand>,
     /// Reminds an agent that has ended its turn without having handed its work in.
     reminder: Option<Errand>,
     reminded: u32,
@@ -271,6 +284,7 @@ impl Actor for Session {
             terminal: terminal.handle(),
             recording,
             keyboard: Arc::clone(&keyboard),
+            reads_letters: preset.replies,
             forged: Arc::clone(&forged),
             actor: me,
         };
@@ -290,6 +304,7 @@ impl Actor for Session {
             state: AgentState::Starting,
             unrecorded: None,
             shown: Vec::new(),
+            symptom: None,
             ended: None,
             // An argument is seen with the first thing that the program does.
             seen_handoff: by_argument,
@@ -301,6 +316,7 @@ impl Actor for Session {
             nudges: VecDeque::new(),
             ladder: None,
             patience: None,
+            parking: None,
             reminder: None,
             reminded: 0,
             errands: Vec::new(),
@@ -349,6 +365,7 @@ impl Actor for Session {
             Message::Quiet(sign) => {
                 state.quiet(sign).await;
                 state.watch_idleness(&me);
+                state.watch_rest(&me);
             }
             Message::NotReady => state.not_ready().await,
             Message::Nudge { reply, .. } if state.ended.is_some() => {
@@ -368,7 +385,8 @@ impl Actor for Session {
                 state.take_over().await;
                 state.show_mail().await;
             }
-            Message::Stop { why } => state.stop(&why).await,
+            Message::Stop { why, symptom } => state.stop(&why, symptom).await,
+            Message::NothingToDo => state.park().await,
             Message::Exited(status) => {
                 state.terminal.flush_recording().await;
                 state.ended = Some(status);
@@ -547,10 +565,11 @@ impl State {
         }
     }
 
-    async fn stop(&mut self, why: &str) {
+    async fn stop(&mut self, why: &str, symptom: Option<Symptom>) {
         if self.ladder.is_some() {
             return;
         }
+        self.symptom = symptom;
         self.set(AgentState::Stopping, Some(why)).await;
         // Only while it lives does it say which conversation it is in.
         self.count(Duration::ZERO);
@@ -615,13 +634,13 @@ impl State {
             None => Vec::new(),
         };
         let (agent, session) = (self.agent.clone(), self.session.clone());
-        let (state, unrecorded) = (self.state, self.unrecorded.clone());
+        let (state, unrecorded, symptom) = (self.state, self.unrecorded.clone(), self.symptom);
         let ended = move |draft: &mut clerk::draft::Draft<'_>| {
             clerk::costs::record(draft, &agent, &session, &used);
             if let Some(note) = unrecorded {
                 clerk::agents::state(draft, &agent, state, note.as_deref());
             }
-            clerk::agents::ended(draft, &agent, &session, end.into())
+            clerk::agents::ended(draft, &agent, &session, Ended { end, symptom, doing: None })
         };
         match self.tools.note(&self.agent, ended).await {
             Err(refusal) if refusal.is_of_the_disk() => return false,

@@ -17,10 +17,10 @@ use model::role::Address;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::directory::Ask;
-use crate::errand::blocking;
+use crate::errand::{Errand, blocking};
 use crate::judge;
 use crate::letters;
-use crate::role::{Post, serve_seat, vocabulary};
+use crate::role::{self, Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
 
@@ -51,6 +51,8 @@ pub struct State {
     rig: RigName,
     me: Address,
     seat: Seat,
+    /// Looks again when its agent may be started again.
+    called: Option<Errand>,
     post: Post,
 }
 
@@ -68,7 +70,7 @@ impl Actor for Witness {
         let address = Address::Witness(rig.clone());
         let seat = Seat::new(tools.clone(), address.clone());
         seat.settle().await?;
-        Ok(State { post: Post::of_role(&tools, &address, &me), tools, rig, me: address, seat })
+        Ok(State { post: Post::of_role(&tools, &address, &me), tools, rig, me: address, seat, called: None })
     }
 
     async fn post_start(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
@@ -89,7 +91,10 @@ impl Actor for Witness {
                 state.seat.settle().await?;
                 state.seat.obey(&state.me);
                 state.seat.mail();
-                state.seat.again(me.get_cell(), state.tools.paths.rig(&state.rig).witness()).await;
+                let folder = state.tools.paths.rig(&state.rig).witness();
+                state.seat.again(me.get_cell(), folder.clone()).await;
+                state.called =
+                    state.seat.judge(me.get_cell(), folder).await.map(|wait| role::look_in(wait, &me));
                 state.letters().await?;
                 state.judge().await?;
             }

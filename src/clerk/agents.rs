@@ -1,6 +1,7 @@
 //! Agents: sessions begun and ended, states, verdicts.
 
 use ledger::views::Board;
+use ledger::views::trials::Trial;
 use model::agent::{AgentState, SessionEnd, Verdict};
 use model::event::Event;
 use model::hook::Hook;
@@ -11,8 +12,8 @@ use model::refusal::Refusal;
 use model::role::Address;
 
 use crate::draft::Draft;
-use crate::hooks;
 use crate::strategy::{self, Case, Next, Rules};
+use crate::{hooks, judgement};
 
 /// What is known of a session that begins.
 #[derive(Debug, Clone)]
@@ -148,11 +149,15 @@ pub fn judged(
     let (verdict, bead) = (judged.verdict, open.bead.clone());
     let (exit_code, signal) = open.end.as_ref().map_or((None, None), Failure::status);
     let hook = board.hooks.of(agent).filter(|hook| hook.stage.wants_session());
-    let next = hook.map(|hook| {
-        let before = board.trials.of(&hook.bead);
-        let case = Case { verdict, signal, symptom: open.symptom, bead: &hook.bead, before, now: draft.now };
-        strategy::follow(&case, rules)
-    });
+    // A seat without a hook is tried again for the letters that wait for it.
+    let seat = Trial { failures: view.map_or(0, |agent| agent.failures), ..Trial::default() };
+    let (about, before) = match hook {
+        Some(hook) => (hook.bead.to_string(), board.trials.of(&hook.bead)),
+        None => (agent.to_string(), Some(&seat)),
+    };
+    let wanted = hook.is_some() || judgement::asked(board, agent).next().is_some();
+    let case = Case { verdict, signal, symptom: open.symptom, about: &about, before, now: draft.now };
+    let next = wanted.then(|| strategy::follow(&case, rules));
     let doing = open.doing.clone().or_else(|| doing(board, agent));
     draft.push(Event::AgentVerdict {
         agent: agent.clone(),
@@ -171,7 +176,7 @@ pub fn judged(
     if let Some(rest) = view.filter(|_| verdict.is_failure() && matches!(agent, Address::Polecat(..))) {
         suspect(draft, agent, rest.marks + 1, rules);
     }
-    let (Some(hook), Some(next)) = (hook, next) else {
+    let Some(next) = next else {
         let hung = board.hooks.of(agent).is_some();
         state(draft, agent, if hung { AgentState::Done } else { AgentState::Parked }, None);
         return Ok(());
@@ -196,13 +201,14 @@ pub fn judged(
     Ok(())
 }
 
-/// What follows for the agent and the bead, by strategy.
-fn consequence(draft: &mut Draft<'_>, hook: &Hook, next: Next, failed: &Failure, pool: &[AgentName]) {
-    let (agent, bead) = (&hook.agent, &hook.bead);
-    let Failure { verdict, detail, .. } = failed;
+/// What follows for the agent and what hangs on its hook, by strategy.
+fn consequence(draft: &mut Draft<'_>, hook: Option<&Hook>, next: Next, failed: &Failure, pool: &[AgentName]) {
+    let Failure { agent, verdict, detail, .. } = failed;
+    let bead = hook.map(|hook| &hook.bead);
+    let at = bead.map_or_else(|| "its letters".to_owned(), BeadId::to_string);
     match next.strategy {
         Strategy::Escalate => {
-            let before = draft.board.trials.of(bead);
+            let before = bead.and_then(|bead| draft.board.trials.of(bead));
             let many: Vec<&Failure> =
                 before.iter().flat_map(|trial| &trial.failed).chain(std::iter::once(failed)).collect();
             let note = format!("{} sessions failed: {detail}", many.len());
@@ -212,24 +218,29 @@ fn consequence(draft: &mut Draft<'_>, hook: &Hook, next: Next, failed: &Failure,
             for (n, failure) in many.iter().enumerate() {
                 body.push_str(&format!("## Failure {} of {count}\n\n{failure}\n\n", n + 1));
             }
-            body.push_str(&format!(
-                "To let it try again: gastown recover {bead}\nTo give it to another worker: gastown unsling {bead} \
-                 --force, then gastown sling {bead} RIG --force"
-            ));
+            match bead {
+                Some(bead) => body.push_str(&format!(
+                    "To let it try again: gastown recover {bead}\nTo give it to another worker: gastown unsling \
+                     {bead} --force, then gastown sling {bead} RIG --force"
+                )),
+                None => body.push_str(&format!("To let it try again: gastown agent start {agent}")),
+            }
             let subject = match count {
-                1 => format!("{agent} gets no further at {bead}: {verdict} ({detail})"),
-                _ => format!("{agent} failed {count} times at {bead}: {detail}"),
+                1 => format!("{agent} gets no further at {at}: {verdict} ({detail})"),
+                _ => format!("{agent} failed {count} times at {at}: {detail}"),
             };
+            // The Mayor cannot be asked about itself.
             let told = [Address::Mayor, Address::Overseer];
-            draft.escalate("critical", (Some(bead.clone()), Some(agent.clone())), subject, body, &told);
+            let told = &told[usize::from(*agent == Address::Mayor)..];
+            draft.escalate("critical", (bead.cloned(), Some(agent.clone())), subject, body, told);
         }
         Strategy::Person => {
             let (what, then) = for_a_person(*verdict);
             state(draft, agent, AgentState::Waiting, Some(&format!("{what}: {detail}")));
-            let subject = format!("{agent} waits for a person at {bead}: {what}");
+            let subject = format!("{agent} waits for a person at {at}: {what}");
             if !draft.board.escalations.open().any(|known| known.subject == subject) {
                 let body = format!("{failed}\n\n{then}\nThen: gastown agent start {agent}");
-                let about = (Some(bead.clone()), Some(agent.clone()));
+                let about = (bead.cloned(), Some(agent.clone()));
                 draft.escalate("high", about, subject, body, &[Address::Overseer]);
             }
         }
@@ -237,8 +248,8 @@ fn consequence(draft: &mut Draft<'_>, hook: &Hook, next: Next, failed: &Failure,
             let until = next.until.map(|until| format!("until {until}: ")).unwrap_or_default();
             state(draft, agent, AgentState::Limited, Some(&format!("{until}{detail}")));
         }
-        Strategy::Reassign => match hooks::another_worker(draft.board, agent, pool, draft.now) {
-            Some(to) => {
+        Strategy::Reassign => match (bead, hooks::another_worker(draft.board, agent, pool, draft.now)) {
+            (Some(bead), Some(to)) => {
                 draft.push(Event::HookMoved {
                     from: agent.clone(),
                     to: to.clone(),
@@ -249,10 +260,9 @@ fn consequence(draft: &mut Draft<'_>, hook: &Hook, next: Next, failed: &Failure,
                 let note = format!("takes {bead} over from {agent}");
                 state(draft, &to, AgentState::Starting, Some(&note));
             }
-            None => {
-                state(draft, agent, AgentState::Starting, Some(&format!("to be started again: {detail}")))
-            }
+            _ => state(draft, agent, AgentState::Starting, Some(&format!("to be started again: {detail}"))),
         },
+        _ if hook.is_none() => state(draft, agent, AgentState::Parked, Some(detail)),
         _ => state(draft, agent, AgentState::Starting, Some(&format!("to be started again: {detail}"))),
     }
 }
@@ -294,8 +304,10 @@ pub fn hold(draft: &mut Draft<'_>, agent: &Address, held: bool, reason: &str) {
     let view = board.agents.get(agent);
     let trial = board.hooks.of(agent).filter(|_| !held).and_then(|hook| board.trials.of(&hook.bead));
     let waits = trial.is_some_and(|trial| trial.strategy.is_some());
-    let is = view
-        .is_some_and(|agent| agent.held || agent.state == AgentState::Failed || agent.quarantined.is_some());
+    let is = view.is_some_and(|agent| {
+        let failed = agent.state == AgentState::Failed || agent.strategy == Some(Strategy::Person);
+        agent.held || failed || agent.quarantined.is_some()
+    });
     if is != held {
         draft.push(Event::AgentHeld { agent: agent.clone(), held, reason: reason.to_owned() });
     }

@@ -188,6 +188,7 @@ pub fn status(board: &Board, town: TownRow, mut rigs: Vec<RigRow>, now: Timestam
         mail: gauge(board, now),
         attention: idle::Left::of(board, &configured).attention,
         beads: counts,
+        starts: board.agents.starts().clone(),
     }
 }
 

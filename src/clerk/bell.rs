@@ -69,6 +69,11 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         | Event::SandboxRemoved { agent, .. } => {
             std::iter::once(role(agent)).chain(dispatcher(agent)).collect()
         }
+        // A session that has one step to do ends when it has done it.
+        Event::MolStepCompleted { mol, .. } => {
+            let holder = board.mols.get(mol).and_then(|mol| board.hooks.holder(&mol.bead));
+            holder.map(role).into_iter().collect()
+        }
         Event::MqSubmitted { merge } => {
             vec![Ear::Role(Address::Refinery(merge.rig.clone())), role(&merge.worker)]
         }

@@ -24,6 +24,7 @@ pub mod help;
 pub mod hooks;
 pub mod idle;
 pub mod imports;
+pub mod judgement;
 pub mod letters;
 pub mod merges;
 pub mod metrics;

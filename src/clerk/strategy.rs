@@ -22,7 +22,6 @@ use std::time::Duration;
 
 use ledger::views::trials::Trial;
 use model::agent::Verdict;
-use model::ids::BeadId;
 use model::recovery::{Strategy, Symptom};
 use model::time::Timestamp;
 
@@ -73,8 +72,8 @@ pub struct Case<'a> {
     pub signal: Option<i32>,
     /// What else was seen.
     pub symptom: Option<Symptom>,
-    /// The bead.
-    pub bead: &'a BeadId,
+    /// What it is about: the bead, or the seat. Different ones are tried again at different times.
+    pub about: &'a str,
     /// How work at it has gone before.
     pub before: Option<&'a Trial>,
     /// Now.
@@ -113,7 +112,7 @@ pub fn follow(case: &Case<'_>, rules: &Rules) -> Next {
         if failures >= rules.max_failures {
             return none(Strategy::Escalate);
         }
-        return at(by_cause(case.signal), wait_after(failures, case.bead, case.now));
+        return at(by_cause(case.signal), wait_after(failures, case.about, case.now));
     }
     match (case.verdict, by_cause(case.signal)) {
         (Verdict::Completed | Verdict::Stopped | Verdict::HandedOver | Verdict::Lost, strategy)
@@ -127,11 +126,11 @@ pub fn follow(case: &Case<'_>, rules: &Rules) -> Next {
             Next { strategy, until: Some(told.unwrap_or(case.now.plus(UNKNOWN_LIMIT))) }
         }
         (Verdict::Overloaded, strategy) => {
-            at(strategy, spread(doubled(FIRST_PAUSE, setbacks), case.bead, case.now))
+            at(strategy, spread(doubled(FIRST_PAUSE, setbacks), case.about, case.now))
         }
         // The first time it is a matter of once: whatever held the name or filled the context is gone.
         (_, strategy) if setbacks == 1 => none(strategy),
-        (_, strategy) => at(strategy, wait_after(setbacks - 1, case.bead, case.now)),
+        (_, strategy) => at(strategy, wait_after(setbacks - 1, case.about, case.now)),
     }
 }
 
@@ -148,10 +147,10 @@ fn is_own_fault(signal: i32) -> bool {
 /// How long to wait after so many failures: 1 s, 2 s, 4 s … up to five minutes, of which up to a half is left
 /// out, differently for each bead and time ("equal jitter": M. Brooker, "Exponential Backoff And Jitter", AWS
 /// Architecture Blog, 2015), so that what failed together is not tried again together.
-pub fn wait_after(failures: u32, bead: &BeadId, now: Timestamp) -> Duration {
+pub fn wait_after(failures: u32, about: &str, now: Timestamp) -> Duration {
     match failures {
         0 => Duration::ZERO,
-        n => spread(doubled(FIRST_WAIT, n), bead, now),
+        n => spread(doubled(FIRST_WAIT, n), about, now),
     }
 }
 
@@ -160,9 +159,9 @@ fn doubled(first: Duration, times: u32) -> Duration {
 }
 
 /// Between a half of `wait` and all of it.
-fn spread(wait: Duration, bead: &BeadId, now: Timestamp) -> Duration {
+fn spread(wait: Duration, about: &str, now: Timestamp) -> Duration {
     // FNV-1a: only to be different for different beads and times.
-    let words = bead.as_str().bytes().chain(now.millis().to_le_bytes());
+    let words = about.bytes().chain(now.millis().to_le_bytes());
     let hash = words.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
@@ -186,10 +185,6 @@ pub fn weight(marks: u32) -> u32 {
 mod tests {
     use super::*;
 
-    fn bead() -> BeadId {
-        "web-1".parse().unwrap()
-    }
-
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millis(ms)
     }
@@ -199,8 +194,7 @@ mod tests {
     }
 
     fn next(verdict: Verdict, signal: Option<i32>, before: &Trial) -> Next {
-        let bead = bead();
-        let case = Case { verdict, signal, symptom: None, bead: &bead, before: Some(before), now: at(0) };
+        let case = Case { verdict, signal, symptom: None, about: "web-1", before: Some(before), now: at(0) };
         follow(&case, &Rules::default())
     }
 
@@ -262,14 +256,13 @@ mod tests {
 
     #[test]
     fn a_limit_is_waited_for_until_the_time_that_it_says() {
-        let bead = bead();
         let limited = |until| {
             let symptom = Some(Symptom::Limited { until });
             let case = Case {
                 verdict: Verdict::Limited,
                 signal: None,
                 symptom,
-                bead: &bead,
+                about: "web-1",
                 before: None,
                 now: at(0),
             };
@@ -283,13 +276,13 @@ mod tests {
     fn waits_double_up_to_five_minutes_and_are_spread() {
         for n in 1..40 {
             let most = Duration::from_secs(1 << (n - 1).min(16)).min(LONGEST_WAIT);
-            let waits: Vec<Duration> = (0..200).map(|ms| wait_after(n, &bead(), at(ms))).collect();
+            let waits: Vec<Duration> = (0..200).map(|ms| wait_after(n, "web-1", at(ms))).collect();
             assert!(waits.iter().all(|wait| (most / 2..=most).contains(wait)), "{n}: {waits:?}");
             let spread = waits.iter().max().unwrap().saturating_sub(*waits.iter().min().unwrap());
             assert!(spread > most / 4, "{n}: {spread:?}");
-            assert_eq!(wait_after(n, &bead(), at(5)), wait_after(n, &bead(), at(5)));
+            assert_eq!(wait_after(n, "web-1", at(5)), wait_after(n, "web-1", at(5)));
         }
-        assert_eq!(wait_after(0, &bead(), at(0)), Duration::ZERO);
+        assert_eq!(wait_after(0, "web-1", at(0)), Duration::ZERO);
     }
 
     #[test]

@@ -33,9 +33,10 @@ impl Book for OneFormula {
             title: id.into(),
             description: String::new(),
             needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+            own_session: formula == "apart",
         };
         match formula {
-            "two" => Ok(vec![step("first", &[]), step("second", &["first"])]),
+            "two" | "apart" => Ok(vec![step("first", &[]), step("second", &["first"])]),
             _ => Err(Refusal::no_such("formula", formula, ["two"])),
         }
     }

@@ -55,6 +55,17 @@ impl Default for MergeRules {
     }
 }
 
+/// How long one session of a worker works.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Through all steps of what hangs on the hook.
+    #[default]
+    PerBead,
+    /// Through one step; the next begins a fresh session in the same worktree. A formula may say so for itself.
+    PerStep,
+}
+
 /// A rig's beads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RigBeads {
@@ -98,6 +109,8 @@ pub struct RigConfig {
     pub merge: MergeRules,
     /// The formula that a bead is worked by when none is named.
     pub formula: String,
+    /// How long one session works.
+    pub session: Scope,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +138,7 @@ impl RigConfig {
             workers: workers(),
             merge: MergeRules::default(),
             formula: formula(),
+            session: Scope::default(),
         }
     }
 
@@ -191,6 +205,8 @@ pub struct RigFile {
     merge: MergeRules,
     #[serde(default = "formula")]
     formula: String,
+    #[serde(default)]
+    session: Scope,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -263,6 +279,7 @@ impl RigFile {
             workers: this.workers,
             merge: this.merge,
             formula: this.formula,
+            session: this.session,
         })
     }
 }

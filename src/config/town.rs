@@ -95,6 +95,11 @@ pub struct Policies {
     /// For how long at first.
     #[serde(with = "document::span")]
     pub quarantine: Duration,
+    /// Whether letters to the Mayor, the Deacon, a Witness or a Refinery start its agent, for a judgement.
+    pub judgement: bool,
+    /// The session of such a seat ends when it has had nothing to do for so long.
+    #[serde(with = "document::span")]
+    pub park_after: Duration,
 }
 
 impl Default for Policies {
@@ -105,6 +110,8 @@ impl Default for Policies {
             redispatch_after: Duration::from_secs(300),
             quarantine_after: 4,
             quarantine: Duration::from_secs(1800),
+            judgement: true,
+            park_after: Duration::from_secs(300),
         }
     }
 }

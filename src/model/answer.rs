@@ -370,6 +370,9 @@ pub struct StatusReport {
     pub attention: Vec<String>,
     /// Beads by status.
     pub beads: BTreeMap<String, usize>,
+    /// How many sessions have ever been started, by reason.
+    #[serde(default)]
+    pub starts: BTreeMap<String, u64>,
 }
 
 /// Something that a person has to know.

@@ -30,6 +30,9 @@ pub struct PouredStep {
     pub description: String,
     /// What must be done first.
     pub needs: Vec<String>,
+    /// Whether it has a session of its own: the next step begins another one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_session: bool,
 }
 
 /// Something that has happened.

@@ -33,7 +33,7 @@ fn the_next_session_sees_the_note_first_and_once() {
     let reasons: Vec<&str> = started.iter().map(|event| event["data"]["reason"].as_str().unwrap()).collect();
     assert_eq!(reasons, ["hook", "handoff"]);
     let verdicts = town.events("agent.verdict");
-    assert_eq!(verdicts[0]["data"]["verdict"], "stopped", "{verdicts:?}");
+    assert_eq!(verdicts[0]["data"]["verdict"], "handed_over", "{verdicts:?}");
     let letters = town.json(&["mail", "inbox", &agent]);
     let notes: Vec<_> = letters.as_array().unwrap().iter().filter(|row| row["kind"] == "HANDOFF").collect();
     assert_eq!(notes.len(), 1);

@@ -14,6 +14,7 @@ mod durability;
 mod faults;
 mod flow;
 mod handoff;
+mod judgement;
 mod letters;
 mod offline;
 mod outage;

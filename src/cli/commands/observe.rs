@@ -70,6 +70,12 @@ pub(super) fn status(report: &StatusReport, pen: &Pen) -> String {
         }
         section("Mail", text);
     }
+    if !report.starts.is_empty() {
+        let all: u64 = report.starts.values().sum();
+        let each: Vec<String> =
+            report.starts.iter().map(|(reason, n)| format!("{} {n}", line(reason))).collect();
+        section("Sessions started", format!("  {all}: {}\n", each.join(", ")));
+    }
     page
 }
 

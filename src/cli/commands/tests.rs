@@ -178,6 +178,7 @@ fn beads_are_a_table_and_a_page() {
 #[test]
 fn the_town_is_a_page() {
     let report = StatusReport {
+        starts: [("hook".to_owned(), 4), ("retry".to_owned(), 1)].into(),
         town: TownRow {
             name: "demo".into(),
             path: "/tmp/demo".into(),
@@ -200,6 +201,7 @@ fn the_town_is_a_page() {
 #[test]
 fn a_young_town_says_what_to_do() {
     let report = StatusReport {
+        starts: Default::default(),
         town: TownRow {
             name: "new".into(),
             path: "/t".into(),

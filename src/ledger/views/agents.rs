@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::agent::{AgentState, SessionEnd, Verdict};
 use model::event::{Event, Record};
-use model::ids::{BeadId, RigName, SessionId};
+use model::ids::{BeadId, RigName, Seq, SessionId};
 use model::recovery::{Strategy, Symptom};
 use model::role::Address;
 use model::time::Timestamp;
@@ -21,6 +21,9 @@ pub struct OpenSession {
     pub bead: Option<BeadId>,
     /// Since when.
     pub since: Timestamp,
+    /// The record that says that it began.
+    #[serde(default)]
+    pub seq: Seq,
     /// How it ended, when it has.
     pub end: Option<SessionEnd>,
     /// What else was seen of its end.
@@ -62,6 +65,12 @@ pub struct Agent {
     pub last_bead: Option<BeadId>,
     /// How many sessions it has had.
     pub sessions: u32,
+    /// The record with which the last of them began.
+    #[serde(default)]
+    pub begun: Seq,
+    /// Its next session does not begin before, for one that has no hook.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
     /// How often a session failed for what hangs on the hook now.
     pub failures: u32,
     /// When one last failed.
@@ -93,6 +102,9 @@ pub struct Agents {
     /// What agents were called before, to what they are called now.
     #[serde(default)]
     aliases: BTreeMap<Address, Address>,
+    /// How many sessions were started, by reason.
+    #[serde(default)]
+    starts: BTreeMap<String, u64>,
 }
 
 impl Agents {
@@ -121,6 +133,11 @@ impl Agents {
         self.by_address.iter()
     }
 
+    /// How many sessions have ever been started, by reason.
+    pub fn starts(&self) -> &BTreeMap<String, u64> {
+        &self.starts
+    }
+
     /// Whether a worktree stands in the place of `address` that belongs to another by now.
     pub fn is_lodging(&self, address: &Address) -> bool {
         let at = |agent: &Agent| {
@@ -137,18 +154,23 @@ impl Agents {
     pub(crate) fn apply(&mut self, record: &Record) {
         let at = record.at;
         match &record.event {
-            Event::AgentStarted { agent, session, preset, bead, .. } => self.change(agent, |agent| {
-                agent.sessions += 1;
-                agent.session = Some(OpenSession {
-                    id: session.clone(),
-                    preset: preset.clone(),
-                    bead: bead.clone(),
-                    since: at,
-                    end: None,
-                    symptom: None,
-                    doing: None,
+            Event::AgentStarted { agent, session, preset, bead, reason } => {
+                *self.starts.entry(reason.clone()).or_default() += 1;
+                self.change(agent, |agent| {
+                    agent.sessions += 1;
+                    agent.begun = record.seq;
+                    agent.session = Some(OpenSession {
+                        id: session.clone(),
+                        preset: preset.clone(),
+                        bead: bead.clone(),
+                        since: at,
+                        seq: record.seq,
+                        end: None,
+                        symptom: None,
+                        doing: None,
+                    });
                 });
-            }),
+            }
             Event::AgentState { agent, to, note, .. } => self.change(agent, |agent| {
                 agent.state = *to;
                 agent.note.clone_from(note);
@@ -161,26 +183,34 @@ impl Agents {
                     open.doing.clone_from(doing);
                 }
             }),
-            Event::AgentVerdict { agent, session, verdict, strategy, .. } => self.change(agent, |agent| {
-                if agent.session.as_ref().is_some_and(|open| open.id == *session) {
-                    let open = agent.session.take();
-                    agent.last_bead = open.and_then(|open| open.bead);
-                    agent.last_session = Some(session.clone());
-                }
-                agent.verdict = Some(*verdict);
-                agent.strategy = *strategy;
-                if verdict.is_failure() {
-                    agent.failures += 1;
-                    agent.marks += 1;
-                    agent.failed_at = Some(at);
-                }
-            }),
+            Event::AgentVerdict { agent, session, verdict, strategy, until, bead, .. } => {
+                self.change(agent, |agent| {
+                    if agent.session.as_ref().is_some_and(|open| open.id == *session) {
+                        let open = agent.session.take();
+                        agent.last_bead = open.and_then(|open| open.bead);
+                        agent.last_session = Some(session.clone());
+                    }
+                    agent.verdict = Some(*verdict);
+                    agent.strategy = *strategy;
+                    agent.not_before = until.filter(|_| bead.is_none());
+                    // A seat that has done what it was started for has no failures behind it.
+                    if bead.is_none() && !verdict.is_abnormal() {
+                        agent.forgive();
+                    }
+                    if verdict.is_failure() {
+                        agent.failures += 1;
+                        agent.marks += 1;
+                        agent.failed_at = Some(at);
+                    }
+                })
+            }
             Event::AgentRenamed { from, to } => self.rename(from, to),
             Event::AgentHeld { agent, held, .. } => self.change(agent, |agent| {
                 agent.held = *held;
                 if !held {
                     agent.forgive();
                     agent.trust();
+                    agent.strategy = None;
                 }
             }),
             Event::AgentQuarantined { agent, until, .. } => {
@@ -244,6 +274,7 @@ impl Agent {
     fn forgive(&mut self) {
         self.failures = 0;
         self.failed_at = None;
+        self.not_before = None;
     }
 
     /// Forgets what speaks against giving it work.

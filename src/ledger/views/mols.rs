@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::event::{Event, PouredStep, Record};
-use model::ids::{BeadId, MolId};
+use model::ids::{BeadId, MolId, Seq};
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct Mol {
     pub steps: Vec<PouredStep>,
     /// Those that are done.
     pub done: BTreeSet<String>,
+    /// The step that was done last, and the record that says so.
+    #[serde(default)]
+    pub last: Option<(String, Seq)>,
     /// When the last one was done.
     pub completed_at: Option<Timestamp>,
 }
@@ -28,6 +31,14 @@ impl Mol {
     /// Whether all that `step` needs is done.
     pub fn is_ready(&self, step: &PouredStep) -> bool {
         !self.done.contains(&step.id) && step.needs.iter().all(|need| self.done.contains(need))
+    }
+
+    /// Whether the session that began with the record `begun` is over because it has done its own step, and
+    /// others are left.
+    pub fn is_turn_over(&self, begun: Seq) -> bool {
+        let Some((step, at)) = &self.last else { return false };
+        let own = self.steps.iter().any(|known| known.id == *step && known.own_session);
+        own && *at > begun && self.current().is_some()
     }
 
     /// The first step that can be done now.
@@ -64,6 +75,7 @@ impl Mols {
                         formula: formula.clone(),
                         steps: steps.clone(),
                         done: BTreeSet::new(),
+                        last: None,
                         completed_at: None,
                     },
                 );
@@ -71,6 +83,7 @@ impl Mols {
             Event::MolStepCompleted { mol, step } => {
                 if let Some(mol) = self.by_id.get_mut(mol) {
                     mol.done.insert(step.clone());
+                    mol.last = Some((step.clone(), record.seq));
                 }
             }
             Event::MolCompleted { mol } => {
