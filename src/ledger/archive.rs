@@ -30,6 +30,11 @@ const MAGIC: &[u8; 8] = b"gtarch01";
 const MARKER: [u8; 4] = [0xa7, b'R', b'e', b'c'];
 const HEAD: usize = 20;
 
+/// A file beside the segments, there while the newest may hold bytes that no sync has covered. A failed sync makes
+/// the system take for clean what it has not written, and a process that dies of that cannot tell the next one.
+/// It need not be durable itself: when the machine goes down, what is read is what was written.
+const GROWING: &str = "growing";
+
 /// A segment that has grown to so many bytes is followed by the next.
 pub(crate) const SEGMENT: u64 = 8 << 20;
 
@@ -555,7 +560,9 @@ impl Archive {
     /// Never an error: the log is the truth, and what keeps the archive back is said by [`Archive::trouble`].
     /// Nothing is written while less than `floor` bytes are free.
     pub(crate) fn start(folder: &Path, log: Arc<dyn Log>, floor: u64) -> (Archive, Vec<String>) {
-        let (writer, findings) = match Writer::resume(folder, &*log, SEGMENT) {
+        // An earlier process has not ended well: what it has left may be safe or not.
+        let anew = if folder.join(GROWING).exists() { write_anew(folder) } else { Ok(()) };
+        let (writer, findings) = match anew.and_then(|()| Writer::resume(folder, &*log, SEGMENT)) {
             Ok((writer, findings)) => (Some(writer), findings),
             Err(error) => (None, vec![format!("the archive cannot be continued: {error}")]),
         };
@@ -615,6 +622,11 @@ impl Drop for Archive {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        let end = self.shared.end.lock().unwrap_or_else(PoisonError::into_inner);
+        if end.writer.as_ref().is_some_and(|writer| writer.synced) && !end.doubtful {
+            // One that stays costs the next opening a copy of the newest segment.
+            let _ = fs::remove_file(self.shared.folder.join(GROWING));
+        }
     }
 }
 
@@ -665,6 +677,9 @@ fn round(
             vacant.insert(resumed)
         }
     };
+    if writer.last < log.head() {
+        File::create(folder.join(GROWING))?;
+    }
     writer.catch_up(log, limit, go_on)?;
     Ok(writer.last)
 }

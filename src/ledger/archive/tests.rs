@@ -116,3 +116,27 @@ fn a_store_archives_what_it_has_when_it_closes_and_says_so_when_it_is_behind() {
         assert_eq!(numbers(dir.path()), (1..=round * 40).collect::<Vec<_>>());
     }
 }
+
+/// What the file is on disk cannot be seen from here; that it is another file than before can.
+#[test]
+fn what_a_process_left_that_did_not_end_well_is_written_anew_and_what_ended_well_is_not() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = folder(dir.path());
+    let log = Arc::new(log(20));
+    let inode = || fs::metadata(&segments(&folder).unwrap()[0].1).unwrap().ino();
+    drop(Archive::start(&folder, Arc::clone(&log) as Arc<dyn Log>, 0));
+    assert_eq!(numbers(dir.path()).len(), 20);
+    assert!(!folder.join(GROWING).exists());
+    let first = inode();
+    drop(Archive::start(&folder, Arc::clone(&log) as Arc<dyn Log>, 0));
+    assert_eq!(inode(), first);
+    // As a kill leaves it.
+    fs::write(folder.join(GROWING), "").unwrap();
+    more(&log, 5);
+    drop(Archive::start(&folder, Arc::clone(&log) as Arc<dyn Log>, 0));
+    assert_ne!(inode(), first);
+    assert_eq!(numbers(dir.path()).len(), 25);
+    assert_eq!(verify(&folder, &*log), (log.head(), Vec::new()));
+    assert!(!folder.join(GROWING).exists());
+}
