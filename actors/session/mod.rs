@@ -8,6 +8,7 @@
 //!
 //! Only the role that sits above it starts a session, after it has recorded that it does.
 
+mod cycling;
 pub mod environment;
 pub mod keyboard;
 mod parking;
@@ -127,6 +128,13 @@ pub enum Message {
         /// What its end is then.
         symptom: Option<Symptom>,
     },
+    /// A turn has ended, after which its conversation is so long.
+    Filled {
+        /// In tokens.
+        tokens: u64,
+        /// How many answers it holds.
+        answers: usize,
+    },
     /// It has had nothing to do for so long that it is not wanted any more.
     NothingToDo,
     /// The program has ended.
@@ -234,6 +242,9 @@ pub struct State {
     /// Counts what is used, for programs that write it down.
     meter: Option<Meter>,
     counting: Option<Errand>,
+    /// Whether it is on its way out because its context becomes full.
+    cycle: cycling::Cycle,
+    me: ActorRef<Message>,
     _live: Entry,
     _leaf: SessionGuard,
     key: Held,
@@ -286,7 +297,7 @@ impl Actor for Session {
             keyboard: Arc::clone(&keyboard),
             reads_letters: preset.replies,
             forged: Arc::clone(&forged),
-            actor: me,
+            actor: me.clone(),
         };
         let typed_brief = (preset.brief == Brief::Typed && !brief.is_empty()).then_some(brief);
         Ok(State {
@@ -322,6 +333,8 @@ impl Actor for Session {
             errands: Vec::new(),
             meter,
             counting: None,
+            cycle: cycling::Cycle::default(),
+            me,
         })
     }
 
@@ -387,6 +400,7 @@ impl Actor for Session {
             }
             Message::Stop { why, symptom } => state.stop(&why, symptom).await,
             Message::NothingToDo => state.park().await,
+            Message::Filled { tokens, answers } => state.filled(tokens, answers, &me).await,
             Message::Exited(status) => {
                 state.terminal.flush_recording().await;
                 state.ended = Some(status);
@@ -547,9 +561,13 @@ impl State {
     /// next one sees what it saw.
     fn count(&mut self, after: Duration) {
         if let Some(meter) = self.meter.clone() {
+            let me = self.me.clone();
             self.counting = Some(Errand::run(|_| async move {
                 tokio::time::sleep(after).await;
                 meter.record().await;
+                if let Some((tokens, answers)) = meter.filled() {
+                    let _ = me.cast(Message::Filled { tokens, answers });
+                }
             }));
         }
     }

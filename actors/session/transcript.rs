@@ -39,6 +39,8 @@ pub struct Transcripts {
     /// The session's own comes first: what another has copied from it counts for it.
     conversations: Vec<Conversation>,
     answers: HashMap<String, Answer>,
+    /// How much of its model's window the newest answer has seen and written, in tokens.
+    filled: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Transcripts {
     /// The transcripts below `config` of `session` and of the `others` that it is known to have had.
     pub fn new(config: PathBuf, session: SessionId, others: impl IntoIterator<Item = SessionId>) -> Self {
         let conversations = std::iter::once(session).chain(others).map(Conversation::new).collect();
-        Transcripts { config, conversations, answers: HashMap::new() }
+        Transcripts { config, conversations, answers: HashMap::new(), filled: None }
     }
 
     /// Takes in the conversation that the program with this `pid` says it is in now.
@@ -111,6 +113,12 @@ impl Transcripts {
         result
     }
 
+    /// How long the conversation is that goes on now, in tokens, and how many answers there have been; none before
+    /// the first. What agents use that it has started itself is in conversations of their own.
+    pub fn filled(&self) -> Option<(u64, usize)> {
+        self.filled.map(|tokens| (tokens, self.answers.len()))
+    }
+
     /// What was used in all that has been read, by conversation and model.
     pub fn totals(&self) -> Vec<Total> {
         let mut sums: BTreeMap<(usize, &str), Used> = BTreeMap::new();
@@ -130,8 +138,12 @@ impl Transcripts {
         // One that has become shorter is another one.
         let from = if file.metadata()?.len() < from { 0 } else { from };
         file.seek(SeekFrom::Start(from))?;
+        let own = self.conversations[conversation].file.as_deref() == Some(path);
         lines(BufReader::new(file), from, |line| {
             if let Some((id, model, tokens)) = answer(line) {
+                if own {
+                    self.filled = Some(tokens.total());
+                }
                 let answer = self.answers.entry(id);
                 let answer =
                     answer.or_insert_with(|| Answer { conversation, model, tokens: Tokens::default() });

@@ -96,6 +96,11 @@ impl Meter {
         }
     }
 
+    /// How long the conversation was when it was counted last: in tokens, and in answers.
+    pub fn filled(&self) -> Option<(u64, usize)> {
+        held(&self.transcripts).filled()
+    }
+
     /// Counts, and returns what was used since the session began; none, and a line in the log, when that
     /// cannot be had.
     pub async fn totals(&self) -> Option<Vec<Total>> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ledger::views::Board;
 use ledger::views::mail::Post;
-use model::agent::AgentState;
+use model::agent::{AgentState, Verdict};
 use model::mail::Kind;
 use model::recovery::Strategy;
 use model::role::Address;
@@ -44,6 +44,10 @@ pub fn asked<'a>(board: &'a Board, seat: &Address) -> impl Iterator<Item = (&'a 
 /// Whether the agent of `seat`, which has no session, is to be started at `now`.
 pub fn call(board: &Board, seat: &Address, now: Timestamp) -> Call {
     let agent = board.agents.get(seat);
+    let handed_over = agent.is_some_and(|agent| agent.verdict == Some(Verdict::HandedOver));
+    if handed_over && agent.is_some_and(|agent| !agent.held && agent.session.is_none()) {
+        return Call::Start("handoff");
+    }
     let Some((_, why)) = asked(board, seat)
         .find(|(post, _)| agent.is_none_or(|agent| post.seq > agent.begun || agent.failures > 0))
     else {
@@ -63,7 +67,7 @@ pub fn call(board: &Board, seat: &Address, now: Timestamp) -> Call {
 
 #[cfg(test)]
 mod tests {
-    use model::agent::{SessionEnd, Verdict};
+    use model::agent::SessionEnd;
     use model::command::{Command, Origin};
 
     use super::*;
@@ -141,6 +145,16 @@ mod tests {
         assert_eq!(paper.board.escalations.open().count(), 1);
         paper.does(Command::AgentStart { agent: "mayor/".into() }).unwrap();
         assert_eq!(paper.board.agents.get(&MAYOR).unwrap().failures, 0);
+    }
+
+    #[test]
+    fn a_seat_that_hands_over_goes_on_in_another_session() {
+        let mut paper = Paper::new();
+        write(&mut paper, &Address::Overseer, note());
+        session(&mut paper, Verdict::HandedOver);
+        assert_eq!(now(&paper), Call::Start("handoff"));
+        session(&mut paper, Verdict::Completed);
+        assert_eq!(now(&paper), Call::None);
     }
 
     #[test]

@@ -174,6 +174,8 @@ pub struct Preset {
     /// Where its use of tokens can be read.
     #[serde(deserialize_with = "or_default")]
     pub usage: Usage,
+    /// How many tokens its model takes at once; without it, how full that is is not known.
+    pub context_window: Option<u64>,
     /// A program and arguments that the command is put behind, for instance a sandbox.
     pub exec_wrapper: Vec<String>,
 }
@@ -207,6 +209,7 @@ impl Default for Preset {
             stop: Stop::default(),
             hooks: Hooks::default(),
             usage: Usage::default(),
+            context_window: None,
             exec_wrapper: Vec::new(),
         }
     }

@@ -95,6 +95,9 @@ pub struct Policies {
     /// For how long at first.
     #[serde(with = "document::span")]
     pub quarantine: Duration,
+    /// A session goes on in a fresh one when so much of its model's context is used, in percent.
+    #[serde(deserialize_with = "document::at_least_one")]
+    pub cycle_at: u32,
     /// Whether letters to the Mayor, the Deacon, a Witness or a Refinery start its agent, for a judgement.
     pub judgement: bool,
     /// The session of such a seat ends when it has had nothing to do for so long.
@@ -110,6 +113,7 @@ impl Default for Policies {
             redispatch_after: Duration::from_secs(300),
             quarantine_after: 4,
             quarantine: Duration::from_secs(1800),
+            cycle_at: 80,
             judgement: true,
             park_after: Duration::from_secs(300),
         }

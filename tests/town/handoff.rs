@@ -1,6 +1,8 @@
 //! An agent that hands over to its own next session.
 
-use crate::support::{Town, eventually, find};
+use serde_json::json;
+
+use crate::support::{Town, agent, eventually, find};
 
 #[test]
 fn the_next_session_sees_the_note_first_and_once() {
@@ -86,4 +88,61 @@ fn a_seat_hands_over_too_and_a_person_is_told_what_to_type_instead() {
     find("the next session", || Some(session()).filter(|next| next.is_string() && *next != first));
     running.stop();
     assert!(town.events("actor.ended").is_empty());
+}
+
+#[test]
+fn an_agent_whose_context_becomes_full_is_asked_to_hand_over_and_then_it_is_done_for_it() {
+    let (town, origin) = Town::with_rig();
+    let prompts = town.folder.join("prompts");
+    let script = format!(
+        r#"
+folder="$HOME/.claude/projects/-somewhere"
+mkdir -p "$folder"
+n=0
+says() {{
+  n=$((n + 1))
+  printf '{{"type":"assistant","message":{{"id":"%s-%s","model":"opus","usage":{{"input_tokens":%s,"output_tokens":1}}}}}}\n' \
+    "$GASTOWN_SESSION" "$n" "$1" >> "$folder/$GASTOWN_SESSION.jsonl"
+  printf 'READY %s\n' "$n"
+}}
+if [ ! -e {seen} ]; then
+  touch {seen}
+  echo half > half.txt
+  says 85
+  while IFS= read -r line; do
+    case "$line" in "@gt:prompt "*) printf '%s\n' "$line" >> {prompts}; says 90 ;; esac
+  done
+  exit 0
+fi
+gt prime > {brief}
+git add -A && git commit -qm Whole && gt done
+linger
+"#,
+        seen = town.folder.join("seen").display(),
+        prompts = prompts.display(),
+        brief = town.folder.join("brief").display()
+    );
+    let fields = json!({
+        "usage": "claude-transcript", "context_window": 100, "replies": true, "brief": "none",
+        "ready": ["screen:READY *"],
+    });
+    agent::preset(&town, "writer", &script, fields);
+    let running = town.run();
+    let bead = town.json(&["bead", "create", "Greet", "--rig", "web"])["id"].as_str().unwrap().to_owned();
+    town.gastown(&["sling", &bead, "web", "--agent", "writer"]).ok();
+    town.event_of("mq.landed", &bead);
+    let asked = std::fs::read_to_string(&prompts).unwrap();
+    assert_eq!(asked.matches("gt handoff -m").count(), 1, "{asked}");
+    assert_eq!(origin.file("half.txt").trim(), "half");
+    let reasons: Vec<_> =
+        town.events("agent.started").iter().map(|event| event["data"]["reason"].clone()).collect();
+    assert_eq!(reasons, ["hook", "handoff"]);
+    let note = town
+        .events("mail.sent")
+        .into_iter()
+        .find(|event| event["data"]["letter"]["kind"]["kind"] == "HANDOFF")
+        .unwrap()["data"]["letter"]["kind"]["note"]
+        .to_string();
+    assert!(note.contains("context is 91 % full") && note.contains("half.txt (not added)"), "{note}");
+    running.stop();
 }
