@@ -59,6 +59,12 @@ impl Event {
             | Event::MqWithdrawn { .. }
             | Event::ConvoyClosed { .. }
             | Event::EscalationAcked { .. }
+            | Event::EscalationClosed { .. }
+            | Event::EscalationReescalated { .. }
+            | Event::EscalationRouted { .. }
+            | Event::EscalationSending { .. }
+            | Event::EscalationNotified { .. }
+            | Event::EscalationRetried { .. }
             | Event::PolicyDenied { .. }
             | Event::RigAdded { .. }
             | Event::TownStarted { .. }

@@ -10,9 +10,10 @@ use crate::backup;
 use crate::bead::Bead;
 use crate::convoy::Convoy;
 use crate::cost;
+use crate::escalation::{EscalationRow, StaleRow};
 use crate::event::Record;
 use crate::hook::Hook;
-use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, RigName, Seq, SessionId};
+use crate::ids::{BeadId, ConvoyId, MailId, MergeId, MolId, RigName, Seq, SessionId};
 use crate::import::{ImportReport, SyncRow};
 use crate::ledger;
 use crate::mail::{Kind, Letter};
@@ -368,6 +369,9 @@ pub struct StatusReport {
     pub mail: MailGauge,
     /// What needs a person: one line each.
     pub attention: Vec<String>,
+    /// What people have to know.
+    #[serde(default)]
+    pub escalations: EscalationGauge,
     /// Beads by status.
     pub beads: BTreeMap<String, usize>,
     /// How many sessions have ever been started, by reason.
@@ -375,27 +379,15 @@ pub struct StatusReport {
     pub starts: BTreeMap<String, u64>,
 }
 
-/// Something that a person has to know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EscalationRow {
-    /// Its name.
-    pub id: EscalationId,
-    /// critical, high, medium, low.
-    pub severity: String,
-    /// One line.
-    pub subject: String,
-    /// The whole of it.
-    pub body: String,
-    /// About which bead.
-    pub bead: Option<BeadId>,
-    /// About which agent.
-    pub agent: Option<Address>,
-    /// Who raised it.
-    pub by: Address,
-    /// When.
-    pub raised_at: Timestamp,
-    /// When a person took note, or the matter was settled.
-    pub acked_at: Option<Timestamp>,
+/// How it stands with what people have to know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EscalationGauge {
+    /// Those of which nobody has taken note.
+    pub open: usize,
+    /// Those of which somebody has, and that are not settled.
+    pub acked: usize,
+    /// Messages about these that do not go through.
+    pub undelivered: usize,
 }
 
 /// Whether a number can go down again.
@@ -590,6 +582,10 @@ pub enum Answer {
     Renamed(Address),
     /// What a person has to know.
     Escalation(Box<EscalationRow>),
+    /// Several of these.
+    Escalations(Vec<EscalationRow>),
+    /// When each of those of which nobody has taken note becomes graver.
+    Stale(Vec<StaleRow>),
     /// Agents.
     Agents(Vec<AgentRow>),
     /// A rig.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::Exit;
 use crate::bead::{DepType, IssueType, Patch, Priority, Status};
 use crate::cost::By;
+use crate::escalation::Severity;
 use crate::ids::{BeadId, ConvoyId, MailId, MergeId, Prefix, RigName, Seq, SessionId};
 use crate::import::JsonLines;
 use crate::role::Address;
@@ -471,13 +472,57 @@ pub enum Command {
     /// Says that a person has to know.
     Escalate {
         /// How grave.
-        severity: String,
+        severity: Severity,
         /// One line.
         subject: String,
         /// The whole of it.
         body: String,
         /// About which bead.
         bead: Option<BeadId>,
+        /// What it comes from, in the asker's words.
+        #[serde(default)]
+        source: Option<String>,
+        /// Only say which ways it would go.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Lists escalations.
+    EscalateList {
+        /// Those that are closed too.
+        all: bool,
+        /// Only those of which nobody has taken note.
+        unacked: bool,
+        /// Only of this severity.
+        severity: Option<Severity>,
+    },
+    /// Shows one with its whole context and what came of its messages.
+    EscalateShow {
+        /// Its name, or that of its bead or of a letter about it.
+        name: String,
+    },
+    /// Takes note of escalations.
+    EscalateAck {
+        /// Their names.
+        names: Vec<String>,
+        /// What there is to say.
+        note: Option<String>,
+    },
+    /// Says that the matters are settled.
+    EscalateClose {
+        /// Their names.
+        names: Vec<String>,
+        /// How.
+        reason: String,
+    },
+    /// Has messages sent again that did not go through.
+    EscalateRetry {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Makes graver what nobody has taken note of for too long.
+    EscalateStale {
+        /// Only say which.
+        dry_run: bool,
     },
 
     /// What an agent has said in its own words, handed over exactly by a hook of its program; lines in it

@@ -12,6 +12,7 @@ use crate::bead::{Bead, Comment, Dependency, Move, Patch, Status};
 use crate::command::Sling;
 use crate::convoy::Convoy;
 use crate::cost::Tokens;
+use crate::escalation::{Context, Outcome, Route, Severity};
 use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Prefix, RigName, Seq, SessionId};
 use crate::mail::Letter;
 use crate::merge::{GateResult, MergeRequest, Rejection};
@@ -568,10 +569,81 @@ pub enum Event {
         subject: String,
         /// The whole of it.
         body: String,
+        /// What it comes from, in the words of whoever raised it: `plugin:NAME`, `patrol:NAME`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+        /// What the town knew of the matter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        context: Option<Box<Context>>,
     },
     /// A person knows.
     #[serde(rename = "escalation.acked")]
     EscalationAcked {
+        /// Which.
+        escalation: EscalationId,
+        /// What they said to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// The matter is settled.
+    #[serde(rename = "escalation.closed")]
+    EscalationClosed {
+        /// Which.
+        escalation: EscalationId,
+        /// How.
+        reason: String,
+    },
+    /// Nobody has taken note for too long: it is graver now.
+    #[serde(rename = "escalation.reescalated")]
+    EscalationReescalated {
+        /// Which.
+        escalation: EscalationId,
+        /// How grave it was.
+        from: Severity,
+        /// How grave it is.
+        to: Severity,
+        /// Why.
+        reason: String,
+    },
+    /// It was decided which ways it goes. Once when it is raised, and once each time that it becomes graver.
+    #[serde(rename = "escalation.routed")]
+    EscalationRouted {
+        /// Which.
+        escalation: EscalationId,
+        /// How often it had become graver by then.
+        round: u32,
+        /// How grave it was by then.
+        severity: Severity,
+        /// The ways.
+        routes: Vec<Route>,
+    },
+    /// A message is about to go out by a way that leaves the town.
+    #[serde(rename = "escalation.sending")]
+    EscalationSending {
+        /// Which.
+        escalation: EscalationId,
+        /// How often it had become graver by then.
+        round: u32,
+        /// By which way.
+        route: Route,
+        /// For which time, from 1.
+        attempt: u32,
+    },
+    /// What came of a way that it went.
+    #[serde(rename = "escalation.notified")]
+    EscalationNotified {
+        /// Which.
+        escalation: EscalationId,
+        /// How often it had become graver by then.
+        round: u32,
+        /// Which way.
+        route: Route,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// Messages that did not go through are to be sent again.
+    #[serde(rename = "escalation.retried")]
+    EscalationRetried {
         /// Which.
         escalation: EscalationId,
     },
@@ -704,6 +776,12 @@ impl Event {
             Event::ConvoyClosed { .. } => "convoy.closed",
             Event::EscalationRaised { .. } => "escalation.raised",
             Event::EscalationAcked { .. } => "escalation.acked",
+            Event::EscalationClosed { .. } => "escalation.closed",
+            Event::EscalationReescalated { .. } => "escalation.reescalated",
+            Event::EscalationRouted { .. } => "escalation.routed",
+            Event::EscalationSending { .. } => "escalation.sending",
+            Event::EscalationNotified { .. } => "escalation.notified",
+            Event::EscalationRetried { .. } => "escalation.retried",
             Event::PolicyDenied { .. } => "policy.denied",
             Event::RigAdded { .. } => "rig.added",
             Event::TownStarted { .. } => "town.started",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Exit;
-use crate::ids::{BeadId, MailId, MergeId, SessionId};
+use crate::ids::{BeadId, EscalationId, MailId, MergeId, SessionId};
 use crate::merge::Rejection;
 use crate::role::Address;
 use crate::time::Timestamp;
@@ -120,6 +120,9 @@ pub enum Kind {
     Escalation {
         /// How grave: critical, high, medium, low.
         severity: String,
+        /// What it is called; letters of the first days do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        escalation: Option<EscalationId>,
         /// What it is about.
         bead: Option<BeadId>,
         /// One line.
