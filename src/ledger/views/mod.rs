@@ -15,6 +15,7 @@ pub mod mail;
 pub mod merges;
 pub mod mols;
 pub mod ready;
+pub mod recent;
 pub mod rigs;
 pub mod sendings;
 pub mod settled;
@@ -43,6 +44,9 @@ pub struct Board {
     pub trials: trials::Trials,
     /// The post.
     pub mail: mail::Mail,
+    /// The last letters of each agent.
+    #[serde(default)]
+    pub recent: recent::Recent,
     /// Names of sendings.
     #[serde(default)]
     pub sendings: sendings::Sendings,
@@ -72,6 +76,7 @@ impl Board {
         self.agents.apply(record);
         self.trials.apply(record);
         self.mail.apply(record);
+        self.recent.apply(record);
         self.sendings.apply(record);
         self.merges.apply(record);
         self.convoys.apply(record);
