@@ -30,10 +30,11 @@ impl Recent {
     pub(crate) fn apply(&mut self, record: &Record) {
         match &record.event {
             Event::MailSent { letter } if tells(&letter.kind) => {
-                self.keep(&letter.from, letter);
+                let note = note(letter);
                 if letter.to != letter.from {
-                    self.keep(&letter.to, letter);
+                    self.keep(&letter.to, note.clone());
                 }
+                self.keep(&letter.from, note);
             }
             Event::AgentRenamed { from, to } => {
                 if let Some(mut letters) = self.by_agent.remove(from) {
@@ -50,7 +51,7 @@ impl Recent {
         }
     }
 
-    fn keep(&mut self, whose: &Address, letter: &Letter) {
+    fn keep(&mut self, whose: &Address, note: LetterNote) {
         // A person's mailbox is no agent's story, and the runtime has none.
         if matches!(whose, Address::Overseer | Address::Runtime) {
             return;
@@ -59,16 +60,32 @@ impl Recent {
         if letters.len() == KEPT {
             letters.pop_front();
         }
-        let text = letter.kind.body();
-        letters.push_back(LetterNote {
-            id: letter.id.clone(),
-            sent_at: letter.sent_at,
-            from: letter.from.clone(),
-            to: letter.to.clone(),
-            subject: letter.kind.subject(),
-            excerpt: text[..text.floor_char_boundary(EXCERPT)].trim_end().to_owned(),
-        });
+        letters.push_back(note);
     }
+}
+
+fn note(letter: &Letter) -> LetterNote {
+    let excerpt = match &letter.kind {
+        // A text may be a megabyte: not copied for its first words.
+        Kind::Help { body, .. } | Kind::Note { body, .. } | Kind::Escalation { body, .. } => beginning(body),
+        other => beginning(&other.body()),
+    };
+    LetterNote {
+        id: letter.id.clone(),
+        sent_at: letter.sent_at,
+        from: letter.from.clone(),
+        to: letter.to.clone(),
+        subject: letter.kind.subject(),
+        excerpt,
+    }
+}
+
+fn beginning(text: &str) -> String {
+    let mut end = EXCERPT.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].trim_end().to_owned()
 }
 
 /// Whether a letter of this kind tells anything to a person. Most are receipts between roles.
