@@ -1,7 +1,6 @@
-//! What `config/town.json`, `config/rigs.json` and `config/escalation.json` say.
+//! What `config/town.json` and `config/rigs.json` say.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use model::ids::RigName;
 use model::role::Role;
@@ -159,26 +158,6 @@ pub fn register_rig(paths: &TownPaths, rig: &RigConfig, added_at: Timestamp) -> 
     let mut registry = Registry::read(paths)?;
     registry.rigs.insert(rig.name.clone(), Entry { git_url: rig.git_url.clone(), added_at });
     registry.write(paths)
-}
-
-/// `config/escalation.json`: when a person has to hear of something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Escalation {
-    version: Version,
-    /// How long a call for help to the Mayor may have no answer until a person is told.
-    #[serde(default = "help_deadline", with = "document::span")]
-    pub help_deadline: Duration,
-}
-
-fn help_deadline() -> Duration {
-    Duration::from_secs(600)
-}
-
-impl Default for Escalation {
-    fn default() -> Self {
-        Self { version: Version, help_deadline: help_deadline() }
-    }
 }
 
 #[cfg(test)]
