@@ -1,4 +1,4 @@
-//! The formulas of a town, as files and as shipped, for the clerk.
+//! What a town was told, for the clerk: formulas, as files and as shipped, and what becomes of escalations.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,6 +9,7 @@ use config::live::LiveConfig;
 use config::rig::Scope;
 use formulas::catalog::{CannotLoad, Catalog, Source};
 use model::answer::FormulaRow;
+use model::escalation::Rules;
 use model::event::PouredStep;
 use model::ids::RigName;
 use model::refusal::{Class, Refusal};
@@ -112,5 +113,9 @@ impl Book for Shelf {
     fn default_for(&self, rig: &RigName) -> Option<String> {
         let config = self.config.current();
         config.rig(rig).ok().map(|rig| rig.formula.clone()).filter(|name| !name.is_empty())
+    }
+
+    fn escalation(&self) -> Rules {
+        self.config.current().escalation.rules.clone()
     }
 }

@@ -1,13 +1,14 @@
-//! The formulas that a town can pour, as the clerk sees them.
+//! What the town was told that the clerk goes by: its formulas, and what becomes of escalations.
 
 use std::collections::BTreeMap;
 
 use model::answer::FormulaRow;
+use model::escalation::Rules;
 use model::event::PouredStep;
 use model::ids::RigName;
 use model::refusal::Refusal;
 
-/// Where formulas are looked up.
+/// Where formulas and rules are looked up.
 pub trait Book: Send + Sync {
     /// The steps of `formula` as seen from `rig`, with `vars` filled in, in an order in which they can
     /// be done.
@@ -32,4 +33,7 @@ pub trait Book: Send + Sync {
 
     /// The formula that guides work in `rig` when nobody names one; none for no molecule at all.
     fn default_for(&self, rig: &RigName) -> Option<String>;
+
+    /// What becomes of escalations.
+    fn escalation(&self) -> Rules;
 }

@@ -6,6 +6,7 @@ use ledger::views::Board;
 use ledger::{LedgerError, Limits, Store};
 use model::answer::{Answer, FormulaRow};
 use model::command::{Command, NewBead, Origin, Sling};
+use model::escalation::Rules;
 use model::event::{Event, PouredStep, Record};
 use model::ids::{BeadId, RigName, Seq};
 use model::refusal::Refusal;
@@ -51,6 +52,10 @@ impl Book for OneFormula {
 
     fn default_for(&self, _: &RigName) -> Option<String> {
         Some("two".into())
+    }
+
+    fn escalation(&self) -> Rules {
+        Rules::default()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::document::{self, Version};
 pub use self::ways::{Program, Secret, Smtp, Tls, Webhook};
 
 /// `config/escalation.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "File", into = "File")]
 pub struct Escalation {
     /// What becomes of escalations.
@@ -29,17 +29,6 @@ pub struct Escalation {
     pub webhooks: BTreeMap<String, Webhook>,
     /// Programs, by name.
     pub commands: BTreeMap<String, Program>,
-}
-
-impl Default for Escalation {
-    fn default() -> Self {
-        Escalation {
-            rules: Rules::default(),
-            smtp: None,
-            webhooks: BTreeMap::new(),
-            commands: BTreeMap::new(),
-        }
-    }
 }
 
 impl Escalation {

@@ -190,21 +190,34 @@ impl Escalation {
         self.notices.iter().filter(move |notice| self.wants(notice) && trouble(self.state_of(notice)))
     }
 
-    fn ack(&mut self, record: &Record) {
+    /// Somebody takes note.
+    pub fn ack(&mut self, at: Timestamp, by: &Address, note: Option<String>) {
         if self.acked_at.is_none() {
-            self.acked_at = Some(record.at);
-            self.acked_by = Some(record.actor.clone());
+            self.acked_at = Some(at);
+            self.acked_by = Some(by.clone());
+        }
+        self.note = note.or_else(|| self.note.take());
+    }
+
+    /// The matter is settled.
+    pub fn close(&mut self, at: Timestamp, by: &Address, reason: &str) {
+        self.ack(at, by, None);
+        if self.closed_at.is_none() {
+            self.closed_at = Some(at);
+            self.closed_by = Some(by.clone());
+            self.close_reason = Some(reason.to_owned());
         }
     }
 
-    fn close(&mut self, record: &Record, reason: String) {
-        self.ack(record);
-        if self.closed_at.is_none() {
-            self.closed_at = Some(record.at);
-            self.closed_by = Some(record.actor.clone());
-            self.close_reason = Some(reason);
-        }
-        // A town has troubles for ever, and the log keeps the words.
+    /// It becomes graver.
+    pub fn climb(&mut self, at: Timestamp, to: Severity) {
+        self.severity = to;
+        self.rounds += 1;
+        self.since = at;
+    }
+
+    /// Lets go of words that the log has for ever.
+    fn fall_silent(&mut self) {
         self.body = String::new();
         self.context = None;
     }
@@ -286,18 +299,15 @@ impl Escalations {
                     known.letters.push(Told { round: known.rounds, to, mail });
                 }
             }
-            Event::EscalationAcked { escalation, note } => self.change(escalation, |known| {
-                known.ack(record);
-                known.note = note.clone().or_else(|| known.note.take());
-            }),
-            Event::EscalationClosed { escalation, reason } => {
-                self.change(escalation, |known| known.close(record, reason.clone()));
+            Event::EscalationAcked { escalation, note } => {
+                self.change(escalation, |known| known.ack(at, &record.actor, note.clone()));
             }
-            Event::EscalationReescalated { escalation, to, .. } => self.change(escalation, |known| {
-                known.severity = *to;
-                known.rounds += 1;
-                known.since = at;
-            }),
+            Event::EscalationClosed { escalation, reason } => {
+                self.change(escalation, |known| known.close(at, &record.actor, reason));
+            }
+            Event::EscalationReescalated { escalation, to, .. } => {
+                self.change(escalation, |known| known.climb(at, *to));
+            }
             Event::EscalationRouted { escalation, round, routes, .. } => {
                 self.change(escalation, |known| {
                     known.routed = known.routed.max(round + 1);
@@ -334,7 +344,7 @@ impl Escalations {
                 for id in about {
                     self.change(&id, |known| {
                         known.record_is_open &= known.record.as_ref() != Some(bead);
-                        known.close(record, format!("{bead} was closed: {reason}"));
+                        known.close(at, &record.actor, &format!("{bead} was closed: {reason}"));
                     });
                 }
             }
@@ -352,8 +362,12 @@ impl Escalations {
     fn change(&mut self, id: &EscalationId, change: impl FnOnce(&mut Escalation)) {
         let Some(known) = self.by_id.get_mut(id) else { return };
         change(known);
-        if known.closed_at.is_some() && !known.record_is_open {
-            self.unsettled.remove(&known.seq);
+        // A town has troubles for ever: of those that are over, only what a list shows stays.
+        if known.closed_at.is_some() {
+            known.fall_silent();
+            if !known.record_is_open {
+                self.unsettled.remove(&known.seq);
+            }
         }
     }
 }
