@@ -187,6 +187,7 @@ pub fn status(board: &Board, town: TownRow, mut rigs: Vec<RigRow>, now: Timestam
         queue,
         mail: gauge(board, now),
         attention: idle::Left::of(board, &configured).attention,
+        escalations: crate::escalations::gauge(board),
         beads: counts,
         starts: board.agents.starts().clone(),
     }

@@ -47,7 +47,10 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         | Event::BeadStatusChanged { .. }
         | Event::BeadImported { .. }
         | Event::DepRemoved { .. } => {
-            board.rigs.iter().map(|rig| Ear::Dispatcher(rig.name.clone())).collect()
+            let dispatchers = board.rigs.iter().map(|rig| Ear::Dispatcher(rig.name.clone()));
+            // An escalation may have been settled by that.
+            let settled = board.escalations.unsettled().any(|known| known.closed_at.is_some());
+            dispatchers.chain(settled.then_some(Ear::Role(Address::Deacon))).collect()
         }
         Event::HookSet { agent, .. } | Event::HookCleared { agent, .. } | Event::WorkDone { agent, .. } => {
             std::iter::once(role(agent)).chain(dispatcher(agent)).collect()
@@ -87,6 +90,14 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
             std::iter::once(role(worker)).chain(dispatcher(worker)).collect()
         }
         Event::RigAdded { .. } => vec![Ear::Rigs],
+        // The Deacon sends escalations on their ways.
+        Event::EscalationRaised { .. }
+        | Event::EscalationAcked { .. }
+        | Event::EscalationClosed { .. }
+        | Event::EscalationReescalated { .. }
+        | Event::EscalationRouted { .. }
+        | Event::EscalationNotified { .. }
+        | Event::EscalationRetried { .. } => vec![Ear::Role(Address::Deacon)],
         _ => Vec::new(),
     }
 }

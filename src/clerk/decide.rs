@@ -3,15 +3,14 @@
 use ledger::views::Board;
 use model::answer::Answer;
 use model::command::{Command, LedgerQuestion, Origin};
-use model::event::Event;
 use model::refusal::Refusal;
-use model::role::{Address, Role};
+use model::role::Role;
 use model::time::Timestamp;
 
 use crate::book::Book;
 use crate::draft::{Deed, Draft};
 use crate::past::Letters;
-use crate::{agents, beads, convoys, hooks, imports, letters, merges, mols};
+use crate::{agents, beads, convoys, escalations, hooks, imports, letters, merges, mols};
 
 /// What it takes to answer a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +46,10 @@ pub fn need(command: &Command) -> Need {
         | C::MailAck(_)
         | C::MailRetry(_)
         | C::Escalate { .. }
+        | C::EscalateAck { .. }
+        | C::EscalateClose { .. }
+        | C::EscalateRetry { .. }
+        | C::EscalateStale { .. }
         | C::AgentStart { .. }
         | C::AgentStop { .. }
         | C::AgentRename { .. } => Need::Write,
@@ -67,6 +70,8 @@ pub fn need(command: &Command) -> Need {
         | C::MailThread(_)
         | C::MailSearch { .. }
         | C::MailDead { .. }
+        | C::EscalateList { .. }
+        | C::EscalateShow { .. }
         | C::AgentList { .. }
         | C::RigList
         | C::Status
@@ -121,7 +126,8 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         | C::AgentStop { .. }
         | C::AgentRestart { .. }
         | C::AgentRename { .. }
-        | C::MergeRetry(_) => !trusted,
+        | C::MergeRetry(_)
+        | C::EscalateStale { dry_run: false } => !trusted,
         _ => false,
     };
     if denied {
@@ -184,9 +190,19 @@ pub fn decide(
         C::MailReply { id, body } => letters::reply(&mut draft, past, origin, id, body)?,
         C::MailAck(ids) => letters::ack(&mut draft, past, origin, ids)?,
         C::MailRetry(ids) => letters::retry(&mut draft, past, origin, ids)?,
-        C::Escalate { severity, subject, body, bead } => {
-            escalate(&mut draft, severity, subject, body, bead.clone())?
+        C::Escalate { severity, subject, body, bead, source, dry_run } => {
+            let (bead, source) = (bead.as_ref(), source.as_deref());
+            let new = escalations::New { severity: *severity, subject, body, bead, source };
+            let answer = escalations::raise(&mut draft, &book.escalation(), new)?;
+            if *dry_run {
+                return Ok((Vec::new(), answer));
+            }
+            answer
         }
+        C::EscalateAck { names, note } => escalations::ack(&mut draft, origin, names, note.as_deref())?,
+        C::EscalateClose { names, reason } => escalations::close(&mut draft, origin, names, reason)?,
+        C::EscalateRetry { names } => escalations::retry(&mut draft, origin, names)?,
+        C::EscalateStale { dry_run } => escalations::stale(&mut draft, &book.escalation(), *dry_run),
         C::AgentStart { agent } => {
             let agent = crate::names::address(board, agent)?;
             agents::hold(&mut draft, &agent, false, &format!("started by {}", origin.actor()));
@@ -201,34 +217,4 @@ pub fn decide(
         other => unreachable!("{:?} is not decided by the ledger alone", need(other)),
     };
     Ok((draft.finish(), answer))
-}
-
-fn escalate(
-    draft: &mut Draft<'_>,
-    severity: &str,
-    subject: &str,
-    body: &str,
-    bead: Option<model::ids::BeadId>,
-) -> Result<Answer, Refusal> {
-    const SEVERITIES: [&str; 4] = ["critical", "high", "medium", "low"];
-    if !SEVERITIES.contains(&severity) {
-        return Err(Refusal::usage(format!("{severity:?} is not a severity"))
-            .hint("it is one of critical, high, medium, low"));
-    }
-    if subject.trim().is_empty() {
-        return Err(Refusal::usage("an escalation needs a subject"));
-    }
-    if let Some(bead) = &bead {
-        beads::find(draft.board, bead)?;
-    }
-    let by = draft.actor().clone();
-    let agent = (by != Address::Overseer).then_some(by);
-    let told: &[Address] =
-        if severity == "low" { &[Address::Mayor] } else { &[Address::Mayor, Address::Overseer] };
-    draft.escalate(severity, (bead, agent), subject.to_owned(), body.to_owned(), told);
-    let sent = draft.events().filter_map(|event| match event {
-        Event::MailSent { letter } => Some(letter.id.clone()),
-        _ => None,
-    });
-    Ok(Answer::Sent(sent.collect()))
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ledger::views::Board;
-use model::event::Event;
+use ledger::views::escalations::Escalation;
+use model::escalation::Severity;
+use model::event::{Event, Record};
 use model::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Seq};
 use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
@@ -117,7 +119,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Adds an escalation, with a letter about it to each of `to`.
+    /// Adds an escalation, with a letter about it to each of `to`, whatever ways it goes otherwise. `severity` is
+    /// one of critical, high, medium, low.
     pub fn escalate(
         &mut self,
         severity: &str,
@@ -126,26 +129,40 @@ impl<'a> Draft<'a> {
         body: String,
         to: &[Address],
     ) {
+        let severity = severity.parse().unwrap_or(Severity::High);
+        let raised = self.raise(severity, about, (subject, body), None);
+        for to in to {
+            self.tell(&raised, to);
+        }
+    }
+
+    /// Adds an escalation with all that is known of the matter, and returns it. Which ways it goes is decided
+    /// apart from that.
+    pub fn raise(
+        &mut self,
+        severity: Severity,
+        (bead, agent): (Option<BeadId>, Option<Address>),
+        (subject, body): (String, String),
+        source: Option<String>,
+    ) -> Escalation {
         self.escalations += 1;
         let escalation: EscalationId = number("esc", self.board.escalations.count() + self.escalations);
-        let (bead, agent) = about;
-        self.push(Event::EscalationRaised {
+        let context = crate::context::of(self, bead.as_ref(), agent.as_ref());
+        let event = Event::EscalationRaised {
             escalation,
-            severity: severity.to_owned(),
-            bead: bead.clone(),
+            severity: severity.to_string(),
+            bead,
             agent,
-            subject: subject.clone(),
-            body: body.clone(),
-        });
-        for to in to {
-            let kind = Kind::Escalation {
-                severity: severity.to_owned(),
-                bead: bead.clone(),
-                subject: subject.clone(),
-                body: body.clone(),
-            };
-            self.send(to, kind);
-        }
+            subject,
+            body,
+            source,
+            context: (!context.is_empty()).then(|| Box::new(context)),
+        };
+        let seq = Seq(self.board.head.0 + self.deed.len() as u64 + 1);
+        let record = Record { seq, at: self.now, actor: self.actor.clone(), event };
+        let raised = Escalation::raised(&record).expect("the record raises one");
+        self.push(record.event);
+        raised
     }
 
     /// A name for a molecule.

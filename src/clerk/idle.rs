@@ -106,6 +106,8 @@ impl Left {
         for escalation in board.escalations.open().filter(|known| !known.bead.as_ref().is_some_and(held)) {
             left.attention.push(format!("[{}] {}", escalation.severity, escalation.subject));
         }
+        left.attention.extend(crate::escalations::undelivered(board));
+        left.busy.extend(crate::escalations::untold(board));
         left
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! - [`decide`]: commands of people and agents, one arm each.
 //! - [`hooks`], [`merges`], [`agents`], [`letters`], [`costs`]: what the roles record.
+//! - [`escalations`], [`routing`], [`help`], [`context`]: what people have to know, and how they get to know it.
 //! - [`imports`]: beads from elsewhere.
 //! - [`answers`], [`reports`], [`past`]: questions about the town, to data.
 //! - [`bell`]: whom an event concerns.
@@ -16,10 +17,12 @@ pub mod answers;
 pub mod beads;
 pub mod bell;
 pub mod book;
+pub mod context;
 pub mod convoys;
 pub mod costs;
 pub mod decide;
 pub mod draft;
+pub mod escalations;
 pub mod help;
 pub mod hooks;
 pub mod idle;
@@ -33,6 +36,7 @@ pub mod names;
 pub mod past;
 pub mod renaming;
 pub mod reports;
+pub mod routing;
 pub mod show;
 pub mod story;
 pub mod strategy;

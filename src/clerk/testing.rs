@@ -1,6 +1,7 @@
 //! A town on paper, for the clerk's tests: a board, and a way to decide and record.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ledger::views::Board;
 use ledger::{LedgerError, Limits, Store};
@@ -64,6 +65,8 @@ impl Book for OneFormula {
 pub(crate) struct Paper {
     pub(crate) board: Board,
     pub(crate) records: Vec<Record>,
+    /// How much later it is than the records make it.
+    pub(crate) later: Duration,
 }
 
 impl Past for Paper {
@@ -78,7 +81,7 @@ impl Past for Paper {
 
 impl Paper {
     pub(crate) fn new() -> Self {
-        let mut paper = Paper { board: Board::default(), records: Vec::new() };
+        let mut paper = Paper { board: Board::default(), records: Vec::new(), later: Duration::ZERO };
         paper.rig("web", "web");
         paper
     }
@@ -90,7 +93,7 @@ impl Paper {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_000 * (self.records.len() as i64 + 1))
+        Timestamp::from_millis(1_000 * (self.records.len() as i64 + 1)).plus(self.later)
     }
 
     /// The time, and how long beads rest after a failure.
@@ -109,6 +112,9 @@ impl Paper {
     /// A command of `origin`, decided and recorded.
     pub(crate) fn by(&mut self, origin: &Origin, command: Command) -> Result<Answer, Refusal> {
         if let Some(answer) = past::answer(self, origin, &command) {
+            return answer;
+        }
+        if let Some(answer) = crate::escalations::answer(self, &command, self.now()) {
             return answer;
         }
         let letters = past::named(self, &command)?;
@@ -133,6 +139,15 @@ impl Paper {
         decide(&mut draft)?;
         self.record(draft.finish());
         Ok(())
+    }
+
+    /// What the Deacon records about escalations by now.
+    pub(crate) fn deacon(&mut self) {
+        self.role(&Address::Deacon, |draft| {
+            crate::routing::settle(draft, &Rules::default(), &Default::default());
+            Ok(())
+        })
+        .unwrap();
     }
 
     /// Makes a bead of the rig `web`.

@@ -379,7 +379,7 @@ fn a_dead_letter_is_listed_with_what_went_wrong_and_can_be_put_back() {
     paper.by(&session("web/witness"), retry(&id)).unwrap();
     assert_eq!(
         paper.kinds(from),
-        ["mail.retried", "escalation.acked"],
+        ["mail.retried", "escalation.closed", "mail.acked"],
         "once, and nobody has to be told any more"
     );
     assert_eq!(letter(&paper, &to).0, id, "in its old place");
@@ -423,6 +423,8 @@ fn the_idle_town_has_nothing_left_and_says_what_it_waits_for() {
     let merge = paper.board.merges.of_bead(&bead).unwrap().id.clone();
     paper.role(&refinery(), |draft| merges::held(draft, &merge, "the remote is away", None)).unwrap();
     paper.role(&refinery(), |draft| merges::held(draft, &merge, "the remote is away", None)).unwrap();
+    assert_eq!(paper.left().busy, ["esc-1 is to go on its ways"]);
+    paper.deacon();
     let left = paper.left();
     assert!(left.busy.is_empty(), "{left:?}");
     assert_eq!(paper.board.escalations.open().count(), 1, "a person is told once");

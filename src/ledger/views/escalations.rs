@@ -28,6 +28,11 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// Whether it has come to whom it was for.
+    pub fn is_there(&self) -> bool {
+        self.outcome.as_ref().is_some_and(Outcome::is_there)
+    }
+
     /// Whether something is still to be done about it.
     pub fn is_pending(&self) -> bool {
         self.sending || self.outcome.as_ref().is_none_or(|outcome| !outcome.is_final())
@@ -232,7 +237,16 @@ impl Escalation {
         &mut self.notices[place]
     }
 
-    fn notified(&mut self, round: u32, route: &Route, outcome: &Outcome, at: Timestamp) {
+    /// It is to go these ways.
+    pub fn routed(&mut self, round: u32, routes: &[Route], at: Timestamp) {
+        self.routed = self.routed.max(round + 1);
+        for route in routes {
+            self.notice(round, route, at);
+        }
+    }
+
+    /// Something has come of a way.
+    pub fn notified(&mut self, round: u32, route: &Route, outcome: &Outcome, at: Timestamp) {
         if let Outcome::Bead { bead } = outcome {
             self.record_is_open |= self.record.as_ref() != Some(bead);
             self.record = Some(bead.clone());
@@ -309,12 +323,7 @@ impl Escalations {
                 self.change(escalation, |known| known.climb(at, *to));
             }
             Event::EscalationRouted { escalation, round, routes, .. } => {
-                self.change(escalation, |known| {
-                    known.routed = known.routed.max(round + 1);
-                    for route in routes {
-                        known.notice(*round, route, at);
-                    }
-                });
+                self.change(escalation, |known| known.routed(*round, routes, at));
             }
             Event::EscalationSending { escalation, round, route, attempt } => {
                 self.change(escalation, |known| {
@@ -328,7 +337,7 @@ impl Escalations {
             Event::EscalationRetried { escalation } => self.change(escalation, |known| {
                 let round = known.rounds;
                 for notice in known.notices.iter_mut().filter(|notice| notice.round == round) {
-                    if !notice.sending && !notice.outcome.as_ref().is_some_and(Outcome::is_there) {
+                    if !notice.sending && !notice.is_there() {
                         (notice.attempts, notice.outcome, notice.at) = (0, None, at);
                     }
                 }
