@@ -209,22 +209,17 @@ fn consequence(draft: &mut Draft<'_>, hook: Option<&Hook>, next: Next, failed: &
     match next.strategy {
         Strategy::Escalate => {
             let before = bead.and_then(|bead| draft.board.trials.of(bead));
-            let many: Vec<&Failure> =
-                before.iter().flat_map(|trial| &trial.failed).chain(std::iter::once(failed)).collect();
-            let note = format!("{} sessions failed: {detail}", many.len());
+            let count = 1 + before.map_or(0, |trial| trial.failed.len());
+            let note = format!("{count} sessions failed: {detail}");
             state(draft, agent, AgentState::Failed, Some(&note));
-            let count = many.len();
-            let mut body = String::new();
-            for (n, failure) in many.iter().enumerate() {
-                body.push_str(&format!("## Failure {} of {count}\n\n{failure}\n\n", n + 1));
-            }
-            match bead {
-                Some(bead) => body.push_str(&format!(
+            // What the sessions left is in the context of the escalation.
+            let body = match bead {
+                Some(bead) => format!(
                     "To let it try again: gastown recover {bead}\nTo give it to another worker: gastown unsling \
                      {bead} --force, then gastown sling {bead} RIG --force"
-                )),
-                None => body.push_str(&format!("To let it try again: gastown agent start {agent}")),
-            }
+                ),
+                None => format!("To let it try again: gastown agent start {agent}"),
+            };
             let subject = match count {
                 1 => format!("{agent} gets no further at {at}: {verdict} ({detail})"),
                 _ => format!("{agent} failed {count} times at {at}: {detail}"),
@@ -239,7 +234,7 @@ fn consequence(draft: &mut Draft<'_>, hook: Option<&Hook>, next: Next, failed: &
             state(draft, agent, AgentState::Waiting, Some(&format!("{what}: {detail}")));
             let subject = format!("{agent} waits for a person at {at}: {what}");
             if !draft.board.escalations.open().any(|known| known.subject == subject) {
-                let body = format!("{failed}\n\n{then}\nThen: gastown agent start {agent}");
+                let body = format!("{then}\nThen: gastown agent start {agent}");
                 let about = (bead.cloned(), Some(agent.clone()));
                 draft.escalate("high", about, subject, body, &[Address::Overseer]);
             }

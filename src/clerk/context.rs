@@ -7,7 +7,9 @@ use ledger::views::Board;
 use ledger::views::escalations::Escalation;
 use model::cost::Used;
 use model::escalation::{Context, LetterNote};
+use model::event::Event;
 use model::ids::BeadId;
+use model::recovery::Failure;
 use model::role::Address;
 
 use crate::draft::Draft;
@@ -22,7 +24,30 @@ pub fn of(draft: &Draft<'_>, bead: Option<&BeadId>, agent: Option<&Address>) -> 
     let agent = agent.map(|agent| board.agents.successor(agent));
     let hooked = agent.and_then(|agent| board.hooks.of(agent)).map(|hook| &hook.bead);
     let bead = bead.or(hooked);
-    Context { letters: letters(board, bead, agent), cost: cost(board, bead, agent) }
+    Context {
+        failures: failures(draft, bead, agent),
+        letters: letters(board, bead, agent),
+        cost: cost(board, bead, agent),
+    }
+}
+
+/// The failures at the bead that still count, and what this draft says of it or of the agent.
+fn failures(draft: &Draft<'_>, bead: Option<&BeadId>, agent: Option<&Address>) -> Vec<Failure> {
+    let trial = bead.and_then(|bead| draft.board.trials.of(bead));
+    let mut found = trial.map_or_else(Vec::new, |trial| trial.failed.clone());
+    // The last one is decided together with what is being told.
+    let now = draft.events().filter(|event| match event {
+        Event::AgentVerdict { bead: of, agent: whose, .. } => match bead {
+            Some(bead) => of.as_ref() == Some(bead),
+            None => agent == Some(whose),
+        },
+        _ => false,
+    });
+    found.extend(now.filter_map(|event| Failure::of(event, draft.now)));
+    if found.is_empty() {
+        found.extend(trial.and_then(|trial| trial.last.clone()));
+    }
+    found
 }
 
 /// The last letters from and to the agent, or whoever has the bead.
@@ -95,6 +120,10 @@ pub fn text(board: &Board, known: &Escalation) -> String {
 /// What the town knew, in words.
 pub fn told(context: &Context) -> String {
     let mut text = String::new();
+    let count = context.failures.len();
+    for (n, failure) in context.failures.iter().enumerate() {
+        let _ = writeln!(text, "\n## Failure {} of {count}\n\n{failure}", n + 1);
+    }
     if !context.letters.is_empty() {
         text.push_str("\nLast letters:\n");
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Route, Severity};
 use crate::cost::Used;
 use crate::ids::{BeadId, EscalationId, MailId};
+use crate::recovery::Failure;
 use crate::role::Address;
 use crate::time::Timestamp;
 
@@ -31,6 +32,9 @@ pub struct LetterNote {
 /// What the town knew of a matter when somebody was told of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Context {
+    /// The sessions that failed at the bead and still count, oldest first; what the last one left, where none counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
     /// The last letters from and to the agent, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub letters: Vec<LetterNote>,
