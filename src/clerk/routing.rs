@@ -79,9 +79,7 @@ impl Due {
 /// What to do about one message.
 enum Step {
     Nothing,
-    Send {
-        in_doubt: bool,
-    },
+    Send,
     /// It is in doubt, and is left so.
     GiveUp(String),
     Wait(Duration),
@@ -101,7 +99,8 @@ pub fn due(board: &Board, now: Timestamp, rules: &Rules, under_way: &BTreeSet<Ke
             let key = key(known, notice);
             match step(known, notice, now, rules, under_way.contains(&key)) {
                 Step::Nothing => {}
-                Step::Send { in_doubt } => {
+                Step::Send => {
+                    let in_doubt = notice.in_doubt || notice.sending;
                     due.send.push(Sending { key, attempt: notice.attempts + 1, in_doubt });
                 }
                 Step::GiveUp(_) => due.settle = true,
@@ -129,15 +128,15 @@ fn step(known: &Escalation, notice: &Notice, now: Timestamp, rules: &Rules, unde
             } else if rules.retry.pause(notice.attempts).is_none() {
                 Step::GiveUp(format!("{died}, as the last of {} attempts", notice.attempts))
             } else {
-                Step::Send { in_doubt: true }
+                Step::Send
             }
         }
-        NoticeState::Planned => Step::Send { in_doubt: false },
+        NoticeState::Planned => Step::Send,
         NoticeState::Failing => match rules.retry.pause(notice.attempts) {
             // The rules have become stricter meanwhile.
             None => Step::GiveUp("it is not tried as often any more".to_owned()),
             Some(pause) => match notice.at.plus(pause) {
-                at if at <= now => Step::Send { in_doubt: false },
+                at if at <= now => Step::Send,
                 at => Step::Wait(at.since(now)),
             },
         },
@@ -331,17 +330,22 @@ pub enum Attempted {
     Failed(String),
     /// It was refused for good.
     Refused(String),
+    /// It may or may not have gone through.
+    Doubtful(String),
 }
 
 /// Records what came of an attempt.
 pub fn attempted(draft: &mut Draft<'_>, rules: &Rules, sending: &Sending, how: Attempted) {
     let Key { escalation, round, route } = sending.key.clone();
+    let again = rules.retry.pause(sending.attempt).is_some();
     let outcome = match how {
         Attempted::Taken(detail) => Outcome::Delivered { detail },
-        Attempted::Failed(error) => {
-            Outcome::Failed { error, again: rules.retry.pause(sending.attempt).is_some() }
+        Attempted::Failed(error) => Outcome::Failed { error, again, in_doubt: false },
+        Attempted::Refused(error) => Outcome::Failed { error, again: false, in_doubt: false },
+        Attempted::Doubtful(error) if rules.repeat_in_doubt => {
+            Outcome::Failed { error, again, in_doubt: true }
         }
-        Attempted::Refused(error) => Outcome::Failed { error, again: false },
+        Attempted::Doubtful(why) => Outcome::Unknown { why },
     };
     draft.push(Event::EscalationNotified { escalation, round, route, outcome });
 }

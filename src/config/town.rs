@@ -1,6 +1,7 @@
 //! What `config/town.json` and `config/rigs.json` say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::ids::RigName;
 use model::role::Role;

@@ -317,6 +317,11 @@ fn what_is_in_doubt_is_sent_again_as_the_same_or_left_as_the_rules_say() {
         let due = paper.due(&rules);
         if repeat {
             assert_eq!(due.send, [Sending { attempt: 2, in_doubt: true, ..first }]);
+            // And so it stays: nobody knows about the first time, however the others end.
+            paper.sets_out(&due.send[0]).unwrap();
+            paper.ends(&rules, &due.send[0], Attempted::Failed("refused".into()));
+            paper.passes(HOUR);
+            assert!(paper.due(&rules).send[0].in_doubt);
             continue;
         }
         assert!(due.send.is_empty() && due.settle);
@@ -504,7 +509,14 @@ proptest! {
                         continue;
                     }
                     let one = sending.remove(which % sending.len());
-                    let how = if taken { Attempted::Taken("ok".into()) } else { Attempted::Failed("no".into()) };
+                    let how = match (taken, which % 3) {
+                        (true, _) => Attempted::Taken("ok".into()),
+                        (false, 0) => {
+                            doubted.insert(one.key.clone());
+                            Attempted::Doubtful("hm".into())
+                        }
+                        (false, _) => Attempted::Failed("no".into()),
+                    };
                     *arrived.entry(one.key.clone()).or_default() += u32::from(taken);
                     paper.ends(&rules, &one, how);
                 }

@@ -21,6 +21,8 @@ pub struct Notice {
     pub attempts: u32,
     /// Whether it is under way, as far as the log knows.
     pub sending: bool,
+    /// Whether an attempt may have gone through of which that is not known.
+    pub in_doubt: bool,
     /// What came of the last attempt.
     pub outcome: Option<Outcome>,
     /// Since when it is so.
@@ -231,7 +233,15 @@ impl Escalation {
         let known = self.notices.iter().position(|known| known.round == round && known.route == *route);
         let place = known.unwrap_or_else(|| {
             let (route, outcome) = (route.clone(), None);
-            self.notices.push(Notice { round, route, attempts: 0, sending: false, outcome, at });
+            self.notices.push(Notice {
+                round,
+                route,
+                attempts: 0,
+                sending: false,
+                in_doubt: false,
+                outcome,
+                at,
+            });
             self.notices.len() - 1
         });
         &mut self.notices[place]
@@ -252,6 +262,7 @@ impl Escalation {
             self.record = Some(bead.clone());
         }
         let notice = self.notice(round, route, at);
+        notice.in_doubt |= matches!(outcome, Outcome::Failed { in_doubt: true, .. });
         (notice.sending, notice.at, notice.outcome) = (false, at, Some(outcome.clone()));
     }
 }
@@ -328,6 +339,8 @@ impl Escalations {
             Event::EscalationSending { escalation, round, route, attempt } => {
                 self.change(escalation, |known| {
                     let notice = known.notice(*round, route, at);
+                    // Nobody has heard how the one before ended.
+                    notice.in_doubt |= notice.sending;
                     (notice.sending, notice.attempts, notice.at) = (true, *attempt, at);
                 });
             }
@@ -446,7 +459,7 @@ mod tests {
         };
         log.says(sending(1));
         assert_eq!(state(&log), ["delivered", "sending"]);
-        let failed = |again| Outcome::Failed { error: "refused".into(), again };
+        let failed = |again| Outcome::Failed { error: "refused".into(), again, in_doubt: false };
         log.notified("webhook", failed(true));
         assert_eq!((state(&log), log.one().undelivered().count()), (vec!["delivered", "failing"], 1));
         log.notified("webhook", failed(false));

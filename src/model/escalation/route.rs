@@ -134,12 +134,19 @@ pub enum Outcome {
         error: String,
         /// Whether it is tried again.
         again: bool,
+        /// Whether it may have gone through all the same.
+        #[serde(default, skip_serializing_if = "is_not")]
+        in_doubt: bool,
     },
     /// Whether it went through is not known, and it is left at that.
     Unknown {
         /// Why it is not known.
         why: String,
     },
+}
+
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 impl Outcome {
