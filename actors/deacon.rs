@@ -1,6 +1,6 @@
 //! The Deacon: watches over the town as a whole, in code. It gives the verdicts on sessions that no
-//! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; and it tells a person when a call
-//! for help has had no answer in time.
+//! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; it tells whoever is next when a call
+//! for help has had no answer in time; and it sends escalations on their ways.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use model::role::Address;
 
 use crate::judge;
 use crate::office::{Duty, Office};
+use crate::outbox;
 use crate::tools::Tools;
 
 /// The name in the tree.
@@ -31,16 +32,22 @@ impl Duty for Patrol {
 
     async fn look(tools: &Tools) -> Result<Option<Duration>, Refusal> {
         judge::all(tools, &Self::ADDRESS, watches).await?;
-        unanswered(tools).await
+        let calls = unanswered(tools).await?;
+        let messages = outbox::look(tools).await?;
+        Ok(calls.into_iter().chain(messages).min())
+    }
+
+    async fn leave(tools: &Tools) {
+        tools.outbox.farewell().await;
     }
 }
 
-/// Tells a person of calls for help that nobody has answered in time; returns when the next one is due.
+/// Tells whoever is next of calls for help that nobody has answered in time; returns when the next one is due.
 async fn unanswered(tools: &Tools) -> Result<Option<Duration>, Refusal> {
-    let deadline = tools.town().escalation.help_deadline;
+    let deadline = tools.town().escalation.rules.help_deadline;
     let look = || tools.look(|board| clerk::help::unanswered(board, tools.clock.now(), deadline));
     let seen = look();
-    if seen.overdue.is_empty() {
+    if seen.overdue.is_empty() && seen.climbing.is_empty() {
         return Ok(seen.next);
     }
     let escalate = move |draft: &mut clerk::draft::Draft<'_>| {

@@ -24,6 +24,7 @@ pub mod letters;
 pub mod living_tree;
 pub mod mayor;
 pub mod office;
+pub mod outbox;
 pub mod polecat;
 pub mod postmaster;
 pub mod refinery;

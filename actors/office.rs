@@ -35,6 +35,11 @@ pub trait Duty: Send + Sync + 'static {
     /// # Errors
     /// What keeps it from its duty; it is then started afresh.
     fn look(tools: &Tools) -> impl Future<Output = Result<Option<Duration>, Refusal>> + Send;
+
+    /// What it sees to before it ends in order.
+    fn leave(_: &Tools) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// What an office hears.
@@ -132,6 +137,7 @@ impl<D: Duty> Actor for Office<D> {
 
     async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
         state.seat.close().await;
+        D::leave(&state.tools).await;
         Ok(())
     }
 }

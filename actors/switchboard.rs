@@ -357,6 +357,12 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             }
             Ok(answer)
         }
+        Command::EscalateList { .. } | Command::EscalateShow { .. } => {
+            let (store, now) = (tools.store.clone(), tools.clock.now());
+            let answer =
+                move || clerk::escalations::answer(&store, &command, now).unwrap_or_else(|| Err(gone()));
+            read_log(answer).await
+        }
         _ => {
             let now = tools.clock.now();
             let answer =

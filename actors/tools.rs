@@ -23,6 +23,7 @@ use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::letters::Hands;
 use crate::living_tree::TreeHandle;
+use crate::outbox::Outbox;
 use crate::scribe;
 
 /// The words of a command line to the command that they mean; the one grammar of all carriers.
@@ -144,6 +145,8 @@ pub struct Tools {
     pub keys: Keys,
     /// The letters that are being handled.
     pub hands: Hands,
+    /// The messages that are leaving the town.
+    pub outbox: Outbox,
     /// The living tree.
     pub tree: TreeHandle,
     /// Starts actors.

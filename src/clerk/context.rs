@@ -99,7 +99,7 @@ pub fn text(board: &Board, known: &Escalation) -> String {
         let _ = writeln!(text, "It was {was} at first; nobody has taken note since.");
     }
     if let Some(context) = &known.context {
-        text.push_str(&told(context));
+        let _ = write!(text, "{context}");
     }
     if text.len() > LONGEST {
         let mut end = LONGEST;
@@ -114,27 +114,5 @@ pub fn text(board: &Board, known: &Escalation) -> String {
         text,
         "\nTo take note: gastown escalate ack {id}\nWhen it is settled: gastown escalate close {id} --reason TEXT"
     );
-    text
-}
-
-/// What the town knew, in words.
-pub fn told(context: &Context) -> String {
-    let mut text = String::new();
-    let count = context.failures.len();
-    for (n, failure) in context.failures.iter().enumerate() {
-        let _ = writeln!(text, "\n## Failure {} of {count}\n\n{failure}", n + 1);
-    }
-    if !context.letters.is_empty() {
-        text.push_str("\nLast letters:\n");
-    }
-    for LetterNote { id, sent_at, from, to, subject, excerpt } in &context.letters {
-        let _ = writeln!(text, "  {id}  {sent_at}  {from} to {to}: {subject}");
-        for line in excerpt.lines().filter(|line| !line.trim().is_empty()).take(4) {
-            let _ = writeln!(text, "    {line}");
-        }
-    }
-    if let Some(used) = &context.cost {
-        let _ = writeln!(text, "\nUsed so far: {} tokens in {} answers", used.tokens.total(), used.messages);
-    }
     text
 }

@@ -150,6 +150,14 @@ pub fn sentence(record: &Record) -> Option<String> {
         Event::MailSent { letter } => format!("wrote to {}: {}", letter.to, letter.kind.subject()),
         Event::MailDead { mail, reason } => format!("letter {mail} is dead: {reason}"),
         Event::EscalationRaised { severity, subject, .. } => format!("escalated [{severity}] {subject}"),
+        Event::EscalationAcked { escalation, .. } => format!("took note of {escalation}"),
+        Event::EscalationClosed { escalation, reason } => format!("settled {escalation}: {reason}"),
+        Event::EscalationReescalated { escalation, from, to, reason } => {
+            format!("{escalation} went from {from} to {to}: {reason}")
+        }
+        Event::EscalationNotified { escalation, route, outcome, .. } => {
+            format!("{escalation} by {route}: {outcome}")
+        }
         Event::PolicyDenied { rule, tried } => format!("denied by {rule}: {tried}"),
         Event::ConvoyClosed { convoy } => format!("convoy {convoy} has arrived"),
         Event::BackupMade { dir, number, head, .. } => {

@@ -6,6 +6,7 @@
 pub(crate) mod agents;
 pub(crate) mod backup;
 pub(crate) mod bead;
+pub(crate) mod escalate;
 pub(crate) mod learn;
 pub(crate) mod ledger;
 pub(crate) mod observe;

@@ -5,6 +5,7 @@ pub(crate) mod attach;
 pub(crate) mod backup;
 pub(crate) mod bead;
 pub(crate) mod costs;
+pub(crate) mod escalate;
 pub(crate) mod events;
 pub(crate) mod exchange;
 pub(crate) mod learn;
@@ -112,7 +113,12 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Sent(ids) => talk::sent(ids, command),
         Answer::Screen { lines, .. } => talk::screen(lines),
         Answer::Renamed(to) => format!("It is called {to} now; letters to its old name reach it\n"),
-        Answer::Escalation(row) => talk::escalation(row, pen),
+        Answer::Escalation(row) => match command {
+            Command::Escalate { dry_run, .. } => escalate::raised(row, *dry_run),
+            _ => escalate::page(row, pen),
+        },
+        Answer::Escalations(rows) => escalate::rows(rows, command, pen),
+        Answer::Stale(rows) => escalate::stale(rows, pen),
         Answer::Agents(rows) => agents::list(rows, pen),
         Answer::Rig(row) => town::rig(row, command),
         Answer::Rigs(rows) => town::rigs(rows, pen),
@@ -153,7 +159,6 @@ fn done(command: &Command) -> String {
             format!("Put back {}", ids.join(", "))
         }
         Command::Nudge { agent, .. } => format!("Nudged {agent}"),
-        Command::Escalate { severity, subject, .. } => format!("Escalated [{severity}] {subject}"),
         Command::AgentStart { agent } => format!("Started {agent}"),
         Command::AgentStop { agent } => format!("Stopped {agent}"),
         Command::AgentRestart { agent } => format!("Restarted {agent}"),

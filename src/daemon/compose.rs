@@ -14,6 +14,7 @@ use actors::errand::blocking;
 use actors::keys::Keys;
 use actors::letters::Hands;
 use actors::living_tree::TreeHandle;
+use actors::outbox::Outbox;
 use actors::rigs;
 use actors::session::usage::Meter;
 use actors::switchboard::Switchboard;
@@ -93,6 +94,7 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
         grammar: Arc::new(|words: &[String], origin: &Origin| cli::grammar(words, origin)),
         keys: Keys::default(),
         hands: Hands::default(),
+        outbox: Outbox::default(),
         tree: TreeHandle::new(),
         nursery: Late::default(),
         door: Late::default(),

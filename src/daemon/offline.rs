@@ -152,7 +152,10 @@ impl Offline {
                 })
             }
             other => {
-                if let Some(answered) = past::answer(&self.store, &self.origin, other) {
+                let now = self.clock.now();
+                let answered = past::answer(&self.store, &self.origin, other)
+                    .or_else(|| clerk::escalations::answer(&self.store, other, now));
+                if let Some(answered) = answered {
                     return answered;
                 }
                 let answered = self

@@ -91,6 +91,22 @@ fn words(event: &Event) -> (String, Tint) {
         }
         Event::MqHeld { merge, why, .. } => (format!("holds {merge}: {why}"), Red),
         Event::EscalationRaised { severity, subject, .. } => (format!("[{severity}] {subject}"), Red),
+        Event::EscalationAcked { escalation, .. } => (format!("took note of {escalation}"), Plain),
+        Event::EscalationClosed { escalation, reason } => (format!("settled {escalation}: {reason}"), Green),
+        Event::EscalationReescalated { escalation, from, to, reason } => {
+            (format!("{escalation} is {to} now, no longer {from}: {reason}"), Red)
+        }
+        Event::EscalationRouted { escalation, severity, routes, .. } => {
+            let ways: Vec<String> = routes.iter().map(ToString::to_string).collect();
+            (format!("{escalation} [{severity}] goes by {}", ways.join(", ")), Dim)
+        }
+        Event::EscalationSending { escalation, route, attempt, .. } => {
+            (format!("sends {escalation} by {route} (attempt {attempt})"), Dim)
+        }
+        Event::EscalationNotified { escalation, route, outcome, .. } => {
+            let tint = if outcome.is_there() { Plain } else { Red };
+            (format!("{escalation} by {route}: {outcome}"), tint)
+        }
         Event::PolicyDenied { rule, tried } => (format!("was not allowed by {rule}: {tried}"), Red),
         Event::TownStarted { pid, version } => (format!("the town is up (pid {pid}, {version})"), Green),
         Event::TownStopped { reason } => (format!("the town has stopped: {reason}"), Yellow),

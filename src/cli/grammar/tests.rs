@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use model::agent::Exit;
 use model::bead::{DepType, IssueType, Patch};
 use model::command::{BeadFilter, EventFilter, LedgerQuestion, NewBead, NewGate, NewRig, Sling};
+use model::escalation::Severity;
 use model::ids::Seq;
 
 use super::*;
@@ -169,15 +170,51 @@ fn shipping_talking_and_watching_are_read() {
     check("mail reply m-1 oh yes", Command::MailReply { id: "m-1".parse().unwrap(), body: "oh yes".into() });
     check("inject web/docs go on", Command::Nudge { agent: "web/docs".into(), text: "go on".into() });
     check("peek web/docs -n 50", Command::Peek { agent: "web/docs".into(), lines: Some(50) });
+    let new = |severity, subject: &str, body: &str| Command::Escalate {
+        severity,
+        subject: subject.into(),
+        body: body.into(),
+        bead: None,
+        source: None,
+        dry_run: false,
+    };
+    let about = |command, id: &str, from: Option<&str>| match command {
+        Command::Escalate { severity, subject, body, dry_run, .. } => Command::Escalate {
+            severity,
+            subject,
+            body,
+            bead: Some(id.parse().unwrap()),
+            source: from.map(str::to_owned),
+            dry_run,
+        },
+        other => other,
+    };
     check(
         "escalate -s P0 main is red --bead web-1",
-        Command::Escalate {
-            severity: "critical".into(),
-            subject: "main is red".into(),
-            body: String::new(),
-            bead: Some("web-1".parse().unwrap()),
-        },
+        about(new(Severity::Critical, "main is red", ""), "web-1", None),
     );
+    check(
+        "escalate \"Build failing\" --severity HIGH --reason \"CI blocked\" --related web-1 --source plugin:x",
+        about(new(Severity::High, "Build failing", "CI blocked"), "web-1", Some("plugin:x")),
+    );
+    check("escalate lists are wrong", new(Severity::Medium, "lists are wrong", ""));
+    check("escalate lsit -m really", new(Severity::Medium, "lsit", "really"));
+    check("escalate list", Command::EscalateList { all: false, unacked: false, severity: None });
+    check(
+        "escalate ls -a --unacked -s high",
+        Command::EscalateList { all: true, unacked: true, severity: Some(Severity::High) },
+    );
+    check("escalate show hq-1", Command::EscalateShow { name: "hq-1".into() });
+    check(
+        "escalate ack esc-1 esc-2 --note mine",
+        Command::EscalateAck { names: vec!["esc-1".into(), "esc-2".into()], note: Some("mine".into()) },
+    );
+    check(
+        "escalate close esc-1 --reason fixed",
+        Command::EscalateClose { names: vec!["esc-1".into()], reason: "fixed".into() },
+    );
+    check("escalate retry esc-1", Command::EscalateRetry { names: vec!["esc-1".into()] });
+    check("escalate stale -n", Command::EscalateStale { dry_run: true });
     check("kill web/docs", Command::AgentStop { agent: "web/docs".into() });
     check("wake web/docs", Command::AgentStart { agent: "web/docs".into() });
     check("gt polecat list myproject", Command::AgentList { rig: Some("myproject".parse().unwrap()) });
@@ -299,6 +336,13 @@ fn a_wrong_line_says_what_would_be_right() {
     refused("bead show nodash", "usage");
     refused("done --exit finished", "usage");
     refused("escalate -s awful x", "usage");
+    assert!(refused("escalate -s hihg x y", "usage").message.contains("did you mean \"high\"?"));
+    // Nobody is woken by a slip.
+    assert!(hint("escalate lsit", "usage").contains("`gastown escalate list`"));
+    assert!(hint("escalate akc esc-1", "usage").contains("`gastown escalate ack`"));
+    assert!(refused("escalate close esc-1", "usage").message.contains("--reason"));
+    refused("escalate ack", "usage");
+    refused("escalate", "usage");
     refused("bead update web-1", "usage");
     refused("", "not_on_this_carrier");
 }

@@ -50,6 +50,30 @@ impl Context {
     }
 }
 
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.failures.len();
+        for (n, failure) in self.failures.iter().enumerate() {
+            writeln!(f, "\n## Failure {} of {count}\n\n{failure}", n + 1)?;
+        }
+        if !self.letters.is_empty() {
+            f.write_str("\nLast letters:\n")?;
+        }
+        for LetterNote { id, sent_at, from, to, subject, excerpt } in &self.letters {
+            writeln!(f, "  {id}  {sent_at}  {from} to {to}: {subject}")?;
+            for line in excerpt.lines().filter(|line| !line.trim().is_empty()).take(4) {
+                writeln!(f, "    {line}")?;
+            }
+        }
+        match &self.cost {
+            Some(used) => {
+                writeln!(f, "\nUsed so far: {} tokens in {} answers", used.tokens.total(), used.messages)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// How far an escalation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
