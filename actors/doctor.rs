@@ -3,6 +3,8 @@
 //! Reads, and with `fix` mends only what can be made anew from something that is sound: the board from its
 //! records, links to this program. Nothing that somebody has made is ever changed.
 
+mod escalations;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -63,6 +65,7 @@ pub fn examine(patient: &Patient<'_>, fix: bool) -> Vec<Examined> {
     repositories(patient, &mut report);
     sandboxes(patient, &mut report);
     mail(patient, &mut report);
+    escalations::look(patient, &mut report);
     report.0
 }
 

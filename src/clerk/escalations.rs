@@ -104,7 +104,7 @@ pub fn find<'a>(board: &'a Board, name: &str) -> Result<&'a Escalation, Refusal>
         all.iter().find(|known| known.letters.iter().any(|told| told.mail == mail))
     };
     own.or_else(bead).or_else(letter).ok_or_else(|| {
-        let refusal = Refusal::no_such("escalation", name, all.unsettled().map(|known| known.id.as_str()));
+        let refusal = Refusal::no_such("escalation", name, all.iter().map(|known| known.id.as_str()));
         match refusal.hint {
             Some(_) => refusal,
             None => refusal.hint("see what there is with `gastown escalate list --all`"),

@@ -56,6 +56,18 @@ impl Escalation {
         self.smtp.as_ref().ok_or_else(|| "there is no \"smtp\" section to send e-mails by".to_owned())
     }
 
+    /// Every secret that is named, and what it is for.
+    pub fn secrets(&self) -> impl Iterator<Item = (String, &Secret)> {
+        let password = self.smtp.iter().filter_map(|smtp| smtp.login.as_ref());
+        let password = password.map(|(_, secret)| ("the password of the mail server".to_owned(), secret));
+        let hooks = self.webhooks.iter().flat_map(|(name, webhook)| {
+            let url = webhook.url_secret().map(|secret| (format!("the address of webhook {name}"), secret));
+            let token = webhook.token.as_ref().map(|secret| (format!("the token of webhook {name}"), secret));
+            url.into_iter().chain(token)
+        });
+        password.chain(hooks)
+    }
+
     /// Whether a route of `self` leads anywhere.
     fn check(&self, route: &Route) -> Result<(), String> {
         match route {

@@ -261,6 +261,14 @@ fn check_url(url: &str, with_token: bool) -> Result<(), String> {
 }
 
 impl Webhook {
+    /// The secret that holds its address, if one does.
+    pub(crate) fn url_secret(&self) -> Option<&Secret> {
+        match &self.url {
+            Url::Plain(_) => None,
+            Url::Secret(secret) => Some(secret),
+        }
+    }
+
     /// The address, and the token if there is one; `root` is the town's folder.
     ///
     /// # Errors
