@@ -204,7 +204,13 @@ pub fn climb(draft: &mut Draft<'_>, known: &Escalation, to: Severity, reason: St
 
 /// Sends `known` on the ways of its severity: those within the town are gone here and now.
 pub fn route(draft: &mut Draft<'_>, rules: &Rules, known: &Escalation) {
-    let routes = rules.routes_of(known.severity).to_vec();
+    // Nobody is asked about their own trouble.
+    let of_itself = |route: &&Route| match route {
+        Route::Mail(to) => known.agent.as_ref() == Some(to),
+        _ => false,
+    };
+    let routes: Vec<Route> =
+        rules.routes_of(known.severity).iter().filter(|route| !of_itself(route)).cloned().collect();
     let round = known.rounds;
     draft.push(Event::EscalationRouted {
         escalation: known.id.clone(),
@@ -212,6 +218,10 @@ pub fn route(draft: &mut Draft<'_>, rules: &Rules, known: &Escalation) {
         severity: known.severity,
         routes: routes.clone(),
     });
+    if known.record.is_some() && !routes.contains(&Route::Bead) {
+        // The bead that holds it is as urgent as it is, whether this round makes one or not.
+        record(draft, known);
+    }
     for route in routes {
         let outcome = match &route {
             Route::Bead => Outcome::Bead { bead: record(draft, known) },

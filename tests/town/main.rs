@@ -11,6 +11,7 @@ mod compact;
 mod costs;
 mod demo;
 mod durability;
+mod escalations;
 mod faults;
 mod flow;
 mod handoff;
@@ -18,6 +19,9 @@ mod judgement;
 mod letters;
 mod offline;
 mod outage;
+#[expect(dead_code, reason = "the room whose fakes these are uses the rest")]
+#[path = "../../src/notify/tests/fakes.rs"]
+mod outside;
 mod post;
 mod rework;
 #[path = "../../src/ledger/tests/shim/mod.rs"]

@@ -134,7 +134,6 @@ pub(crate) fn mail_server() -> Server<Email> {
 }
 
 /// Starts a mail server whose connections are spoken over what `cover` makes of them.
-#[allow(dead_code, reason = "not everybody who has these fakes has certificates")]
 pub(crate) fn covered_mail_server(
     cover: impl Fn(TcpStream) -> Box<dyn Wire> + Send + Sync + 'static,
 ) -> Server<Email> {
@@ -147,7 +146,6 @@ pub(crate) fn web_server() -> Server<Request> {
 }
 
 /// Starts an HTTP server whose connections are spoken over what `cover` makes of them.
-#[allow(dead_code, reason = "not everybody who has these fakes has certificates")]
 pub(crate) fn covered_web_server(
     cover: impl Fn(TcpStream) -> Box<dyn Wire> + Send + Sync + 'static,
 ) -> Server<Request> {
