@@ -18,7 +18,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPo
 use tokio::task::JoinHandle;
 
 use crate::decision::Exit;
-use crate::report::chain;
+use crate::report::{CrashReport, chain};
 
 /// What the coroner can be asked.
 #[derive(Debug)]
@@ -92,7 +92,9 @@ impl Actor for Coroner {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, error) => {
-                let exit = Exit::Abnormal(chain(error.as_ref()));
+                let why = chain(error.as_ref());
+                let gave_up = error.downcast_ref::<CrashReport>().is_some();
+                let exit = if gave_up { Exit::GaveUp(why) } else { Exit::Abnormal(why) };
                 state.0.insert(cell.get_id(), Finding { exit, drop: None });
             }
             SupervisionEvent::ActorTerminated(cell, last, reason) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actors::living_tree::NodeState;
 use ractor::{ActorProcessingErr, ActorRef};
 
-use super::children::{Child, Phase, State};
+use super::children::{Child, Leaving, Phase, State};
 use super::{Epitaph, Inner, Message, Note};
 use crate::decision::{self, Exit, Member, Plan, Verdict};
 use crate::policy::Excess;
@@ -27,9 +27,14 @@ impl State {
         let Some(place) = self.place_of_generation(generation) else { return Ok(()) };
         let child = &mut self.children[place];
         match std::mem::replace(&mut child.phase, Phase::Idle) {
-            Phase::Leaving { replies, .. } => {
+            Phase::Leaving(Leaving { forget, replies, .. }) => {
                 let name = child.spec.name.clone();
-                self.forget(place);
+                if forget {
+                    self.forget(place);
+                } else {
+                    self.clear_away(&name);
+                    self.lay_down(place);
+                }
                 self.tell_ended(name, &Exit::Normal(Some("stopped on request".to_owned())));
                 for reply in replies {
                     let _ = reply.send(Ok(()));
