@@ -50,6 +50,9 @@ pub enum StartError {
     /// There is one of this name, alive or on its way up or down.
     #[error("{0} is there already")]
     AlreadyPresent(String),
+    /// It has failed too often, and has to be deleted before it is started again.
+    #[error("{0} has failed too often and was set aside")]
+    SetAside(String),
     /// It would not start.
     #[error("cannot start {child}: {reason}")]
     Failed {

@@ -52,6 +52,8 @@ pub(super) struct Child {
     /// Restarts in a row, for the back-off.
     pub(super) attempts: u32,
     pub(super) window: Window,
+    /// It has failed too often and is left for a person.
+    pub(super) set_aside: bool,
     pub(super) started: Instant,
     /// An incarnation that was killed and has not ended, for it blocks its thread.
     pub(super) haunted_by: Option<u64>,
@@ -98,11 +100,12 @@ impl State {
     ) -> Result<ActorCell, StartError> {
         self.admit(&spec)?;
         if let Some(place) = self.place_of(&spec.name) {
-            // Whoever has been set aside, or has ended for good, may be replaced.
-            let Child { phase: Phase::Idle, dynamic: true, .. } = self.children[place] else {
-                return Err(StartError::AlreadyPresent(spec.name));
-            };
-            self.forget(place);
+            // Whoever has ended for good may be replaced, by somebody else than those who only want it there.
+            match self.children[place] {
+                Child { set_aside: true, .. } => return Err(StartError::SetAside(spec.name)),
+                Child { phase: Phase::Idle, dynamic: true, .. } => self.forget(place),
+                _ => return Err(StartError::AlreadyPresent(spec.name)),
+            }
         }
         let kind = match spec.kind {
             ChildKind::Actor => NodeKind::Actor,
@@ -117,6 +120,7 @@ impl State {
             restarts: 0,
             attempts: 0,
             window: Window::default(),
+            set_aside: false,
             started: Instant::now(),
             haunted_by: None,
         });

@@ -58,6 +58,7 @@ impl State {
         me: &ActorRef<Message>,
     ) -> Result<ActorCell, NotDown> {
         let place = self.down(name)?;
+        self.children[place].set_aside = false;
         self.bring_up(place, me)
             .await
             .map_err(|reason| StartError::Failed { child: name.to_owned(), reason }.into())
