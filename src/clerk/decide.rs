@@ -88,6 +88,7 @@ pub fn need(command: &Command) -> Need {
         | C::Backup { .. }
         | C::Stop
         | C::FaultKillActor { .. }
+        | C::FaultBlockActor { .. }
         | C::FaultPoisonMail { .. }
         | C::FaultDisk { .. }
         | C::Handoff { .. }
@@ -106,6 +107,7 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
     let denied = match command {
         C::Stop
         | C::FaultKillActor { .. }
+        | C::FaultBlockActor { .. }
         | C::FaultPoisonMail { .. }
         | C::FaultDisk { .. }
         | C::RigAdd(_)
