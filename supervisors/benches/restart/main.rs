@@ -1,7 +1,7 @@
 //! `cargo bench -p gastown-supervisors`: from the failure of an actor to the answer of its replacement.
 //!
-//! A one_for_one supervisor has a child that builds a state when it starts: a map of 1,000 entries. It fails, and
-//! whoever has its name then is asked for one of them. Where Erlang is on the PATH, the same is done there
+//! A one_for_one supervisor has a child that builds a state when it starts: a map of 1,000 entries. It fails; as soon
+//! as another one has its state, which it says, whoever has its name then is asked for an entry, and answers. Where Erlang is on the PATH, the same is done there
 //! (`otp.escript`), in turns within one run, so that both meet the same machine. There is a pause of 5 ms before
 //! each failure: threads are parked, as in a quiet town.
 //!
@@ -20,6 +20,7 @@ use gastown_supervisors::spec::{DynBranch, DynChild, Start};
 use gastown_supervisors::start_town;
 use ractor::rpc::CallResult;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::sync::mpsc;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -45,7 +46,8 @@ enum Message {
     Get(u64, RpcReplyPort<u64>),
 }
 
-struct Keeper;
+/// Says when it has its state.
+struct Keeper(mpsc::UnboundedSender<()>);
 
 impl Actor for Keeper {
     type Msg = Message;
@@ -53,7 +55,9 @@ impl Actor for Keeper {
     type Arguments = ();
 
     async fn pre_start(&self, _: ActorRef<Message>, (): ()) -> Result<Self::State, ActorProcessingErr> {
-        Ok((0..ENTRIES).map(|n| (n, n * 2)).collect())
+        let state = (0..ENTRIES).map(|n| (n, n * 2)).collect();
+        let _ = self.0.send(());
+        Ok(state)
     }
 
     async fn handle(
@@ -141,20 +145,22 @@ fn quantile(of: f64, all: &mut [u64]) -> Option<u64> {
 /// Nanoseconds of each failure: by an error, by a panic, by a kill.
 async fn ours(rounds: usize) -> Outcome<[Vec<u64>; 3]> {
     let intensity = Intensity { restarts: 1_000_000, within: Duration::from_secs(1) };
-    let start = Start::actor(None, || (Keeper, ()));
+    let (up, mut is_up) = mpsc::unbounded_channel();
+    let start = Start::actor(None, move || (Keeper(up.clone()), ()));
     let branch = DynBranch {
         children: vec![DynChild::actor(NAME, Restart::Permanent, Shutdown::secs(5), start)],
         ..DynBranch::new("town", Rules::new(Strategy::OneForOne, intensity))
     };
     let town = start_town(branch, Records::new(Arc::new(Deaf))).await?;
     let desk = town.desk();
+    is_up.recv().await.ok_or("it has not started")?;
     let mut took = [Vec::new(), Vec::new(), Vec::new()];
     for way in [Way::Error, Way::Panic, Way::Kill] {
-        fall(&desk, way).await?;
+        fall(&desk, &mut is_up, way).await?;
     }
     for _ in 0..rounds {
         for (way, took) in [Way::Error, Way::Panic, Way::Kill].into_iter().zip(&mut took) {
-            took.push(fall(&desk, way).await?);
+            took.push(fall(&desk, &mut is_up, way).await?);
         }
     }
     town.stop(Duration::from_secs(5)).await;
@@ -162,7 +168,7 @@ async fn ours(rounds: usize) -> Outcome<[Vec<u64>; 3]> {
 }
 
 /// From the failure to the answer of whoever has the name then.
-async fn fall(desk: &Desk, way: Way) -> Outcome<u64> {
+async fn fall(desk: &Desk, is_up: &mut mpsc::UnboundedReceiver<()>, way: Way) -> Outcome<u64> {
     tokio::time::sleep(PAUSE).await;
     let old = desk.find(NAME)?;
     let from = Instant::now();
@@ -171,6 +177,8 @@ async fn fall(desk: &Desk, way: Way) -> Outcome<u64> {
         Way::Panic => ActorRef::<Message>::from(old.clone()).cast(Message::Panic)?,
         Way::Kill => old.kill(),
     }
+    is_up.recv().await.ok_or("it has not started again")?;
+    // Its supervisor enters its name just after that.
     while !answers(desk, &old).await {
         tokio::task::yield_now().await;
     }
