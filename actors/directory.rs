@@ -51,6 +51,17 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// Its kind, in a word or two.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Ask::Done { .. } => "Ask: done",
+            Ask::Start { .. } => "Ask: start a session",
+            Ask::Restart { .. } => "Ask: restart the session",
+        }
+    }
+}
+
 /// A bell that rings once, however often it is pulled before it is heard.
 #[derive(Clone)]
 pub struct Bell {

@@ -19,6 +19,12 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use crate::errand::Errand;
 use crate::role::Post;
 use crate::tools::Tools;
+use crate::vitals::{Digest, Named};
+
+/// The name in the tree of the dispatcher of `rig`.
+pub fn name(rig: &RigName) -> String {
+    format!("{rig}/dispatcher")
+}
 
 /// How long nothing is tried by itself while the ledger cannot be written.
 const WITHOUT_DISK: Duration = Duration::from_secs(20);
@@ -80,6 +86,20 @@ impl Actor for Dispatcher {
         state.timer = None;
         state.wake();
         state.assign(&me).await
+    }
+}
+
+impl Named for Message {
+    fn name(&self) -> &'static str {
+        "Look"
+    }
+}
+
+impl Digest for State {
+    fn digest(&self) -> String {
+        let last = self.last.map(|at| format!("last gave work at {at}"));
+        let timer = self.timer.as_ref().map(|_| "was to look again later".to_owned());
+        last.into_iter().chain(timer).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -51,6 +51,11 @@ impl Hands {
         self.lock().by.get(who).cloned()
     }
 
+    /// The letter that whoever is meant has in hand.
+    pub fn held_by(&self, meant: impl Fn(&Address) -> bool) -> Option<MailId> {
+        self.lock().by.iter().find(|(who, _)| meant(who)).map(|(_, letter)| letter.clone())
+    }
+
     /// Makes the handling of `letters` (the name of a letter or of a kind) go wrong, or right again.
     pub(crate) fn poison(&self, letters: String, how: Poison) {
         let poison = &mut self.lock().poison;

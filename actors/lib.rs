@@ -4,6 +4,7 @@
 //! - [`mayor`] and [`deacon`] sit in the town; [`witness`], [`refinery`] and [`dispatcher`] in each rig.
 //! - [`polecat`] works. [`session`] is an agent's program in its terminal; every role can own one
 //!   through its [`seat`].
+//! - [`vitals`] is what each of them has in hand, taken by [`watched`].
 //! - [`tools`] is what everybody is handed, [`directory`] how they find each other.
 //!
 //! Roles do not know each other: between them there are letters, and bells that say "look". What a
@@ -36,15 +37,24 @@ pub mod session;
 pub mod switchboard;
 pub mod sync;
 pub mod tools;
+pub mod vitals;
+pub mod watched;
 pub mod witness;
 
+use clerk::bell::Ear;
 use model::role::Address;
 
 /// The name in the tree of the actor at `address`.
 pub fn tree_name(address: &Address) -> String {
-    match address {
-        Address::Mayor => mayor::NAME.to_owned(),
-        Address::Deacon => deacon::NAME.to_owned(),
-        other => other.to_string(),
+    clerk::actors::name_of(address)
+}
+
+/// The name in the tree of the actor that listens as `ear`, if it is one.
+pub(crate) fn listener(ear: &Ear) -> Option<String> {
+    match ear {
+        Ear::Role(address) => Some(tree_name(address)),
+        Ear::Dispatcher(rig) => Some(dispatcher::name(rig)),
+        Ear::Postmaster => Some(postmaster::NAME.to_owned()),
+        Ear::Rigs => None,
     }
 }

@@ -20,6 +20,7 @@ use crate::errand::Errand;
 use crate::role::{Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
+use crate::vitals::Digest;
 
 /// What makes one office different from another.
 pub trait Duty: Send + Sync + 'static {
@@ -60,6 +61,13 @@ pub struct State {
     seat: Seat,
     timer: Option<Errand>,
     post: Post,
+}
+
+impl Digest for State {
+    fn digest(&self) -> String {
+        let timer = if self.timer.is_some() { ", was to look again later" } else { "" };
+        format!("{}{timer}", self.seat.digest())
+    }
 }
 
 /// The actor.

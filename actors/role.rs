@@ -52,8 +52,11 @@ impl Post {
         me: &ActorRef<M>,
         look: fn() -> M,
     ) -> Self {
-        let me = me.clone();
+        let (me, pulse) = (me.clone(), crate::listener(&ear).map(|name| tools.vitals.pulse(&name)));
         let bell = Bell::new(move || {
+            if let Some(pulse) = &pulse {
+                pulse.rung();
+            }
             let _ = me.cast(look());
         });
         Self { _ear: tools.directory.listen(ear, bell.clone()), bell, _hand: None }
@@ -88,9 +91,18 @@ pub(crate) async fn serve_seat(ask: Ask, seat: &mut Seat, me: ActorCell, cwd: st
     }
 }
 
-/// Makes a message type with `Look` and `Ask` a role's vocabulary.
+/// Makes a message type with `Look` and `Ask` a role's vocabulary; what else it has is named after it.
 macro_rules! vocabulary {
-    ($message:ty) => {
+    ($message:ty $(, $kind:pat => $name:literal)*) => {
+        impl $crate::vitals::Named for $message {
+            fn name(&self) -> &'static str {
+                match self {
+                    Self::Look => "Look",
+                    Self::Ask(ask) => ask.name(),
+                    $($kind => $name,)*
+                }
+            }
+        }
         impl $crate::role::Vocabulary for $message {
             fn look() -> Self {
                 Self::Look

@@ -63,6 +63,13 @@ impl Seat {
         Self { tools, agent, session: None, another: false, told: HashSet::new() }
     }
 
+    /// Who sits there, for those who find it empty.
+    pub(crate) fn digest(&self) -> String {
+        let session = self.session.as_ref().map(|(_, session)| format!("session {session}"));
+        let another = if self.another { ", another one to begin" } else { "" };
+        format!("{}{another}", session.as_deref().unwrap_or("no session"))
+    }
+
     /// Whether a session lives.
     pub fn is_taken(&self) -> bool {
         self.session.is_some()

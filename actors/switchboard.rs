@@ -9,6 +9,7 @@
 //! Each command is answered in a task of its own, so that a long one holds nobody up.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use clerk::decide::{Need, need};
 use clerk::{answers, names, past, reports};
@@ -26,6 +27,7 @@ use crate::attachment::Attachment;
 use crate::directory::Ask;
 use crate::errand::blocking;
 use crate::tools::{Door, Tools};
+use crate::vitals::{Blocked, Digest, Named, Pulse};
 use crate::{brief, copies, doctor, rigs, sync};
 
 /// The name in the tree.
@@ -55,10 +57,23 @@ pub enum Message {
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.name())
+    }
+}
+
+impl Named for Message {
+    fn name(&self) -> &'static str {
+        match self {
             Message::Submit { .. } => "Submit",
             Message::Ask { .. } => "Ask",
-        })
+        }
+    }
+}
+
+impl Digest for Tools {
+    /// The switchboard has no state of its own.
+    fn digest(&self) -> String {
+        String::new()
     }
 }
 
@@ -76,8 +91,9 @@ impl Actor for Operator {
         me: ActorRef<Message>,
         (tools, switchboard): (Tools, Switchboard),
     ) -> Result<Tools, ActorProcessingErr> {
+        let pulse = tools.vitals.pulse(NAME);
         switchboard.seat(me.clone());
-        tools.door.set(Arc::new(Slot(me)));
+        tools.door.set(Arc::new(Slot(me, pulse)));
         Ok(tools)
     }
 
@@ -101,7 +117,7 @@ impl Actor for Operator {
 }
 
 /// The sessions' way in.
-struct Slot(ActorRef<Message>);
+struct Slot(ActorRef<Message>, Pulse);
 
 impl Door for Slot {
     fn submit(
@@ -111,6 +127,7 @@ impl Door for Slot {
         answer: Box<dyn FnOnce(Result<Answer, Refusal>) + Send>,
     ) {
         let message = Message::Submit { origin, command: Box::new(command), answer };
+        self.1.rung();
         if let Err(ractor::MessagingErr::SendErr(Message::Submit { answer, .. })) = self.0.cast(message) {
             answer(Err(gone()));
         }
@@ -152,6 +169,9 @@ impl Switchboard {
     pub async fn ask(&self, origin: Origin, command: Command) -> Result<Answer, Refusal> {
         let living = self.living.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let (reply, answer) = oneshot::channel();
+        if let Some(tools) = &*self.tools.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            tools.vitals.pulse(NAME).rung();
+        }
         let asked = living.is_some_and(|living| {
             living.cast(Message::Ask { origin, command: Box::new(command), reply }).is_ok()
         });
@@ -272,10 +292,18 @@ async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
             clerk::decide::decide(board, book.as_ref(), &letters, &origin, &command, now)
         })
         .await?;
-    if let Some(agent) = starts
-        && !matches!(agent, Address::Polecat(..))
-    {
-        tools.directory.ask(&agent, |reply| Ask::Start { reason: "operator".into(), reply }).await?;
+    match starts {
+        Some(agent @ Address::Polecat(..)) => {
+            if let Some(nursery) = tools.nursery.get()
+                && tools.look(|board| board.hooks.of(&agent).is_some())
+            {
+                nursery.revive(&agent);
+            }
+        }
+        Some(agent) => {
+            tools.directory.ask(&agent, |reply| Ask::Start { reason: "operator".into(), reply }).await?;
+        }
+        None => {}
     }
     Ok(answer)
 }
@@ -451,6 +479,11 @@ fn status(tools: &Tools) -> model::answer::StatusReport {
     let mut report = tools.look(|board| answers::status(board, row, rigs, now));
     enliven(tools, &mut report.agents);
     report.attention.extend(rigs::complaints(&tools.config));
+    report.attention.extend(tools.vitals.blocked().into_iter().map(|blocked| {
+        let over = blocked.in_hand.map(|what| format!(" over {what}")).unwrap_or_default();
+        let Blocked { name, since, .. } = blocked;
+        format!("the actor {name} takes no messages{over}, for {} s: gastown why {name}", since.as_secs())
+    }));
     report
 }
 
@@ -533,6 +566,18 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
         Command::FaultPoisonMail { letters, how } => {
             faults_allowed(tools)?;
             tools.hands.poison(letters, how);
+            Ok(Answer::Done)
+        }
+        Command::FaultBlockActor { name, millis } => {
+            faults_allowed(tools)?;
+            if !tools.vitals.block_next(&name, Duration::from_millis(millis)) {
+                let known = tools.look(clerk::actors::all);
+                return Err(Refusal::no_such("actor", &name, known.iter().map(String::as_str)));
+            }
+            // Everybody gets a message, so that it need not be waited for.
+            tools.directory.ring_all();
+            let poke = tools.clone();
+            tokio::spawn(async move { poke.note(&Address::Runtime, |_| Ok(())).await });
             Ok(Answer::Done)
         }
         Command::FaultKillActor { name } => {

@@ -25,6 +25,7 @@ use crate::letters::Hands;
 use crate::living_tree::TreeHandle;
 use crate::outbox::Outbox;
 use crate::scribe;
+use crate::vitals::{Pulse, Vitals};
 
 /// The words of a command line to the command that they mean; the one grammar of all carriers.
 pub type Grammar = Arc<dyn Fn(&[String], &Origin) -> Result<Command, Refusal> + Send + Sync>;
@@ -42,6 +43,9 @@ const READ_ONLY_PAUSE: Duration = Duration::from_secs(20);
 pub trait Nursery: Send + Sync {
     /// Sees to it that the polecat at `address` lives.
     fn wake(&self, address: &Address);
+
+    /// As [`Nursery::wake`], when a person wants it: also when it has failed too often and was set aside.
+    fn revive(&self, address: &Address);
 
     /// Sees to it that the rig lives.
     fn open_rig(&self, rig: &model::ids::RigName);
@@ -64,9 +68,12 @@ pub trait Door: Send + Sync {
     );
 }
 
+/// A scribe that lives, and its pulse.
+type Writer = (ActorRef<scribe::Message>, Pulse);
+
 /// The way to the scribe that lives now.
 #[derive(Clone, Default)]
-pub struct ScribeSeat(Arc<Mutex<Option<ActorRef<scribe::Message>>>>);
+pub struct ScribeSeat(Arc<Mutex<Option<Writer>>>);
 
 impl fmt::Debug for ScribeSeat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,11 +83,11 @@ impl fmt::Debug for ScribeSeat {
 
 impl ScribeSeat {
     /// Makes `scribe` the one who is written to from now on.
-    pub(crate) fn seat(&self, scribe: ActorRef<scribe::Message>) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(scribe);
+    pub(crate) fn seat(&self, scribe: ActorRef<scribe::Message>, pulse: Pulse) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((scribe, pulse));
     }
 
-    fn get(&self) -> Option<ActorRef<scribe::Message>> {
+    fn get(&self) -> Option<Writer> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }
@@ -149,6 +156,8 @@ pub struct Tools {
     pub outbox: Outbox,
     /// The living tree.
     pub tree: TreeHandle,
+    /// What each actor has in hand.
+    pub vitals: Vitals,
     /// Starts actors.
     pub nursery: Late<dyn Nursery>,
     /// Takes what sessions say.
@@ -207,10 +216,27 @@ impl Tools {
             .hint("it is being started again: see `gastown tree`, then try again"))
     }
 
+    /// As [`Tools::note`], but with one try: `None` when nothing was recorded because the scribe was not there
+    /// to do it.
+    pub async fn note_once<F>(&self, actor: &Address, decide: F) -> Option<Result<(), Refusal>>
+    where
+        F: FnOnce(&mut Draft<'_>) -> Result<(), Refusal> + Send + 'static,
+    {
+        let actor = actor.clone();
+        let decide = move |board: &Board, now| {
+            let mut draft = Draft::new(board, actor, now);
+            decide(&mut draft)?;
+            Ok((draft.finish(), Answer::Done))
+        };
+        Some(self.attempt(Box::new(decide)).await?.map(drop))
+    }
+
     /// One try; `None` when it was certainly not recorded because the scribe was not there to do it.
     async fn attempt(&self, decide: scribe::Decide) -> Option<Result<Answer, Refusal>> {
         let (reply, answer) = oneshot::channel();
-        self.scribe.get()?.cast(scribe::Message::Write { decide, reply }).ok()?;
+        let (scribe, pulse) = self.scribe.get()?;
+        pulse.rung();
+        scribe.cast(scribe::Message::Write { decide, reply }).ok()?;
         match tokio::time::timeout(scribe::PATIENCE, answer).await {
             Ok(answer) => answer.ok(),
             Err(_) => Some(Err(Refusal::failed("slow_disk", "it is not known whether this was recorded")

@@ -37,6 +37,7 @@ use crate::errand::{Errand, blocking};
 use crate::role::{Post, vocabulary};
 use crate::seat::{Seat, Wanted};
 use crate::tools::Tools;
+use crate::vitals::Digest;
 use lifecycle::{Effect, Seen};
 use sandbox::{HandIn, Made, Place};
 
@@ -65,7 +66,7 @@ pub enum Message {
     Back(Box<Back>),
 }
 
-vocabulary!(Message);
+vocabulary!(Message, Self::Back(_) => "Back from an errand");
 
 /// What came of an errand.
 #[derive(Debug)]
@@ -185,6 +186,14 @@ impl Actor for Polecat {
     async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
         state.seat.close().await;
         Ok(())
+    }
+}
+
+impl Digest for State {
+    fn digest(&self) -> String {
+        let errand = if self.errand.is_some() { ", an errand under way" } else { "" };
+        let timer = if self.timer.is_some() { ", was to look again later" } else { "" };
+        format!("{}{errand}{timer}", self.seat.digest())
     }
 }
 

@@ -25,6 +25,7 @@ use crate::letters;
 use crate::role::{self, Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
+use crate::vitals::Digest;
 use attempt::{Attempt, Outcome};
 use queue::{Next, Patience};
 
@@ -53,7 +54,7 @@ pub enum Message {
     },
 }
 
-vocabulary!(Message);
+vocabulary!(Message, Self::Tried { .. } => "Tried");
 
 /// What a Refinery is at any moment.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ pub struct State {
     /// Looks again when its agent may be started again.
     called: Option<Errand>,
     patience: Patience,
-    attempt: Option<Errand>,
+    attempt: Option<(MergeId, Errand)>,
     timer: Option<Errand>,
     post: Post,
 }
@@ -153,6 +154,14 @@ impl Actor for Refinery {
     }
 }
 
+impl Digest for State {
+    fn digest(&self) -> String {
+        let trying = self.attempt.as_ref().map(|(merge, _)| format!(", was trying {merge}"));
+        let timer = if self.timer.is_some() { ", was to look again later" } else { "" };
+        format!("{}{}{timer}", self.seat.digest(), trying.unwrap_or_default())
+    }
+}
+
 impl State {
     /// Takes what the Witness has verified into the queue.
     async fn letters(&mut self) -> Result<(), ActorProcessingErr> {
@@ -209,11 +218,13 @@ impl State {
         match (next, merge) {
             (Next::Try(_), Some(merge)) => {
                 let (tools, rig, config) = (self.tools.clone(), self.rig.clone(), config.clone());
-                self.attempt = Some(Errand::run(|cancel| async move {
-                    let id = merge.id.clone();
+                let id = merge.id.clone();
+                let trying = id.clone();
+                let errand = Errand::run(|cancel| async move {
                     let outcome = Attempt { tools, rig, config, merge, cancel }.run().await;
                     let _ = me.cast(Message::Tried { merge: id, outcome: Box::new(outcome) });
-                }));
+                });
+                self.attempt = Some((trying, errand));
             }
             (Next::Wait(wait), _) => {
                 self.timer = Some(Errand::run(|_| async move {

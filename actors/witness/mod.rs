@@ -23,6 +23,7 @@ use crate::letters;
 use crate::role::{self, Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
+use crate::vitals::Digest;
 
 /// Whose Witness.
 #[derive(Debug, Clone)]
@@ -123,6 +124,12 @@ impl Actor for Witness {
         // The workers have been ended before; each end gets its verdict now and not at the next start.
         state.judge().await?;
         Ok(())
+    }
+}
+
+impl Digest for State {
+    fn digest(&self) -> String {
+        self.seat.digest()
     }
 }
 

@@ -93,6 +93,7 @@ pub fn need(command: &Command) -> Need {
         | C::Backup { .. }
         | C::Stop
         | C::FaultKillActor { .. }
+        | C::FaultBlockActor { .. }
         | C::FaultPoisonMail { .. }
         | C::FaultDisk { .. }
         | C::Handoff { .. }
@@ -111,6 +112,7 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
     let denied = match command {
         C::Stop
         | C::FaultKillActor { .. }
+        | C::FaultBlockActor { .. }
         | C::FaultPoisonMail { .. }
         | C::FaultDisk { .. }
         | C::RigAdd(_)

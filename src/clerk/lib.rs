@@ -12,6 +12,7 @@
 //! - [`answers`], [`reports`], [`past`]: questions about the town, to data.
 //! - [`bell`]: whom an event concerns.
 
+pub mod actors;
 pub mod agents;
 pub mod answers;
 pub mod beads;

@@ -36,10 +36,10 @@ pub fn events(store: &Store, head: Seq, filter: &EventFilter) -> Result<Vec<Reco
     Ok(found)
 }
 
-/// What has happened to an agent or a bead, in a few lines.
+/// What has happened to an agent, an actor of the tree or a bead, in a few lines.
 ///
 /// # Errors
-/// `no_such_agent`, when `about` is neither; `cannot_read`.
+/// `no_such_agent`, when `about` is none of them; `cannot_read`.
 pub fn why(store: &Store, about: &str) -> Result<Vec<String>, Refusal> {
     let subject = store.read(|board| story::subject(board, about))?;
     let enough =
@@ -55,10 +55,21 @@ pub fn why(store: &Store, about: &str) -> Result<Vec<String>, Refusal> {
             _ => Wanted::default(),
         },
         Subject::Bead(bead) => Wanted { bead: Some(bead), ..Wanted::default() },
+        Subject::Actor(_) => Wanted { kind: Some("actor"), ..Wanted::default() },
     };
-    let belongs = |record: &Record| story::belongs(record, &subject);
-    let mut records = backwards(store, store.head(), Seq::default(), &wanted, belongs, enough)?;
-    records.reverse();
+    let (head, first) = (store.head(), Seq::default());
+    let mut records = match &subject {
+        Subject::Actor(_) => Vec::new(),
+        _ => backwards(store, head, first, &wanted, |record| story::belongs(record, &subject), enough)?,
+    };
+    // What the runtime has seen of its actor stands under a name of the tree, which is no address.
+    if !subject.actors().is_empty() {
+        let wanted = Wanted { kind: Some("actor"), ..Wanted::default() };
+        let of_actor = |record: &Record| story::is_of_actor(record, &subject);
+        records.extend(backwards(store, head, first, &wanted, of_actor, enough)?);
+    }
+    records.sort_by_key(|record| record.seq);
+    records.dedup_by_key(|record| record.seq);
     Ok(store.read(|board| story::tell(board, &subject, &records)))
 }
 

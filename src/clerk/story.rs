@@ -6,7 +6,7 @@ use model::ids::BeadId;
 use model::refusal::Refusal;
 use model::role::Address;
 
-use crate::names;
+use crate::{actors, names};
 
 /// Lines that a story has at most.
 const LINES: usize = 10;
@@ -18,23 +18,42 @@ pub enum Subject {
     Agent(Vec<Address>),
     /// A bead.
     Bead(BeadId),
+    /// An actor of the tree that is no agent, by its name there.
+    Actor(String),
 }
 
-/// Finds what is meant by `text`: a bead or an agent.
+impl Subject {
+    /// The actor of the tree that it is, by its names there, if it is one.
+    pub fn actors(&self) -> Vec<String> {
+        match self {
+            Subject::Agent(names) => names.iter().map(actors::name_of).collect(),
+            Subject::Actor(name) => vec![name.clone()],
+            Subject::Bead(_) => Vec::new(),
+        }
+    }
+}
+
+/// Finds what is meant by `text`: a bead, an agent or an actor of the tree.
 ///
 /// # Errors
-/// `no_such_agent`, when it is neither.
+/// `no_such_agent`, when it is none of them.
 pub fn subject(board: &Board, text: &str) -> Result<Subject, Refusal> {
     match text.parse::<BeadId>() {
-        Ok(bead) if board.beads.get(&bead).is_some() => Ok(Subject::Bead(bead)),
-        _ => names::address(board, text).map(|agent| Subject::Agent(all_names(board, agent))).map_err(|_| {
-            let agents: Vec<String> = names::everybody(board).iter().map(ToString::to_string).collect();
-            let beads = board.beads.iter().map(|bead| bead.id.as_str());
-            let known = agents.iter().map(String::as_str).chain(beads);
-            let message = format!("there is neither a bead nor an agent called {text:?}");
-            Refusal { message, ..Refusal::no_such("agent", text, known) }
-        }),
+        Ok(bead) if board.beads.get(&bead).is_some() => return Ok(Subject::Bead(bead)),
+        _ => {}
     }
+    if let Ok(agent) = names::address(board, text) {
+        return Ok(Subject::Agent(all_names(board, agent)));
+    }
+    let actors = actors::all(board);
+    if actors.iter().any(|name| name == text) {
+        return Ok(Subject::Actor(text.to_owned()));
+    }
+    let agents: Vec<String> = names::everybody(board).iter().map(ToString::to_string).collect();
+    let beads = board.beads.iter().map(|bead| bead.id.as_str());
+    let known = agents.iter().chain(&actors).map(String::as_str).chain(beads);
+    let message = format!("there is neither a bead nor an agent nor an actor called {text:?}");
+    Err(Refusal { message, ..Refusal::no_such("agent", text, known) })
 }
 
 /// What `agent` is called, first, and what it was called before.
@@ -44,10 +63,16 @@ fn all_names(board: &Board, agent: Address) -> Vec<Address> {
     std::iter::once(agent).chain(before).collect()
 }
 
-/// Whether `record` belongs into the story of `subject`.
+/// Whether `record` tells of an actor of the tree that `subject` is.
+pub fn is_of_actor(record: &Record, subject: &Subject) -> bool {
+    actors::actor(&record.event).is_some_and(|name| subject.actors().iter().any(|actor| actor == name))
+}
+
+/// Whether `record` belongs into the story of `subject`, apart from what [happened to its actor](is_of_actor).
 pub fn belongs(record: &Record, subject: &Subject) -> bool {
     match subject {
         Subject::Bead(bead) => record.is_about(bead),
+        Subject::Actor(_) => false,
         Subject::Agent(names) => {
             names.contains(&record.actor) || record.event.agent().is_some_and(|agent| names.contains(agent))
         }
@@ -76,11 +101,31 @@ pub fn tell(board: &Board, subject: &Subject, records: &[Record]) -> Vec<String>
                 board.hooks.of(agent).map(|hook| format!(", at {} ({})", hook.bead, hook.stage.as_str()));
             lines.push(format!("{agent} is {}{}", board.agents.state(agent), hook.unwrap_or_default()));
         }
+        Subject::Actor(name) => {
+            let ends = records.iter().filter(|r| matches!(r.event, Event::ActorEnded { .. })).count();
+            let told = if ends == 0 { "nothing bad is known of it".to_owned() } else { deaths(ends) };
+            lines.push(format!("{name} is an actor of the tree: {told}"));
+        }
     }
-    let told: Vec<String> = records.iter().filter_map(|r| sentence(r).map(|text| line(r, &text))).collect();
+    // The last death of an actor is told at length.
+    let last_death = records.iter().rposition(|record| matches!(record.event, Event::ActorEnded { .. }));
+    let mut told = Vec::new();
+    for (nth, record) in records.iter().enumerate() {
+        told.extend(sentence(record).map(|text| line(record, &text)));
+        if let (Event::ActorEnded { crash, .. }, true) = (&record.event, Some(nth) == last_death) {
+            told.extend(crash.details().into_iter().map(|detail| format!("    {detail}")));
+        }
+    }
     let skip = told.len().saturating_sub(LINES - 1);
     lines.extend(told.into_iter().skip(skip));
     lines
+}
+
+fn deaths(ends: usize) -> String {
+    match ends {
+        1 => "it has died once of late".to_owned(),
+        n => format!("it has died {n} times of late"),
+    }
 }
 
 fn line(record: &Record, text: &str) -> String {
@@ -166,10 +211,32 @@ pub fn sentence(record: &Record) -> Option<String> {
         Event::TownRestored { dir, number, made_at, .. } => {
             format!("the town was restored from backup {number} in {dir}, taken at {made_at}")
         }
-        Event::ActorEnded { name, reason, outcome, .. } => format!("actor {name} {outcome}: {reason}"),
+        Event::ActorEnded { name, reason, outcome, restarts, crash } => {
+            let hands = crash.hands().map(|hands| format!(" with {hands}")).unwrap_or_default();
+            format!("actor {name} died{hands}: {reason}; {}", aftermath(outcome, *restarts, crash.window_s))
+        }
+        Event::ActorBlocked { name, in_hand, letter, .. } => {
+            let over = in_hand.as_ref().map(|what| format!(" over {what}")).unwrap_or_default();
+            let letter = letter.as_ref().map(|letter| format!(", letter {letter}")).unwrap_or_default();
+            format!("actor {name} takes no messages{over}{letter}")
+        }
+        Event::ActorUnblocked { name, after_ms } => {
+            format!("actor {name} was blocked for {after_ms} ms")
+        }
         Event::RigAdded { rig, git_url, .. } => format!("rig {rig} added from {git_url}"),
         Event::TownStarted { pid, version } => format!("gastown {version} runs as process {pid}"),
         Event::TownStopped { reason } => format!("the town stopped: {reason}"),
         _ => return None,
     })
+}
+
+/// What was done about an actor's death.
+pub fn aftermath(outcome: &str, restarts: u32, window_s: Option<u64>) -> String {
+    let within = window_s.map(|seconds| format!(" within {seconds} s")).unwrap_or_default();
+    match outcome {
+        "restarted" => format!("started again (restart {restarts}{within})"),
+        "gave_up" if restarts == 0 => "given up".to_owned(),
+        "gave_up" => format!("given up (it would have been restart {restarts}{within})"),
+        _ => "not started again".to_owned(),
+    }
 }

@@ -167,6 +167,9 @@ fn done(command: &Command) -> String {
         Command::FaultPoisonMail { letters, .. } => format!("{letters} is poison now"),
         Command::FaultDisk { full: true } => "The ledger's disk counts as full now".to_owned(),
         Command::FaultDisk { full: false } => "The ledger's disk counts as it is".to_owned(),
+        Command::FaultBlockActor { name, millis } => {
+            format!("The actor {name} blocks its thread for {millis} ms with its next message")
+        }
         Command::FaultKillActor { name } => format!("Killed the actor {name}"),
         _ => "Done".to_owned(),
     };

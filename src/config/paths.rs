@@ -83,6 +83,11 @@ impl TownPaths {
         self.at("logs/town.log")
     }
 
+    /// What was written for people when the town could not go on, a file each.
+    pub fn crash_reports(&self) -> PathBuf {
+        self.at("logs/crashes")
+    }
+
     /// The recordings of all sessions, a folder per agent.
     pub fn session_logs(&self) -> PathBuf {
         self.at("logs/sessions")

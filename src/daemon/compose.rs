@@ -19,6 +19,7 @@ use actors::rigs;
 use actors::session::usage::Meter;
 use actors::switchboard::Switchboard;
 use actors::tools::{Late, ScribeSeat, Tools};
+use actors::vitals::Vitals;
 use clerk::bell::Ear;
 use clerk::costs::Total;
 use clerk::draft::Draft;
@@ -34,7 +35,7 @@ use model::role::Address;
 use model::time::{Clock, SystemClock};
 use pty::{Host, RealHost};
 use supervisors::tree::TOWN_GRACE;
-use supervisors::{Town, TownEnd, start};
+use supervisors::{Chronicle, Town, TownEnd, chronicle, start};
 use tokio::task::JoinHandle;
 
 /// How often the configuration files are looked at. Four calls of `stat` each.
@@ -62,6 +63,7 @@ pub struct Running {
     /// Where questions are asked.
     pub switchboard: Switchboard,
     town: Town,
+    chronicle: Chronicle,
     companions: Vec<JoinHandle<()>>,
 }
 
@@ -96,6 +98,7 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
         hands: Hands::default(),
         outbox: Outbox::default(),
         tree: TreeHandle::new(),
+        vitals: Vitals::default(),
         nursery: Late::default(),
         door: Late::default(),
         stopping,
@@ -105,7 +108,7 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
     let used = used_by_the_lost(&tools).await;
     record_start(&tools, used)?;
     let switchboard = Switchboard::new(tools.clone());
-    let town = start::raise(tools.clone(), switchboard.clone())
+    let (town, chronicle) = start::raise(tools.clone(), switchboard.clone())
         .await
         .map_err(|error| Refusal::failed("cannot_start", error.to_string()))?;
     let companions = vec![
@@ -117,7 +120,7 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
         tokio::spawn(keep_config(tools.clone())),
         tokio::spawn(keep_feed(tools.clone())),
     ];
-    Ok(Running { tools, switchboard, town, companions })
+    Ok(Running { tools, switchboard, town, chronicle, companions })
 }
 
 /// Ends what a runtime that crashed left behind, and frees the locks of a git that died with it.
@@ -288,13 +291,18 @@ impl Running {
         for companion in &self.companions {
             companion.abort();
         }
+        let unwritten = self.chronicle.close().await;
         let (tools, reason) = (self.tools, why.to_owned());
         let close = move || {
             tools.host.sweep_town(tools.paths.root());
             let now = tools.clock.now();
-            let stopped = tools
-                .store
-                .write_one(now, |_, _| Ok((vec![(Address::Runtime, Event::TownStopped { reason })], ())));
+            // There is no scribe any more, and nobody else who writes.
+            let stopped = tools.store.write_one(now, |board, now| {
+                let mut draft = Draft::new(board, Address::Runtime, now);
+                unwritten.into_iter().for_each(|event| chronicle::enter(&mut draft, event));
+                draft.push(Event::TownStopped { reason });
+                Ok((draft.finish(), ()))
+            });
             if let Err(refusal) = stopped {
                 tracing::warn!(%refusal, "cannot record that the town stopped");
             }

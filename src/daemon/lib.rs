@@ -8,6 +8,7 @@
 //! - `telemetry` what the runtime tells of itself
 
 pub mod compose;
+mod crash;
 mod demo;
 mod detach;
 mod front;

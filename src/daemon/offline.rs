@@ -285,9 +285,10 @@ fn called(command: &Command) -> &'static str {
         Command::AgentRestart { .. } => "`agent restart`",
         Command::Stop => "`stop`",
         Command::Tree => "`tree`",
-        Command::FaultKillActor { .. } | Command::FaultPoisonMail { .. } | Command::FaultDisk { .. } => {
-            "`fault`"
-        }
+        Command::FaultKillActor { .. }
+        | Command::FaultBlockActor { .. }
+        | Command::FaultPoisonMail { .. }
+        | Command::FaultDisk { .. } => "`fault`",
         Command::Handoff { .. } => "`handoff`",
         _ => "this",
     }

@@ -18,6 +18,7 @@ use supervisors::TownEnd;
 use tokio::sync::watch;
 
 use crate::compose::{self, Parts, Running};
+use crate::crash;
 use crate::detach::{self, Announcer};
 use crate::front::Front;
 use crate::live::{self, View};
@@ -137,7 +138,7 @@ async fn live(
     }
 
     let mut stopping = running.tools.stopping.subscribe();
-    let config = Arc::clone(&running.tools.config);
+    let (config, tree) = (Arc::clone(&running.tools.config), running.tools.tree.clone());
     let until_idle = options.until_idle || options.demo;
     let end = tokio::select! {
         why = until::over(&store, || config.current().rigs.keys().cloned().collect(), &mut stopping, &mut signals, until_idle) => End::Why(why),
@@ -154,7 +155,12 @@ async fn live(
             .hint("nothing that was acknowledged is lost: `gastown run` goes on from there"));
     }
     if let End::Tree(end) = &end {
-        return Err(gave_up(end, paths));
+        let (end, store, paths, json) = (end.clone(), store.clone(), paths.clone(), options.json);
+        let told = tokio::task::spawn_blocking(move || {
+            let last = crash::Last { end: &end, store: &store, paths: &paths, tree: tree.snapshot() };
+            crash::tell(&last, SystemClock.now(), json)
+        });
+        return Err(told.await.map_err(|error| Refusal::failed("gave_up", error.to_string()))?);
     }
     if until_idle {
         return tell(options, &store, config, since).await;
@@ -181,15 +187,6 @@ async fn stop(running: Running, end: &End, signals: &mut Signals) -> bool {
         tracing::warn!("not everybody ended in time; who was left was killed");
     }
     stopped.is_some()
-}
-
-fn gave_up(end: &TownEnd, paths: &TownPaths) -> Refusal {
-    let message = match end {
-        TownEnd::GaveUp { report } => report.to_string(),
-        end => format!("the tree has ended by itself: {end:?}"),
-    };
-    Refusal::failed("gave_up", message)
-        .hint(format!("its log is {}; `gastown run` tries again", paths.town_log().display()))
 }
 
 /// Prints what came of it; returns the exit code that follows.

@@ -71,7 +71,9 @@ impl Event {
             | Event::TownStopped { .. }
             | Event::BackupMade { .. }
             | Event::TownRestored { .. }
-            | Event::ActorEnded { .. } => Vec::new(),
+            | Event::ActorEnded { .. }
+            | Event::ActorBlocked { .. }
+            | Event::ActorUnblocked { .. } => Vec::new(),
         }
     }
 

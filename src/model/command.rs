@@ -583,6 +583,13 @@ pub enum Command {
         /// Its name in the tree.
         name: String,
     },
+    /// Makes an actor block its thread with its next message, for tests.
+    FaultBlockActor {
+        /// Its name in the tree.
+        name: String,
+        /// For how many milliseconds.
+        millis: u64,
+    },
     /// Lets the ledger's disk count as full, or no longer, for tests.
     FaultDisk {
         /// Whether it is full.

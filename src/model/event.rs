@@ -12,6 +12,7 @@ use crate::bead::{Bead, Comment, Dependency, Move, Patch, Status};
 use crate::command::Sling;
 use crate::convoy::Convoy;
 use crate::cost::Tokens;
+use crate::crash::Crash;
 use crate::escalation::{Context, Outcome, Route, Severity};
 use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Prefix, RigName, Seq, SessionId};
 use crate::mail::Letter;
@@ -718,6 +719,29 @@ pub enum Event {
         outcome: String,
         /// How many restarts are in the window now.
         restarts: u32,
+        /// How it was found.
+        #[serde(default)]
+        crash: Box<Crash>,
+    },
+    /// An actor takes no message, although it has been given some: what it has in hand does not end.
+    #[serde(rename = "actor.blocked")]
+    ActorBlocked {
+        /// Its name in the tree.
+        name: String,
+        /// The kind of message that it is handling; none when it does not even begin with one.
+        in_hand: Option<String>,
+        /// The letter that it is handling.
+        letter: Option<MailId>,
+        /// For how long already, in milliseconds.
+        since_ms: u64,
+    },
+    /// An actor that was blocked goes on, or has ended.
+    #[serde(rename = "actor.unblocked")]
+    ActorUnblocked {
+        /// Its name in the tree.
+        name: String,
+        /// For how long it took no message, in milliseconds.
+        after_ms: u64,
     },
 }
 
@@ -789,6 +813,8 @@ impl Event {
             Event::BackupMade { .. } => "backup.made",
             Event::TownRestored { .. } => "town.restored",
             Event::ActorEnded { .. } => "actor.ended",
+            Event::ActorBlocked { .. } => "actor.blocked",
+            Event::ActorUnblocked { .. } => "actor.unblocked",
         }
     }
 }

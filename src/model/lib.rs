@@ -12,6 +12,7 @@ pub mod bead;
 pub mod command;
 pub mod convoy;
 pub mod cost;
+pub mod crash;
 pub mod escalation;
 pub mod event;
 pub mod hook;

@@ -9,6 +9,7 @@ mod beads;
 mod carriers;
 mod compact;
 mod costs;
+mod deaths;
 mod demo;
 mod durability;
 mod escalations;

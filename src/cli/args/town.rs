@@ -1,6 +1,7 @@
 //! town: the place itself, its rigs, and the runtime.
 
 use std::path::Path;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use model::command::{Command, NewGate, NewRig, Poison};
@@ -10,6 +11,9 @@ use model::refusal::Refusal;
 use super::backup::Backup;
 use super::ledger::Ledger;
 use super::{Intent, Reading, work};
+
+/// The longest time for which an actor may be blocked on purpose, in milliseconds.
+const LONGEST_BLOCK: u64 = 60_000;
 
 /// The commands of this group.
 #[derive(Debug, Subcommand)]
@@ -142,6 +146,14 @@ pub(crate) enum Fault {
         /// Its name in the tree
         name: String,
     },
+    /// Make an actor block its thread when it takes its next message
+    BlockActor {
+        /// Its name in the tree
+        name: String,
+        /// For how long, a minute at most: 500ms, 5s
+        #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+        time: Duration,
+    },
     /// Let the ledger's disk count as full, or as it is, until the runtime ends
     Disk {
         /// full or ok
@@ -189,6 +201,13 @@ impl Verb {
             Verb::Ledger(ledger) => ledger.intent(reading)?,
             Verb::Backup(backup) => backup.intent(reading)?,
             Verb::Fault(Fault::KillActor { name }) => Command::FaultKillActor { name }.into(),
+            Verb::Fault(Fault::BlockActor { name, time }) => {
+                let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                if millis > LONGEST_BLOCK {
+                    return Err(Refusal::usage("an actor is blocked for a minute at most").hint("--for 5s"));
+                }
+                Command::FaultBlockActor { name, millis }.into()
+            }
             Verb::Fault(Fault::Disk { how }) => Command::FaultDisk { full: how == "full" }.into(),
             Verb::Fault(Fault::PoisonMail { letters, hang, cure }) => {
                 let how = match (hang, cure) {

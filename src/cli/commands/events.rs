@@ -114,8 +114,17 @@ fn words(event: &Event) -> (String, Tint) {
         Event::TownRestored { dir, number, made_at, .. } => {
             (format!("restored the town from backup {number} in {dir}, taken at {made_at}"), Yellow)
         }
-        Event::ActorEnded { name, reason, outcome, .. } => {
-            (format!("the actor {name} ended: {reason}; {outcome}"), Yellow)
+        Event::ActorEnded { name, reason, outcome, crash, .. } => {
+            let hands = crash.hands().map(|hands| format!(" with {hands}")).unwrap_or_default();
+            let tint = if outcome == "gave_up" { Red } else { Yellow };
+            (format!("the actor {name} died{hands}: {reason}; {outcome}"), tint)
+        }
+        Event::ActorBlocked { name, in_hand, since_ms, .. } => {
+            let over = in_hand.as_ref().map(|what| format!(" over {what}")).unwrap_or_default();
+            (format!("the actor {name} takes no messages{over}, for {since_ms} ms"), Red)
+        }
+        Event::ActorUnblocked { name, after_ms } => {
+            (format!("the actor {name} goes on after {after_ms} ms"), Yellow)
         }
         other => (plain(other), Dim),
     }

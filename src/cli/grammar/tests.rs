@@ -231,6 +231,10 @@ fn shipping_talking_and_watching_are_read() {
     check("why web-1", Command::Why { about: "web-1".into() });
     check("gt prime", Command::Prime { agent: None });
     check("fault kill-actor web/refinery", Command::FaultKillActor { name: "web/refinery".into() });
+    check(
+        "fault block-actor mayor --for 5s",
+        Command::FaultBlockActor { name: "mayor".into(), millis: 5_000 },
+    );
 }
 
 #[test]
