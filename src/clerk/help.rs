@@ -29,7 +29,11 @@ pub fn unanswered(board: &Board, now: Timestamp, deadline: Duration) -> Unanswer
         if !matches!(letter.kind, Kind::Help { .. }) || told(board, &letter.id) {
             continue;
         }
-        match deadline.checked_sub(now.since(letter.sent_at)).filter(|left| !left.is_zero()) {
+        // Nobody could answer while everything stood still.
+        match deadline
+            .checked_sub(now.since(board.freezes.skipped(letter.sent_at)))
+            .filter(|left| !left.is_zero())
+        {
             None => found.overdue.push(letter.id.clone()),
             Some(left) => found.next = Some(found.next.map_or(left, |next| next.min(left))),
         }

@@ -7,6 +7,7 @@
 //!
 //! - [`decide`]: commands of people and agents, one arm each.
 //! - [`hooks`], [`merges`], [`agents`], [`letters`], [`costs`]: what the roles record.
+//! - [`capacity`], [`waits`], [`standstill`]: how many at once, and why somebody is not at work.
 //! - [`imports`]: beads from elsewhere.
 //! - [`answers`], [`reports`], [`past`]: questions about the town, to data.
 //! - [`bell`]: whom an event concerns.
@@ -16,6 +17,7 @@ pub mod answers;
 pub mod beads;
 pub mod bell;
 pub mod book;
+pub mod capacity;
 pub mod convoys;
 pub mod costs;
 pub mod decide;
@@ -34,8 +36,10 @@ pub mod past;
 pub mod renaming;
 pub mod reports;
 pub mod show;
+pub mod standstill;
 pub mod story;
 pub mod strategy;
+pub mod waits;
 
 #[cfg(test)]
 mod mailboxes;

@@ -61,6 +61,12 @@ impl Event {
             | Event::EscalationAcked { .. }
             | Event::PolicyDenied { .. }
             | Event::RigAdded { .. }
+            | Event::RigParked { .. }
+            | Event::RigUnparked { .. }
+            | Event::RigStopped { .. }
+            | Event::RigStarted { .. }
+            | Event::TownFrozen { .. }
+            | Event::TownThawed { .. }
             | Event::TownStarted { .. }
             | Event::TownStopped { .. }
             | Event::BackupMade { .. }
