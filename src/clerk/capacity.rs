@@ -151,9 +151,10 @@ mod tests {
     use model::merge::Rejection;
 
     use super::*;
-    use crate::agents::{self, Begun};
+    use crate::agents::{self, Begun, Judged};
     use crate::draft::Draft;
     use crate::hooks;
+    use crate::strategy::Rules;
     use crate::testing::{OneFormula, Paper};
 
     /// A few numbers that are the same each time.
@@ -217,7 +218,9 @@ mod tests {
         let (mut closed, mut reworked, mut most_alive) = (0, 0, 0);
         while closed < 1000 {
             // The dispatcher hands out what there is room for, the most urgent and then the oldest first.
-            while let Some((waiting, worker)) = hooks::next_assignment(&paper.board, &rig, &pool, most) {
+            while let Some((waiting, worker)) =
+                hooks::next_assignment(&paper.board, &rig, &pool, most, paper.rest())
+            {
                 let (_, first) = age.pop_first().unwrap();
                 assert_eq!(waiting.bead, first);
                 does(&mut paper, &Address::Runtime, |draft| {
@@ -274,11 +277,19 @@ mod tests {
     fn end(paper: &mut Paper, agent: &Address) {
         let open = paper.board.agents.get(agent).and_then(|agent| agent.session.clone()).unwrap();
         does(paper, agent, |draft| {
-            agents::ended(draft, agent, &open.id, SessionEnd::Exited { code: 0 }).unwrap();
+            agents::ended(draft, agent, &open.id, SessionEnd::Exited { code: 0 }.into()).unwrap();
         });
         let witness: Address = "web/witness".parse().unwrap();
         does(paper, &witness, |draft| {
-            agents::judged(draft, agent, &open.id, Verdict::Completed, "x", None).unwrap();
+            let judged = Judged {
+                agent: agent.clone(),
+                session: open.id.clone(),
+                verdict: Verdict::Completed,
+                detail: "x".into(),
+                output: None,
+                diff: None,
+            };
+            agents::judged(draft, judged, &Rules::default(), &[]).unwrap();
         });
     }
 

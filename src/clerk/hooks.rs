@@ -24,6 +24,7 @@ use crate::convoys;
 use crate::draft::Draft;
 use crate::mols;
 use crate::names;
+use crate::standstill;
 
 /// Where a sling goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -393,6 +394,10 @@ pub fn hang(
     let board = draft.board;
     let id = &waiting.bead;
     let bead = beads::find(board, id)?;
+    let closed = board.rigs.get(&waiting.rig).and_then(standstill::closed);
+    if let Some(closed) = closed.or_else(|| standstill::frozen(board)) {
+        return Err(Refusal::forbidden("rig_closed", closed));
+    }
     if board.hooks.waiting(id) != Some(waiting) || !bead.status.may_become(Status::Hooked, Move::Hook) {
         return Err(Refusal::forbidden("bead_taken", format!("{id} does not wait any more")));
     }

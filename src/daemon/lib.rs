@@ -17,6 +17,7 @@ mod lock;
 pub mod offline;
 mod program;
 mod run;
+mod service;
 mod socket;
 mod summary;
 mod telemetry;

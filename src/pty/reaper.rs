@@ -15,7 +15,7 @@
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
@@ -85,10 +85,11 @@ fn start(program: &Path) -> io::Result<Child> {
 }
 
 /// Is the reaper: waits for the end of standard input, then ends all that bears the mark of this process.
-pub fn watch() -> ExitCode {
+/// False when it bears none, and so has nothing to do.
+pub fn watch() -> bool {
     // Whoever kills the runtime's group or hangs its terminal up does not mean us.
     let _ = rustix::process::setsid();
-    let Some(mark) = Mark::own() else { return ExitCode::FAILURE };
+    let Some(mark) = Mark::own() else { return false };
     let mut byte = [0];
     loop {
         match io::stdin().read(&mut byte) {
@@ -98,5 +99,5 @@ pub fn watch() -> ExitCode {
         }
     }
     sweep::by_mark(mark, PATIENCE);
-    ExitCode::SUCCESS
+    true
 }

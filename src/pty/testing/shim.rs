@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).collect::<Vec<_>>();
     match arguments.split_first() {
         Some((verb, rest)) if verb == exec::VERB => exec_shim(rest.to_vec()),
-        Some((verb, _)) if verb == reaper::VERB => reaper::watch(),
+        Some((verb, _)) if verb == reaper::VERB => ExitCode::from(u8::from(!reaper::watch())),
         Some((verb, [town, script])) if verb == "__runtime" => run(Path::new(town), script),
         _ => {
             eprintln!("pty-shim: starts programs for the tests of gastown-pty; nothing else");
