@@ -1,5 +1,6 @@
 //! What people make stand still: a rig that is given no work, a rig that is stopped, the whole town.
 
+use model::agent::AgentState;
 use model::answer::{Answer, FreezeReport, RigRow, StatusReport};
 use model::event::Event;
 use model::ids::RigName;
@@ -33,7 +34,9 @@ pub fn park(
         known.now == now && reason.is_none_or(|reason| known.pause.reason.as_deref() == Some(reason))
     });
     if !same {
-        draft.push(Event::RigParked { rig: rig.clone(), reason: reason.map(str::to_owned), now });
+        // What was said the first time still holds.
+        let reason = reason.or(known.and_then(|known| known.pause.reason.as_deref())).map(str::to_owned);
+        draft.push(Event::RigParked { rig: rig.clone(), reason, now });
     }
     Ok(Answer::Done)
 }
@@ -99,6 +102,12 @@ pub fn show(board: &Board, report: &mut StatusReport) {
         report.town.state = "frozen".to_owned();
     }
     report.rigs.iter_mut().for_each(|row| show_rig(board, row));
+    let stopped = |rig: &RigName| board.rigs.get(rig).is_some_and(|rig| rig.stopped);
+    let resting = report.agents.iter_mut().filter(|row| row.rig.as_ref().is_some_and(stopped));
+    for row in resting.filter(|row| row.session.is_none() && row.state.has_session()) {
+        row.state = AgentState::Parked;
+        row.note = Some("its rig is stopped".to_owned());
+    }
 }
 
 /// That everything stands still, and how it goes on.
@@ -169,12 +178,32 @@ mod tests {
         }
         assert_eq!(paper.kinds(from), ["rig.parked"; 3]);
         assert!(paper.board.rigs.is_halted(&rig()));
+        let parked = paper.board.rigs.get(&rig()).and_then(|rig| rig.parked.clone()).unwrap();
+        assert_eq!(parked.pause.reason.as_deref(), Some("y"), "said once, it holds");
         for _ in 0..2 {
             paper.does(Command::RigUnpark { rig: rig() }).unwrap();
         }
         assert_eq!(paper.kinds(from + 3), ["rig.unparked"]);
         let stranger = Command::RigUnpark { rig: "wbe".parse().unwrap() };
         assert_eq!(paper.does(stranger).unwrap_err().code, "no_such_rig");
+    }
+
+    #[test]
+    fn who_may_make_things_stand_still_and_who_may_let_them_go_on() {
+        use model::command::Origin;
+        let speaker =
+            |agent: &str| Origin::Session { agent: agent.parse().unwrap(), session: "s".parse().unwrap() };
+        let allowed =
+            |agent: &str, command: &Command| crate::decide::permitted(&speaker(agent), command).is_ok();
+        let stop = [Command::StopAll, Command::RigStop { rig: rig() }, Command::RigStart { rig: rig() }];
+        for command in stop.iter().chain([&Command::Thaw]) {
+            assert!(!allowed("mayor/", command), "{command:?} is a person's alone");
+        }
+        let kill = Command::AgentKill { agent: "web/docs".into(), restart: false };
+        let freeze = Command::Freeze { reason: None };
+        for command in [kill, freeze, park("x", true), Command::RigUnpark { rig: rig() }] {
+            assert!(allowed("mayor/", &command) && !allowed("web/polecats/docs", &command), "{command:?}");
+        }
     }
 
     #[test]

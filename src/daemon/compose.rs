@@ -136,12 +136,15 @@ async fn look_at_reality(config: &Arc<LiveConfig>, host: &Arc<RealHost>) -> Resu
     let (config, host) = (Arc::clone(config), Arc::clone(host));
     let look = move || {
         let paths = config.paths();
-        let swept = host.sweep_town(paths.root());
+        let config = config.current();
+        // Gates first: they are killed, where all others that are no session's are asked and waited for.
+        let gates: usize =
+            config.rigs.keys().map(|rig| git::gate::sweep_folder(&paths.rig(rig).refinery_rig())).sum();
+        let swept = gates + host.sweep_town(paths.root());
         if swept > 0 {
             tracing::info!(swept, "ended processes that an earlier runtime had left behind");
         }
-        for rig in config.current().rigs.keys() {
-            git::gate::sweep_folder(&paths.rig(rig).refinery_rig());
+        for rig in config.rigs.keys() {
             match git::Repo::open(paths.rig(rig).repo_git()) {
                 Ok(repo) => repo.clear_stale_locks(),
                 Err(error) => tracing::warn!(%rig, %error, "the rig's repository cannot be opened"),

@@ -155,10 +155,11 @@ impl Place {
                     ));
                 }
             }
-            Err(why) => {
-                left.push(format!("the service manager was not told: {why}"));
-                left.extend(self.install_lines().map(|line| format!("when it can be: {line}")));
-            }
+            Err(why) => left.push(format!(
+                "{} cannot be told now ({why}); when it can: {}",
+                self.manager.as_str(),
+                self.install_lines().join(" && ")
+            )),
         }
         let mut report = ServiceReport { did, left, ..self.report("install", None) };
         self.look(&mut report);
@@ -170,7 +171,8 @@ impl Place {
         }
         if !self.wanted.is_empty() {
             report.left.push(format!(
-                "agents are given {} here, and a service does not have it: put NAME=VALUE lines into {} (mode 0600)",
+                "agents are given {} from your environment, which a service does not have: put NAME=VALUE lines \
+                 into {} (mode 0600)",
                 self.wanted.join(", "),
                 self.env_file.display()
             ));
@@ -191,7 +193,7 @@ impl Place {
         };
         match self.manage(disable) {
             Ok(()) => did.push("disabled it, and ended the town if it was run by it".to_owned()),
-            Err(why) => left.push(format!("the service manager was not told: {why}")),
+            Err(why) => did.push(format!("{} cannot be told now ({why})", self.manager.as_str())),
         }
         fs::remove_file(&self.file).map_err(|error| cannot("remove", &self.file, &error))?;
         did.push(format!("removed {}", self.file.display()));
@@ -202,8 +204,8 @@ impl Place {
                 fs::remove_file(&link).map_err(|error| cannot("remove", &link, &error))?;
                 did.push(format!("removed {}", link.display()));
             }
-            if run("systemctl", &["--user", "daemon-reload"]).is_err() && left.is_empty() {
-                left.push("systemctl --user daemon-reload".to_owned());
+            if run("systemctl", &["--user", "daemon-reload"]).is_err() {
+                left.push("if it runs nevertheless: systemctl --user daemon-reload".to_owned());
             }
         }
         Ok(ServiceReport { did, left, ..self.report("uninstall", None) })
@@ -283,15 +285,14 @@ impl Place {
     }
 
     /// What a person types where the manager could not be told.
-    fn install_lines(&self) -> impl Iterator<Item = String> {
-        let lines = match self.manager {
+    fn install_lines(&self) -> Vec<String> {
+        match self.manager {
             Manager::Systemd => vec![
                 "systemctl --user daemon-reload".to_owned(),
                 format!("systemctl --user enable --now {}", self.name()),
             ],
             Manager::Launchd => vec![self.start_line()],
-        };
-        lines.into_iter()
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-pub(crate) use town::{Running, Town};
+pub(crate) use town::{Place, Running, Town};
 
 /// How long a condition may take to become true: long enough for the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
