@@ -279,7 +279,8 @@ impl Seat {
 
     /// Begins the session that [`Seat::restart`] has promised, once the last one has its verdict.
     pub async fn again(&mut self, me: ActorCell, cwd: PathBuf) {
-        if !self.another || self.is_taken() {
+        // Frozen, it is promised still: everybody is rung at the thaw.
+        if !self.another || self.is_taken() || self.tools.freeze.is_frozen() {
             return;
         }
         let (open, held) = self.tools.look(|board| {
