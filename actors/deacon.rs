@@ -44,6 +44,10 @@ impl Duty for Patrol {
 
 /// Tells whoever is next of calls for help that nobody has answered in time; returns when the next one is due.
 async fn unanswered(tools: &Tools) -> Result<Option<Duration>, Refusal> {
+    // No time passes; everybody is rung when it thaws.
+    if tools.freeze.is_frozen() {
+        return Ok(None);
+    }
     let deadline = tools.town().escalation.rules.help_deadline;
     let look = || tools.look(|board| clerk::help::unanswered(board, tools.clock.now(), deadline));
     let seen = look();

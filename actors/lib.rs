@@ -6,6 +6,7 @@
 //!   through its [`seat`].
 //! - [`vitals`] is what each of them has in hand, taken by [`watched`].
 //! - [`tools`] is what everybody is handed, [`directory`] how they find each other.
+//! - [`freeze`] makes everything stand still, [`halt`] ends it at once, [`memory`] says when there is none left.
 //!
 //! Roles do not know each other: between them there are letters, and bells that say "look". What a
 //! role does next it sees on the board, so a restart and a first start are one path.
@@ -19,11 +20,14 @@ pub mod directory;
 pub mod dispatcher;
 pub mod doctor;
 pub mod errand;
+pub mod freeze;
+pub mod halt;
 mod judge;
 pub mod keys;
 pub mod letters;
 pub mod living_tree;
 pub mod mayor;
+pub mod memory;
 pub mod office;
 pub mod outbox;
 pub mod polecat;
@@ -34,6 +38,7 @@ mod role;
 pub mod scribe;
 pub mod seat;
 pub mod session;
+mod standstill;
 pub mod switchboard;
 pub mod sync;
 pub mod tools;

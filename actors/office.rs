@@ -117,9 +117,10 @@ impl<D: Duty> Actor for Office<D> {
                 state.seat.again(me.get_cell(), folder.clone()).await;
                 let called = state.seat.judge(me.get_cell(), folder).await;
                 let next = D::look(&state.tools).await?.into_iter().chain(called).min();
+                let freeze = state.tools.freeze.clone();
                 state.timer = next.map(|wait| {
                     Errand::run(|_| async move {
-                        tokio::time::sleep(wait).await;
+                        freeze.sleep(wait).await;
                         let _ = me.cast(Message::Look);
                     })
                 });

@@ -10,6 +10,7 @@ use ractor::{ActorCell, ActorRef};
 
 use crate::directory::{Ask, Bell, Entry};
 use crate::errand::Errand;
+use crate::freeze::Freeze;
 use crate::seat::{Seat, Wanted};
 use crate::tools::Tools;
 
@@ -63,11 +64,11 @@ impl Post {
     }
 }
 
-/// Lets a role look at the board again after `wait`.
-pub(crate) fn look_in<M: Vocabulary>(wait: Duration, me: &ActorRef<M>) -> Errand {
-    let me = me.clone();
+/// Lets a role look at the board again after `wait`, which does not pass while everything stands still.
+pub(crate) fn look_in<M: Vocabulary>(wait: Duration, freeze: &Freeze, me: &ActorRef<M>) -> Errand {
+    let (me, freeze) = (me.clone(), freeze.clone());
     Errand::run(|_| async move {
-        tokio::time::sleep(wait).await;
+        freeze.sleep(wait).await;
         let _ = me.cast(M::look());
     })
 }

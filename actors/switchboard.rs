@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 use crate::attachment::Attachment;
 use crate::directory::Ask;
 use crate::errand::blocking;
+use crate::standstill::{self, no_session};
 use crate::tools::{Door, Tools};
 use crate::vitals::{Blocked, Digest, Named, Pulse};
 use crate::{brief, copies, doctor, rigs, sync};
@@ -186,7 +187,8 @@ impl Switchboard {
     /// Looking on starts nothing; whoever wants to type into a parked seat starts its session.
     ///
     /// # Errors
-    /// `no_such_agent`; `no_session` when there is nothing to look at; `keyboard_taken`.
+    /// `no_such_agent`; `no_session` when there is nothing to look at; `keyboard_taken`; `town_frozen` for who
+    /// wants to type while everything stands still.
     pub async fn attach(
         &self,
         origin: &Origin,
@@ -206,6 +208,9 @@ impl Switchboard {
             )
             .hint("look on with --read-only, or write: gt mail send"));
         }
+        if !read_only {
+            tools.freeze.check("nothing is typed")?;
+        }
         let mut live = tools.directory.session(&address);
         if live.is_none() && !read_only && !matches!(address, Address::Polecat(..)) {
             writable(&tools)?;
@@ -214,14 +219,8 @@ impl Switchboard {
             live = tools.directory.session(&address);
         }
         let live = live.ok_or_else(|| no_session(&tools, &address))?;
-        Attachment::new(address, live, read_only, take, (rows, cols))
+        Attachment::new(address, live, tools.freeze.clone(), read_only, take, (rows, cols))
     }
-}
-
-fn no_session(tools: &Tools, agent: &Address) -> Refusal {
-    let state = tools.look(|board| board.agents.state(agent));
-    Refusal::failed("no_session", format!("{agent} has no session now: it is {state}"))
-        .hint("see `gastown status`, or what it last showed with `gastown peek`")
 }
 
 /// Finds who answers, and asks them.
@@ -230,6 +229,7 @@ async fn route(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
         denied(tools, &origin, &command, &refusal).await;
         return Err(refusal);
     }
+    standstill::check(tools, &command)?;
     let answer = match need(&command) {
         Need::Write => write(tools, origin, command).await,
         Need::Read => read(tools, origin, command).await,
@@ -251,6 +251,11 @@ async fn denied(tools: &Tools, origin: &Origin, command: &Command, refusal: &Ref
 }
 
 async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
+    match command {
+        Command::Freeze { reason } => return standstill::freeze(tools, &origin, reason).await,
+        Command::Thaw => return standstill::thaw(tools, &origin).await,
+        _ => {}
+    }
     let starts = match &command {
         Command::AgentStart { agent } => Some(tools.look(|board| names::address(board, agent))?),
         _ => None,
@@ -352,7 +357,12 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
         }
         Command::Why { about } => {
             let (store, about) = (tools.store.clone(), about.clone());
-            read_log(move || reports::why(&store, &about)).await.map(Answer::Story)
+            let (asked, name) = (about.clone(), about);
+            let story = read_log(move || reports::why(&store, &asked)).await?;
+            let (town, memory) = (tools.town(), tools.memory_short());
+            let known = |rig: &model::ids::RigName| rigs::known(&town, rig, memory.clone());
+            let now = tools.clock.now();
+            Ok(Answer::Story(tools.look(|board| clerk::waits::told(board, &name, story, known, now))))
         }
         Command::Ledger(question) => {
             let (store, question) = (tools.store.clone(), question.clone());
@@ -451,6 +461,7 @@ fn rig_rows(tools: &Tools) -> Vec<model::answer::RigRow> {
         path: String::new(),
         state: String::new(),
         note: None,
+        frozen: None,
         pid: None,
         uptime_s: None,
         seq: Default::default(),
@@ -471,6 +482,7 @@ fn status(tools: &Tools) -> model::answer::StatusReport {
         }
         .to_owned(),
         note: trouble.map(|error| error.to_string()),
+        frozen: None,
         pid: Some(std::process::id()),
         uptime_s: Some(now.since(tools.started).as_secs()),
         seq: tools.store.head(),
@@ -484,6 +496,13 @@ fn status(tools: &Tools) -> model::answer::StatusReport {
         let Blocked { name, since, .. } = blocked;
         format!("the actor {name} takes no messages{over}, for {} s: gastown why {name}", since.as_secs())
     }));
+    let waiting: usize = report.rigs.iter().filter(|rig| !rig.parked).map(|rig| rig.waiting).sum();
+    if waiting > 0
+        && let Some(short) = tools.memory_short()
+    {
+        let beads = if waiting == 1 { "a bead waits".to_owned() } else { format!("{waiting} beads wait") };
+        report.attention.push(format!("{beads}: {short}"));
+    }
     report
 }
 
@@ -505,9 +524,18 @@ fn enliven(tools: &Tools, rows: &mut [model::answer::AgentRow]) {
 async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
     if matches!(
         command,
-        Command::Done { .. } | Command::AgentRestart { .. } | Command::Handoff { .. } | Command::RigAdd(_)
+        Command::Done { .. }
+            | Command::AgentRestart { .. }
+            | Command::Handoff { .. }
+            | Command::RigAdd(_)
+            | Command::RigStop { .. }
+            | Command::RigStart { .. }
     ) {
         writable(tools)?;
+    }
+    // Whoever says so stands still themselves, and goes on when this does.
+    if matches!(command, Command::Done { .. } | Command::Handoff { .. }) {
+        tools.freeze.thawed().await;
     }
     match command {
         Command::Done { exit, reason } => {
@@ -543,6 +571,9 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
             tools.directory.ask(&address, |reply| Ask::Restart { symptom: None, reply }).await
         }
+        Command::AgentKill { agent, restart } => standstill::kill(tools, &origin, &agent, restart).await,
+        Command::RigStop { rig } => standstill::rig_stop(tools, &origin, rig).await,
+        Command::RigStart { rig } => standstill::rig_start(tools, &origin, rig).await,
         Command::Handoff { note } => handoff(tools, &origin, note).await,
         Command::RigAdd(new) => rig_add(tools, &origin, new).await,
         Command::BeadSync { rig, push, dry_run } => {
@@ -553,7 +584,10 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             done.map_err(|why| Refusal::failed("git_failed", why))?
         }
         Command::Backup { dir } => copies::backup(tools, &origin, dir).await,
-        Command::Stop => {
+        Command::Stop | Command::StopAll => {
+            if command == Command::StopAll {
+                tools.hurry.send_replace(true);
+            }
             let why = format!("asked for by {}", origin.actor());
             tools.stopping.send_replace(Some(why));
             Ok(Answer::Done)

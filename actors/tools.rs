@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clerk::book::Book;
+use clerk::capacity::Limits;
 use clerk::draft::{Deed, Draft};
 use config::live::{LiveConfig, TownConfig};
 use config::paths::TownPaths;
@@ -13,6 +14,7 @@ use ledger::Store;
 use ledger::views::Board;
 use model::answer::Answer;
 use model::command::{Command, Origin};
+use model::ids::RigName;
 use model::refusal::Refusal;
 use model::role::Address;
 use model::time::{Clock, Timestamp};
@@ -20,10 +22,13 @@ use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 
 use crate::directory::Directory;
+use crate::freeze::Freeze;
 use crate::keys::Keys;
 use crate::letters::Hands;
 use crate::living_tree::TreeHandle;
+use crate::memory;
 use crate::outbox::Outbox;
+use crate::rigs;
 use crate::scribe;
 use crate::vitals::{Pulse, Vitals};
 
@@ -49,6 +54,9 @@ pub trait Nursery: Send + Sync {
 
     /// Sees to it that the rig lives.
     fn open_rig(&self, rig: &model::ids::RigName);
+
+    /// Ends the rig's actors by their graces; `done` hears when nothing is left of them.
+    fn close_rig(&self, rig: &model::ids::RigName, done: oneshot::Sender<Result<(), Refusal>>);
 
     /// Makes the actor called `name` in the tree die, as if it had failed.
     ///
@@ -164,6 +172,12 @@ pub struct Tools {
     pub door: Late<dyn Door>,
     /// Asked to stop: why.
     pub stopping: watch::Sender<Option<String>>,
+    /// Asked to stop everything at once.
+    pub hurry: watch::Sender<bool>,
+    /// Whether everything stands still.
+    pub freeze: Freeze,
+    /// How much memory there is.
+    pub memory: memory::Gauge,
     /// How often the ledger has become writable again after it was not.
     pub recoveries: watch::Sender<u64>,
     /// Since when the runtime is up.
@@ -180,6 +194,24 @@ impl Tools {
     /// The configuration as it is now.
     pub fn town(&self) -> Arc<TownConfig> {
         self.config.current()
+    }
+
+    /// How many workers of `rig` may be at work, and of all rigs together.
+    ///
+    /// # Errors
+    /// `no_such_rig`, when it is not configured.
+    pub fn limits(&self, rig: &RigName) -> Result<Limits, Refusal> {
+        rigs::limits(&self.town(), rig)
+    }
+
+    /// Why no further worker's session is to be started, if memory is short.
+    pub fn memory_short(&self) -> Option<String> {
+        self.memory.short(&self.town().town.policies)
+    }
+
+    /// Whether the town is about to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.borrow().is_some()
     }
 
     /// Looks at the board.

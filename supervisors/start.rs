@@ -15,6 +15,7 @@ use model::ids::RigName;
 use model::refusal::Refusal;
 use model::role::Address;
 use ractor::Actor;
+use tokio::sync::oneshot;
 
 use crate::chronicle::{self, Chronicle};
 use crate::desk::{Desk, DeskError};
@@ -113,7 +114,7 @@ fn supervisor(branch: DynBranch, line: &ChildSpec<Child>, records: &Records) -> 
 
 /// The supervisor of one rig with its children.
 fn rig_child(rig: &RigName, tools: &Tools, records: &Records) -> DynChild {
-    let branch = DynBranch::from_table(&RIG, format!("rig {rig}"), |line| {
+    let branch = DynBranch::from_table(&RIG, rig_name(rig), |line| {
         let (t, r) = (tools.clone(), rig.clone());
         match line.child {
             Child::Refinery => {
@@ -140,6 +141,10 @@ fn rig_child(rig: &RigName, tools: &Tools, records: &Records) -> DynChild {
     });
     let child = DynChild::supervisor(branch, A_RIG.0, records);
     DynChild { shutdown: A_RIG.1, ..child }
+}
+
+fn rig_name(rig: &RigName) -> String {
+    format!("rig {rig}")
 }
 
 fn polecats(rig: &RigName) -> String {
@@ -214,6 +219,20 @@ impl Nursery for Midwife {
     fn open_rig(&self, rig: &RigName) {
         let child = rig_child(rig, &self.tools, &self.records);
         self.bring(RIGS.name.to_owned(), child, Ear::Dispatcher(rig.clone()));
+    }
+
+    fn close_rig(&self, rig: &RigName, done: oneshot::Sender<Result<(), Refusal>>) {
+        let desk = Desk::new(self.records.living.clone());
+        let name = rig_name(rig);
+        tokio::spawn(async move {
+            let ended = match desk.stop_child(RIGS.name, &name).await {
+                // It was stopped before.
+                Ok(()) | Err(DeskError::Unknown(_)) => Ok(()),
+                Err(error) => Err(Refusal::failed("still_stopping", format!("{name} does not end: {error}"))
+                    .hint("see what is left of it with `gastown tree`")),
+            };
+            let _ = done.send(ended);
+        });
     }
 
     fn kill(&self, name: &str) -> Result<(), Refusal> {

@@ -30,7 +30,7 @@ pub struct Seen {
     pub hook: Option<Hook>,
     /// How it is.
     pub state: AgentState,
-    /// Whether a person holds it back.
+    /// Whether a person holds it back, or its rig.
     pub held: bool,
     /// Whether a session of its has no verdict yet, although it has ended.
     pub unjudged: bool,
@@ -54,7 +54,8 @@ impl Seen {
         Seen {
             agent: agent.clone(),
             state: board.agents.state(agent),
-            held: view.is_some_and(|agent| agent.held),
+            held: view.is_some_and(|agent| agent.held)
+                || agent.rig().is_some_and(|rig| board.rigs.is_halted(rig)),
             unjudged: view.is_some_and(|agent| agent.session.is_some()),
             trial: gone(board, view, hook.as_ref()),
             turn_over: match (
@@ -85,9 +86,18 @@ fn gone(board: &Board, view: Option<&Agent>, hook: Option<&Hook>) -> Gone {
     let trial = hook.and_then(|hook| board.trials.of(&hook.bead));
     let same = |agent: &&Agent| hook.is_some_and(|hook| agent.last_bead.as_ref() == Some(&hook.bead));
     let last = view.filter(same).and_then(|agent| agent.strategy);
+    let strategy = trial.map_or(last, |trial| trial.strategy);
     Gone {
-        strategy: trial.map_or(last, |trial| trial.strategy),
-        not_before: trial.and_then(|trial| trial.not_before),
+        strategy,
+        not_before: trial.and_then(|trial| {
+            let (until, since) = (trial.not_before?, trial.last.as_ref().map_or(board.at, |last| last.at));
+            Some(match strategy {
+                // A provider's limit ends when it ends.
+                Some(Strategy::Park) => until,
+                // While everything stood still no time has passed.
+                _ => until.plus(board.freezes.skipped(since).since(since)),
+            })
+        }),
     }
 }
 

@@ -35,7 +35,7 @@ use tokio::sync::oneshot;
 use crate::directory::Ask;
 use crate::errand::{Errand, blocking};
 use crate::role::{Post, vocabulary};
-use crate::seat::{Seat, Wanted};
+use crate::seat::{Seat, WITHOUT_MEMORY, Wanted};
 use crate::tools::Tools;
 use crate::vitals::Digest;
 use lifecycle::{Effect, Seen};
@@ -223,9 +223,21 @@ impl State {
         let seen = self.tools.look(|board| Seen::of(board, &self.agent));
         self.timer = None;
         for effect in lifecycle::next(&seen, self.seat.is_taken(), self.tools.clock.now()) {
+            if self.stands_still(&effect) {
+                continue;
+            }
             self.carry_out(effect, me).await?;
         }
+        if seen.held && !self.seat.is_taken() && !seen.unjudged && seen.state == AgentState::Starting {
+            self.set(AgentState::Parked, Some("held back".into())).await?;
+        }
         Ok(())
+    }
+
+    /// Whether an effect is left for later: it is looked at again when the town thaws, or in its next life.
+    fn stands_still(&self, effect: &Effect) -> bool {
+        let begins = !matches!(effect, Effect::Acknowledge(_) | Effect::End(_));
+        begins && (self.tools.freeze.is_frozen() || self.tools.is_stopping())
     }
 
     async fn carry_out(&mut self, effect: Effect, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
@@ -239,7 +251,10 @@ impl State {
                 );
             }
             Effect::Wait(wait) => self.look_after(wait, me),
-            Effect::Start { reason } => self.prepare(reason, me),
+            Effect::Start { reason } => match self.hindrance(me) {
+                Some(why) => self.set(AgentState::Starting, Some(why)).await?,
+                None => self.prepare(reason, me),
+            },
             Effect::CleanUp { letter, commit, target } => self.clean_up(letter, commit, target, me),
             Effect::Clear => self.clear(me),
             Effect::Retire => {
@@ -250,10 +265,24 @@ impl State {
         Ok(())
     }
 
+    /// What keeps a session from being begun now, if something does; it is looked at again when that may
+    /// have changed.
+    fn hindrance(&mut self, me: &ActorRef<Message>) -> Option<String> {
+        let limits = self.tools.limits(&self.rig).ok()?;
+        // Its dispatcher rings when a place is free.
+        let full = self.tools.look(|board| clerk::capacity::must_wait(board, &self.agent, &limits));
+        if let Some(full) = full {
+            return Some(format!("waits for a place: {full}"));
+        }
+        let short = self.tools.memory_short()?;
+        self.look_after(WITHOUT_MEMORY, me);
+        Some(short)
+    }
+
     fn look_after(&mut self, wait: Duration, me: &ActorRef<Message>) {
-        let me = me.clone();
+        let (me, freeze) = (me.clone(), self.tools.freeze.clone());
         self.timer = Some(Errand::run(|_| async move {
-            tokio::time::sleep(wait).await;
+            freeze.sleep(wait).await;
             let _ = me.cast(Message::Look);
         }));
     }
@@ -476,6 +505,10 @@ impl State {
         if let Err(refusal) = self.seat.start(me.get_cell(), wanted).await {
             if crate::letters::is_of_the_ledger(&refusal) {
                 return Err(refusal.into());
+            }
+            // Others were quicker, or it is no time to begin: it is rung when that has changed.
+            if matches!(refusal.code.as_str(), "no_place" | "town_frozen" | "town_stops") {
+                return Ok(());
             }
             // There is no agent to run: nothing that trying again would change.
             let (agent, bead) = (self.agent.clone(), hook.bead);

@@ -118,8 +118,11 @@ impl Actor for Refinery {
                 state.seat.mail();
                 let folder = state.tools.paths.rig(&state.rig).refinery_rig();
                 state.seat.again(me.get_cell(), folder.clone()).await;
-                state.called =
-                    state.seat.judge(me.get_cell(), folder).await.map(|wait| role::look_in(wait, &me));
+                state.called = state
+                    .seat
+                    .judge(me.get_cell(), folder)
+                    .await
+                    .map(|wait| role::look_in(wait, &state.tools.freeze, &me));
                 state.letters().await?;
             }
             Message::Ask(ask) => {
@@ -199,7 +202,7 @@ impl State {
     /// Begins the next attempt, if none is under way and there is one.
     fn begin_next(&mut self, me: &ActorRef<Message>) {
         self.timer = None;
-        if self.attempt.is_some() {
+        if self.attempt.is_some() || self.tools.freeze.is_frozen() {
             return;
         }
         let town = self.tools.town();
@@ -227,8 +230,9 @@ impl State {
                 self.attempt = Some((trying, errand));
             }
             (Next::Wait(wait), _) => {
+                let freeze = self.tools.freeze.clone();
                 self.timer = Some(Errand::run(|_| async move {
-                    tokio::time::sleep(wait.max(Duration::from_millis(50))).await;
+                    freeze.sleep(wait.max(Duration::from_millis(50))).await;
                     let _ = me.cast(Message::Look);
                 }));
             }

@@ -35,7 +35,9 @@ use model::refusal::Refusal;
 use model::role::Address;
 use protocol::lines::Scanner;
 use protocol::speech::{self, Heard, Spoken};
-use pty::{ExitStatus, Filtered, RecordingSpec, Size, SpawnSpec, StopPlan, Terminal, TerminalHandle, Wiring};
+use pty::{
+    ExitStatus, Filtered, RecordingSpec, Signal, Size, SpawnSpec, StopPlan, Terminal, TerminalHandle, Wiring,
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
@@ -137,6 +139,13 @@ pub enum Message {
     },
     /// It has had nothing to do for so long that it is not wanted any more.
     NothingToDo,
+    /// The program is to be killed at once.
+    Kill {
+        /// Why.
+        why: String,
+        /// What its end is then.
+        symptom: Option<Symptom>,
+    },
     /// The program has ended.
     Exited(ExitStatus),
 }
@@ -180,6 +189,17 @@ impl Live {
     /// Tells it to look at the board again.
     pub fn look(&self) {
         let _ = self.actor.cast(Message::Mail);
+    }
+
+    /// Tells it to end its program.
+    pub fn stop(&self, why: &str) {
+        let _ = self.actor.cast(Message::Stop { why: why.to_owned(), symptom: None });
+    }
+
+    /// Tells it to kill its program at once; `for_good` when a person wants no other to begin.
+    pub fn kill(&self, why: &str, for_good: bool) {
+        let symptom = for_good.then_some(Symptom::Killed);
+        let _ = self.actor.cast(Message::Kill { why: why.to_owned(), symptom });
     }
 
     /// Types `text` into the terminal when it is safe, and says when it has been typed.
@@ -347,13 +367,18 @@ impl Actor for Session {
         }));
         let terminal = state.terminal.handle();
         let (patterns, modes) = (watch::patterns(&state.preset), watch::Modes::of(&state.preset));
-        let patience = state.preset.ready_timeout;
+        let (patience, freeze) = (state.preset.ready_timeout, state.tools.freeze.clone());
         let quiet = me.clone();
-        state.errands.push(Errand::run(|_| watch::screen(terminal, patterns, modes, quiet)));
+        let still = freeze.clone();
+        state.errands.push(Errand::run(|_| watch::screen(terminal, patterns, modes, still, quiet)));
         state.errands.push(Errand::run(|_| async move {
-            tokio::time::sleep(patience).await;
+            freeze.sleep(patience).await;
             let _ = me.cast(Message::NotReady);
         }));
+        // It was being started when everything was made to stand still, and nobody knew of it.
+        if state.tools.freeze.is_frozen() {
+            let _ = state.terminal.signal_group(Signal::Stop);
+        }
         Ok(())
     }
 
@@ -401,6 +426,7 @@ impl Actor for Session {
             Message::Stop { why, symptom } => state.stop(&why, symptom).await,
             Message::NothingToDo => state.park().await,
             Message::Filled { tokens, answers } => state.filled(tokens, answers, &me).await,
+            Message::Kill { why, symptom } => state.kill(&why, symptom).await,
             Message::Exited(status) => {
                 state.terminal.flush_recording().await;
                 state.ended = Some(status);
@@ -421,7 +447,7 @@ impl Actor for Session {
         // Asked to stop from above while the program runs: it is ended in order, and its end recorded.
         if state.terminal.exit_status().is_none() {
             state.set(AgentState::Stopping, Some("the town stops")).await;
-            let report = pty::stop(&state.terminal.handle(), stop_plan(&state.preset)).await;
+            let report = pty::stop(&state.terminal.handle(), state.stop_plan()).await;
             state.terminal.flush_recording().await;
             state.record_end(report.status).await;
         }
@@ -442,7 +468,7 @@ fn tap(me: ActorRef<Message>, nonce: &str) -> impl pty::Tap + use<> {
 }
 
 /// How a preset's program is ended.
-pub fn stop_plan(preset: &Preset) -> StopPlan {
+fn stop_plan(preset: &Preset) -> StopPlan {
     StopPlan {
         type_first: preset.stop.text.as_ref().map(|text| format!("{text}\r").into_bytes()),
         ask: preset.stop.ask,
@@ -451,6 +477,17 @@ pub fn stop_plan(preset: &Preset) -> StopPlan {
 }
 
 impl State {
+    /// How its program is ended now.
+    fn stop_plan(&self) -> StopPlan {
+        let plan = stop_plan(&self.preset);
+        match (*self.tools.hurry.borrow(), self.tools.freeze.is_frozen()) {
+            (true, _) => StopPlan::terminate(plan.term.min(crate::halt::AT_ONCE)),
+            // What stands still does not read.
+            (_, true) => StopPlan::terminate(plan.term),
+            _ => plan,
+        }
+    }
+
     fn origin(&self) -> Origin {
         Origin::Session { agent: self.agent.clone(), session: self.session.clone() }
     }
@@ -591,7 +628,18 @@ impl State {
         self.set(AgentState::Stopping, Some(why)).await;
         // Only while it lives does it say which conversation it is in.
         self.count(Duration::ZERO);
-        let (terminal, plan) = (self.terminal.handle(), stop_plan(&self.preset));
+        self.go_down(self.stop_plan());
+    }
+
+    /// Ends the program without asking, also when it is being asked already.
+    async fn kill(&mut self, why: &str, symptom: Option<Symptom>) {
+        self.symptom = symptom.or(self.symptom);
+        self.set(AgentState::Stopping, Some(why)).await;
+        self.go_down(StopPlan::kill());
+    }
+
+    fn go_down(&mut self, plan: StopPlan) {
+        let terminal = self.terminal.handle();
         self.ladder = Some(Errand::run(|_| async move {
             pty::stop(&terminal, plan).await;
         }));

@@ -23,9 +23,9 @@ impl State {
         if self.state != AgentState::Idle || !self.at_work {
             self.reminder = None;
         } else if self.reminder.is_none() {
-            let me = me.clone();
+            let (me, freeze) = (me.clone(), self.tools.freeze.clone());
             self.reminder = Some(Errand::run(|_| async move {
-                tokio::time::sleep(REMIND_AFTER).await;
+                freeze.sleep(REMIND_AFTER).await;
                 let _ = me.cast(Message::StillIdle);
             }));
         }
@@ -64,7 +64,7 @@ impl State {
             self.keyboard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_free(Instant::now());
         let ready = self.preset.replies || self.state == AgentState::Idle || self.preset.ready.is_empty();
         let asks = matches!(self.state, AgentState::Waiting | AgentState::Starting | AgentState::Stopping);
-        free && ready && !asks && self.ladder.is_none()
+        free && ready && !asks && self.ladder.is_none() && !self.tools.freeze.is_frozen()
     }
 
     pub(super) async fn type_nudges(&mut self, me: &ActorRef<Message>) {
@@ -72,9 +72,9 @@ impl State {
         if !self.nudges.is_empty() {
             // A person has the keyboard, or the program is busy: looked at again when the screen has
             // been quiet, and when the person has.
-            let me = me.clone();
+            let (me, freeze) = (me.clone(), self.tools.freeze.clone());
             self.patience = Some(Errand::run(|_| async move {
-                tokio::time::sleep(keyboard::PATIENCE).await;
+                freeze.sleep(keyboard::PATIENCE).await;
                 let _ = me.cast(Message::Retry);
             }));
         }
@@ -111,7 +111,9 @@ impl State {
     ///
     /// Each once: one that was shown when the disk did not take the note of it is only noted later.
     pub(super) async fn show_mail(&mut self) {
-        if !self.preset.replies || self.ladder.is_some() || self.state == AgentState::Starting {
+        let stands_still = self.tools.freeze.is_frozen();
+        if !self.preset.replies || self.ladder.is_some() || self.state == AgentState::Starting || stands_still
+        {
             return;
         }
         let fresh: Vec<_> = self.tools.look(|board| {

@@ -9,6 +9,7 @@ use pty::{Snapshot, TerminalHandle};
 use ractor::ActorRef;
 
 use super::Message;
+use crate::freeze::Freeze;
 
 /// A screen that has not changed for so long is looked at.
 const STILL: Duration = Duration::from_millis(200);
@@ -56,11 +57,17 @@ pub(super) async fn screen(
     terminal: TerminalHandle,
     patterns: Vec<Pattern>,
     modes: Modes,
+    freeze: Freeze,
     session: ActorRef<Message>,
 ) {
     let mut output = terminal.output();
     loop {
         let quiet = settle_changed(&mut output).await;
+        // A program that stands still is quiet, which says nothing of it.
+        if freeze.is_frozen() {
+            freeze.thawed().await;
+            continue;
+        }
         let snapshot = terminal.snapshot();
         let sign =
             signs::read(&snapshot, &patterns).or_else(|| modes.shown_by(&snapshot).then_some(Sign::Ready));

@@ -94,8 +94,11 @@ impl Actor for Witness {
                 state.seat.mail();
                 let folder = state.tools.paths.rig(&state.rig).witness();
                 state.seat.again(me.get_cell(), folder.clone()).await;
-                state.called =
-                    state.seat.judge(me.get_cell(), folder).await.map(|wait| role::look_in(wait, &me));
+                state.called = state
+                    .seat
+                    .judge(me.get_cell(), folder)
+                    .await
+                    .map(|wait| role::look_in(wait, &state.tools.freeze, &me));
                 state.letters().await?;
                 state.judge().await?;
             }

@@ -16,7 +16,7 @@ use model::role::Address;
 use model::time::Timestamp;
 
 use crate::book::Book;
-use crate::{beads, convoys, costs, hooks, idle, imports, letters, merges, mols, names};
+use crate::{beads, convoys, costs, hooks, idle, imports, letters, merges, mols, names, standstill};
 
 /// Answers a question that the views alone can answer; `None` for those that need more: the log
 /// (events, why, letters), the configuration (prime, rigs, status).
@@ -180,7 +180,7 @@ pub fn status(board: &Board, town: TownRow, mut rigs: Vec<RigRow>, now: Timestam
     }
     let mut queue = merge_rows(board);
     queue.retain(|row| row.position.is_some());
-    StatusReport {
+    let mut report = StatusReport {
         town,
         agents: agent_rows(board),
         rigs,
@@ -190,7 +190,9 @@ pub fn status(board: &Board, town: TownRow, mut rigs: Vec<RigRow>, now: Timestam
         escalations: crate::escalations::gauge(board),
         beads: counts,
         starts: board.agents.starts().clone(),
-    }
+    };
+    standstill::show(board, &mut report);
+    report
 }
 
 fn gauge(board: &Board, now: Timestamp) -> MailGauge {

@@ -47,12 +47,12 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         | Event::BeadStatusChanged { .. }
         | Event::BeadImported { .. }
         | Event::DepRemoved { .. } => {
-            let dispatchers = board.rigs.iter().map(|rig| Ear::Dispatcher(rig.name.clone()));
             // An escalation may have been settled by that.
             let settled = board.escalations.unsettled().any(|known| known.closed_at.is_some());
-            dispatchers.chain(settled.then_some(Ear::Role(Address::Deacon))).collect()
+            dispatchers(board).chain(settled.then_some(Ear::Role(Address::Deacon))).collect()
         }
-        Event::HookSet { agent, .. } | Event::HookCleared { agent, .. } | Event::WorkDone { agent, .. } => {
+        Event::HookCleared { agent, .. } => std::iter::once(role(agent)).chain(dispatchers(board)).collect(),
+        Event::HookSet { agent, .. } | Event::WorkDone { agent, .. } => {
             std::iter::once(role(agent)).chain(dispatcher(agent)).collect()
         }
         Event::HookMoved { from, to, .. } => {
@@ -66,16 +66,27 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         // A role that died after it had asked for this does not know of it.
         Event::AgentStarted { agent, .. } => vec![role(agent)],
         Event::AgentStopped { agent, .. } => vec![watcher(agent), role(agent)],
+        // A place is free, which may be one of the whole town's.
         Event::AgentVerdict { agent, .. }
-        | Event::AgentHeld { agent, .. }
-        | Event::AgentState { agent, to: model::agent::AgentState::Failed, .. }
-        | Event::SandboxRemoved { agent, .. } => {
+        | Event::AgentState { agent, to: model::agent::AgentState::Failed, .. } => {
+            std::iter::once(role(agent)).chain(dispatchers(board)).collect()
+        }
+        Event::AgentHeld { agent, .. } | Event::SandboxRemoved { agent, .. } => {
             std::iter::once(role(agent)).chain(dispatcher(agent)).collect()
         }
         // A session that has one step to do ends when it has done it.
         Event::MolStepCompleted { mol, .. } => {
             let holder = board.mols.get(mol).and_then(|mol| board.hooks.holder(&mol.bead));
             holder.map(role).into_iter().collect()
+        }
+        Event::RigParked { rig, .. }
+        | Event::RigUnparked { rig }
+        | Event::RigStopped { rig }
+        | Event::RigStarted { rig } => {
+            let own = [Address::Witness(rig.clone()), Address::Refinery(rig.clone())];
+            let workers = board.agents.in_rig(rig).map(|(address, _)| address.clone());
+            let roles = own.into_iter().chain(workers).map(Ear::Role);
+            roles.chain([Ear::Dispatcher(rig.clone())]).collect()
         }
         Event::MqSubmitted { merge } => {
             vec![Ear::Role(Address::Refinery(merge.rig.clone())), role(&merge.worker)]
@@ -100,4 +111,9 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         | Event::EscalationRetried { .. } => vec![Ear::Role(Address::Deacon)],
         _ => Vec::new(),
     }
+}
+
+/// The dispatchers of all rigs.
+fn dispatchers(board: &Board) -> impl Iterator<Item = Ear> + '_ {
+    board.rigs.iter().map(|rig| Ear::Dispatcher(rig.name.clone()))
 }

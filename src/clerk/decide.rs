@@ -10,7 +10,7 @@ use model::time::Timestamp;
 use crate::book::Book;
 use crate::draft::{Deed, Draft};
 use crate::past::Letters;
-use crate::{agents, beads, convoys, escalations, hooks, imports, letters, merges, mols};
+use crate::{agents, beads, convoys, escalations, hooks, imports, letters, merges, mols, standstill};
 
 /// What it takes to answer a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,11 @@ pub fn need(command: &Command) -> Need {
         | C::EscalateStale { .. }
         | C::AgentStart { .. }
         | C::AgentStop { .. }
-        | C::AgentRename { .. } => Need::Write,
+        | C::AgentRename { .. }
+        | C::RigPark { .. }
+        | C::RigUnpark { .. }
+        | C::Freeze { .. }
+        | C::Thaw => Need::Write,
         C::BeadShow(_)
         | C::BeadList(_)
         | C::BeadReady(_)
@@ -88,10 +92,14 @@ pub fn need(command: &Command) -> Need {
         | C::Nudge { .. }
         | C::Peek { .. }
         | C::AgentRestart { .. }
+        | C::AgentKill { .. }
         | C::RigAdd(_)
+        | C::RigStop { .. }
+        | C::RigStart { .. }
         | C::BeadSync { .. }
         | C::Backup { .. }
         | C::Stop
+        | C::StopAll
         | C::FaultKillActor { .. }
         | C::FaultBlockActor { .. }
         | C::FaultPoisonMail { .. }
@@ -111,6 +119,10 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
     let trusted = matches!(agent.role(), Role::Mayor | Role::Deacon);
     let denied = match command {
         C::Stop
+        | C::StopAll
+        | C::RigStop { .. }
+        | C::RigStart { .. }
+        | C::Thaw
         | C::FaultKillActor { .. }
         | C::FaultBlockActor { .. }
         | C::FaultPoisonMail { .. }
@@ -127,7 +139,11 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         C::Unsling { .. }
         | C::AgentStop { .. }
         | C::AgentRestart { .. }
+        | C::AgentKill { .. }
         | C::AgentRename { .. }
+        | C::RigPark { .. }
+        | C::RigUnpark { .. }
+        | C::Freeze { .. }
         | C::MergeRetry(_)
         | C::EscalateStale { dry_run: false } => !trusted,
         _ => false,
@@ -216,6 +232,10 @@ pub fn decide(
             agents::hold(&mut draft, &agent, true, &format!("stopped by {}", origin.actor()));
             Answer::Done
         }
+        C::RigPark { rig, reason, now } => standstill::park(&mut draft, rig, reason.as_deref(), *now)?,
+        C::RigUnpark { rig } => standstill::unpark(&mut draft, rig)?,
+        C::Freeze { reason } => standstill::freeze(&mut draft, reason.as_deref()),
+        C::Thaw => standstill::thaw(&mut draft),
         other => unreachable!("{:?} is not decided by the ledger alone", need(other)),
     };
     Ok((draft.finish(), answer))

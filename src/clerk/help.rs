@@ -44,7 +44,9 @@ pub fn unanswered(board: &Board, now: Timestamp, deadline: Duration) -> Unanswer
             Some(known) if waits_for_the_mayor(known) => known.since,
             Some(_) => continue,
         };
-        match (deadline.checked_sub(now.since(since)).filter(|left| !left.is_zero()), rung) {
+        // Nobody could answer while everything stood still.
+        let passed = now.since(board.freezes.skipped(since));
+        match (deadline.checked_sub(passed).filter(|left| !left.is_zero()), rung) {
             (Some(left), _) => found.next = Some(found.next.map_or(left, |next| next.min(left))),
             (None, None) => found.overdue.push(post.letter.id.clone()),
             (None, Some(known)) => found.climbing.push(known.id.clone()),

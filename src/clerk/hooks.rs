@@ -19,10 +19,12 @@ use model::time::Timestamp;
 
 use crate::beads;
 use crate::book::Book;
+use crate::capacity;
 use crate::convoys;
 use crate::draft::Draft;
 use crate::mols;
 use crate::names;
+use crate::standstill;
 
 /// Where a sling goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -264,8 +266,9 @@ pub fn take_down(draft: &mut Draft<'_>, hook: &Hook, to: Status, reason: &str) {
 ///
 /// A bead whose last session failed less than `rest` ago is left alone until then.
 ///
-/// Beads go by urgency, then by age. At most `max_workers` polecats of the rig are at work; those
-/// that wait for the queue to land their branch do not count. Workers are taken from `pool` in its
+/// Beads go by urgency, then by age. At most `max_workers` polecats of the rig are at work
+/// ([`capacity`](mod@crate::capacity)); those that wait for the queue to land their branch do not count. A
+/// rig that is parked or stopped is given nothing, nor is a town that stands still. Workers are taken from `pool` in its
 /// order; when all its names are held, numbered ones are added.
 pub fn next_assignment(
     board: &Board,
@@ -274,13 +277,8 @@ pub fn next_assignment(
     max_workers: usize,
     (now, rest): (Timestamp, Duration),
 ) -> Option<(Waiting, Address)> {
-    let busy = board
-        .hooks
-        .in_rig(rig)
-        .filter(|hook| matches!(hook.agent, Address::Polecat(..)) && hook.stage.wants_session())
-        .filter(|hook| board.agents.state(&hook.agent) != model::agent::AgentState::Failed)
-        .count();
-    if busy >= max_workers {
+    let closed = board.rigs.get(rig).is_some_and(|rig| rig.parked.is_some() || rig.stopped);
+    if closed || board.freezes.now().is_some() || capacity::taken(board, Some(rig)) >= max_workers {
         return None;
     }
     let mut waiting: Vec<(&Waiting, &Bead)> = board
@@ -321,7 +319,8 @@ pub fn cooling(board: &Board, bead: &BeadId, now: Timestamp, rest: Duration) -> 
     if trial.is_spent() {
         return Cooling::Spent;
     }
-    let rested = trial.failed_at.map(|failed_at| failed_at.plus(rest));
+    // While everything stood still nothing has rested.
+    let rested = trial.failed_at.map(|failed_at| board.freezes.skipped(failed_at).plus(rest));
     match rested.max(trial.not_before).filter(|until| *until > now) {
         Some(until) => Cooling::Until(until),
         None => Cooling::Over,
@@ -395,6 +394,10 @@ pub fn hang(
     let board = draft.board;
     let id = &waiting.bead;
     let bead = beads::find(board, id)?;
+    let closed = board.rigs.get(&waiting.rig).and_then(standstill::closed);
+    if let Some(closed) = closed.or_else(|| standstill::frozen(board)) {
+        return Err(Refusal::forbidden("rig_closed", closed));
+    }
     if board.hooks.waiting(id) != Some(waiting) || !bead.status.may_become(Status::Hooked, Move::Hook) {
         return Err(Refusal::forbidden("bead_taken", format!("{id} does not wait any more")));
     }

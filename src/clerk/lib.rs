@@ -8,6 +8,7 @@
 //! - [`decide`]: commands of people and agents, one arm each.
 //! - [`hooks`], [`merges`], [`agents`], [`letters`], [`costs`]: what the roles record.
 //! - [`escalations`], [`routing`], [`help`], [`context`]: what people have to know, and how they get to know it.
+//! - [`capacity`], [`waits`], [`standstill`]: how many at once, and why somebody is not at work.
 //! - [`imports`]: beads from elsewhere.
 //! - [`answers`], [`reports`], [`past`]: questions about the town, to data.
 //! - [`bell`]: whom an event concerns.
@@ -18,6 +19,7 @@ pub mod answers;
 pub mod beads;
 pub mod bell;
 pub mod book;
+pub mod capacity;
 pub mod context;
 pub mod convoys;
 pub mod costs;
@@ -39,8 +41,10 @@ pub mod renaming;
 pub mod reports;
 pub mod routing;
 pub mod show;
+pub mod standstill;
 pub mod story;
 pub mod strategy;
+pub mod waits;
 
 #[cfg(test)]
 mod mailboxes;

@@ -224,6 +224,19 @@ pub fn sentence(record: &Record) -> Option<String> {
             format!("actor {name} was blocked for {after_ms} ms")
         }
         Event::RigAdded { rig, git_url, .. } => format!("rig {rig} added from {git_url}"),
+        Event::RigParked { rig, reason, now } => {
+            let why = reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            let how = if *now { ", and its sessions end" } else { "" };
+            format!("parked rig {rig}{how}{why}")
+        }
+        Event::RigUnparked { rig } => format!("let rig {rig} go on"),
+        Event::RigStopped { rig } => format!("stopped rig {rig}"),
+        Event::RigStarted { rig } => format!("started rig {rig}"),
+        Event::TownFrozen { reason } => {
+            let why = reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("froze the town{why}")
+        }
+        Event::TownThawed { since } => format!("thawed the town, which had stood still since {since}"),
         Event::TownStarted { pid, version } => format!("gastown {version} runs as process {pid}"),
         Event::TownStopped { reason } => format!("the town stopped: {reason}"),
         _ => return None,

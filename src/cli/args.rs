@@ -124,6 +124,8 @@ pub(crate) enum Intent {
     Run(town::Run),
     /// Make a town.
     Install(town::Install),
+    /// Something about the service that brings the town back.
+    Service(town::Service),
     /// Something about a folder of backups, for which no town is needed.
     Backups(backup::Wish),
     /// Explain the command line itself.

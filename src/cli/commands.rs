@@ -122,6 +122,7 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Agents(rows) => agents::list(rows, pen),
         Answer::Rig(row) => town::rig(row, command),
         Answer::Rigs(rows) => town::rigs(rows, pen),
+        Answer::Freeze(report) => town::freeze(report, command),
         Answer::Status(report) => observe::status(report, pen),
         Answer::Metrics(all) => observe::metrics(all),
         Answer::Doctor(rows) => town::doctor(rows, pen),
@@ -162,7 +163,20 @@ fn done(command: &Command) -> String {
         Command::AgentStart { agent } => format!("Started {agent}"),
         Command::AgentStop { agent } => format!("Stopped {agent}"),
         Command::AgentRestart { agent } => format!("Restarted {agent}"),
-        Command::Stop => "The town has stopped".to_owned(),
+        Command::AgentKill { agent, restart: true } => format!("Killed {agent}; its next session begins"),
+        Command::AgentKill { agent, restart: false } => {
+            format!("Killed {agent}; it is held back until `gastown agent start {agent}`")
+        }
+        Command::RigPark { rig, now, .. } => {
+            let what = if *now { "its sessions end" } else { "what is under way goes on" };
+            format!("Parked rig {rig}: no work is handed out, {what}; until `gastown rig unpark {rig}`")
+        }
+        Command::RigUnpark { rig } => format!("Rig {rig} is handed out work"),
+        Command::RigStop { rig } => {
+            format!("Rig {rig} has stopped; until `gastown rig start {rig}` or the next run")
+        }
+        Command::RigStart { rig } => format!("Rig {rig} is started"),
+        Command::Stop | Command::StopAll => "The town has stopped".to_owned(),
         Command::FaultPoisonMail { letters, how: Poison::Cure } => format!("{letters} is poison no longer"),
         Command::FaultPoisonMail { letters, .. } => format!("{letters} is poison now"),
         Command::FaultDisk { full: true } => "The ledger's disk counts as full now".to_owned(),

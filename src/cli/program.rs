@@ -22,7 +22,7 @@ use crate::commands::{self, attach, backup, events, learn, said, stop};
 use crate::env::Env;
 use crate::files::Saving;
 use crate::grammar::{Parsed, parse};
-use crate::host::{Host, InstallOptions, RestoreOptions, RunOptions};
+use crate::host::{Host, InstallOptions, RestoreOptions, RunOptions, ServiceOrder, ServiceWish};
 use crate::names::{self, Program};
 use crate::output::{Failure, Output};
 
@@ -33,6 +33,7 @@ pub fn main_with(argv: Vec<OsString>, env: Env, host: &dyn Host) -> u8 {
     // These two are the runtime's own and take any bytes.
     match argv.get(1).and_then(|word| word.to_str()) {
         Some("__exec") => host.exec_shim(argv.into_iter().skip(2).collect()),
+        Some("__reaper") => return host.reaper(),
         Some("__said") => return said::hand_over(&env, host),
         Some("__shell-agent") => return host.shell_agent(argv.into_iter().skip(2).collect()),
         _ => {}
@@ -104,6 +105,7 @@ fn carry_out(
                 output.text(&commands::town::installed(&made))?;
             }
         }
+        Intent::Service(wish) => return service(wish, &globals, env, host, output),
         Intent::Backups(wish) => return backups(wish, env, host, output),
         Intent::Help(words) => output.text(&learn::help(&words)?)?,
         Intent::Suggest(words) => {
@@ -138,7 +140,9 @@ fn ask(
 ) -> Result<u8, Failure> {
     match client::find(globals, env, host)? {
         Found::Carrier(mut carrier) => {
-            let watched = matches!(command, Command::Stop).then(|| stop::watch(&mut *carrier)).flatten();
+            let watched = matches!(command, Command::Stop | Command::StopAll)
+                .then(|| stop::watch(&mut *carrier))
+                .flatten();
             let answer = carrier.ask(command.clone())?;
             if let Some(town) = watched {
                 town.wait()?;
@@ -217,6 +221,33 @@ fn export_ledger(
 fn unexpected() -> Refusal {
     Refusal::failed("other_answer", "the town gave an answer of another kind")
         .hint("it may run another version: use the program that it was started with, its bin/gastown")
+}
+
+/// What is wanted of the service that brings the town back.
+fn service(
+    wish: town::Service,
+    globals: &Globals,
+    env: &Env,
+    host: &dyn Host,
+    output: &mut Output<'_>,
+) -> Result<u8, Failure> {
+    if env.is_agent() {
+        return Err(Refusal::forbidden("operator_only", "only a person decides what their machine runs")
+            .hint("write to the Mayor: gt mail send mayor/ --kind help -s SUBJECT -m BODY")
+            .into());
+    }
+    let wish = match wish {
+        town::Service::Install { dry_run, no_start } => ServiceWish::Install { dry_run, no_start },
+        town::Service::Uninstall => ServiceWish::Uninstall,
+        town::Service::Status => ServiceWish::Status,
+    };
+    let report = host.service(ServiceOrder { town: client::town(globals, env)?, wish })?;
+    if output.json {
+        output.value(&serde_json::to_value(&report).unwrap_or_default())?;
+    } else {
+        output.text(&commands::town::service(&report, &output.pen))?;
+    }
+    Ok(0)
 }
 
 /// What is asked about a folder of backups; returns the exit code that goes with the answer.

@@ -9,6 +9,7 @@ use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{self, ConfigError, Version};
+use crate::memory::{Memory, Stall};
 use crate::paths::TownPaths;
 use crate::rig::RigConfig;
 
@@ -103,6 +104,11 @@ pub struct Policies {
     /// The session of such a seat ends when it has had nothing to do for so long.
     #[serde(with = "document::span")]
     pub park_after: Duration,
+    /// How much memory must be free for a worker's session to be started: `"256MiB"`, `"5%"`, `"off"`.
+    pub min_free_memory: Memory,
+    /// For how much of the last ten seconds everything may have stood still for want of memory, for a
+    /// worker's session to be started: `"25%"`, `"off"`.
+    pub max_memory_stall: Stall,
 }
 
 impl Default for Policies {
@@ -116,6 +122,8 @@ impl Default for Policies {
             cycle_at: 80,
             judgement: true,
             park_after: Duration::from_secs(300),
+            min_free_memory: Memory::Bytes(256 << 20),
+            max_memory_stall: Stall(Some(25)),
         }
     }
 }
@@ -209,6 +217,11 @@ mod tests {
                 "\"type\": \"town\",\n\"policies\": {\"max_failure\": 2}",
                 "3: unknown key \"max_failure\"",
                 "did you mean \"max_failures\"?",
+            ),
+            (
+                "\"type\": \"town\",\n\"policies\": {\"min_free_memory\": \"off\", \"max_memory_stall\": \"5MiB\"}",
+                "3: \"5MiB\" is no share of time such as \"25%\" or \"off\"",
+                "edit config/town.json",
             ),
             (
                 "\"type\": \"town\",\n\n\"role_agents\": {\"polcat\": \"shell\"}",

@@ -11,9 +11,12 @@ use std::time::Duration;
 use actors::book::Shelf;
 use actors::directory::Directory;
 use actors::errand::blocking;
+use actors::freeze::Freeze;
+use actors::halt;
 use actors::keys::Keys;
 use actors::letters::Hands;
 use actors::living_tree::TreeHandle;
+use actors::memory::Gauge;
 use actors::outbox::Outbox;
 use actors::rigs;
 use actors::session::usage::Meter;
@@ -54,6 +57,9 @@ pub struct Parts {
 
 /// The first pause after which a feed that could not be written is tried again, and the longest one.
 const FEED_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// How long actors may take to end once their sessions were ended at once.
+const HURRIED_GRACE: Duration = Duration::from_millis(1500);
 
 /// A living town.
 #[derive(Debug)]
@@ -102,9 +108,16 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
         nursery: Late::default(),
         door: Late::default(),
         stopping,
+        hurry: tokio::sync::watch::Sender::new(false),
+        freeze: Freeze::default(),
+        memory: Gauge::default(),
         recoveries: tokio::sync::watch::Sender::new(0),
         started: clock.now(),
     };
+    // A town that was frozen when its runtime ended stays so: nothing is begun.
+    if tools.look(|board| board.freezes.now().is_some()) {
+        tools.freeze.freeze();
+    }
     let used = used_by_the_lost(&tools).await;
     record_start(&tools, used)?;
     let switchboard = Switchboard::new(tools.clone());
@@ -128,12 +141,15 @@ async fn look_at_reality(config: &Arc<LiveConfig>, host: &Arc<RealHost>) -> Resu
     let (config, host) = (Arc::clone(config), Arc::clone(host));
     let look = move || {
         let paths = config.paths();
-        let swept = host.sweep_town(paths.root());
+        let config = config.current();
+        // Gates first: they are killed, where all others that are no session's are asked and waited for.
+        let gates: usize =
+            config.rigs.keys().map(|rig| git::gate::sweep_folder(&paths.rig(rig).refinery_rig())).sum();
+        let swept = gates + host.sweep_town(paths.root());
         if swept > 0 {
             tracing::info!(swept, "ended processes that an earlier runtime had left behind");
         }
-        for rig in config.current().rigs.keys() {
-            git::gate::sweep_folder(&paths.rig(rig).refinery_rig());
+        for rig in config.rigs.keys() {
             match git::Repo::open(paths.rig(rig).repo_git()) {
                 Ok(repo) => repo.clear_stale_locks(),
                 Err(error) => tracing::warn!(%rig, %error, "the rig's repository cannot be opened"),
@@ -284,10 +300,18 @@ impl Running {
         self.town.wait().await
     }
 
-    /// Ends everybody in order, and writes down that and why.
+    /// Ends everybody in order, or at once when `tools.hurry` says so, and writes down that and why.
     pub async fn stop(self, why: &str) -> TownEnd {
         self.tools.stopping.send_replace(Some(why.to_owned()));
-        let end = self.town.stop(TOWN_GRACE).await;
+        let mut hurry = self.tools.hurry.subscribe();
+        let end = tokio::select! {
+            end = self.town.stop(TOWN_GRACE) => end,
+            // All at once, from the beginning or when it takes too long for somebody.
+            _ = hurry.wait_for(|hurry| *hurry) => {
+                halt::sessions(&self.tools, why).await;
+                self.town.stop(HURRIED_GRACE).await
+            }
+        };
         for companion in &self.companions {
             companion.abort();
         }

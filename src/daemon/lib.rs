@@ -18,6 +18,7 @@ mod lock;
 pub mod offline;
 mod program;
 mod run;
+mod service;
 mod socket;
 mod summary;
 mod telemetry;

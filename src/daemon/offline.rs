@@ -13,14 +13,14 @@ use actors::book::Shelf;
 use actors::{brief, doctor, rigs, sync};
 use clerk::decide::{Need, decide, need, permitted};
 use clerk::draft::Draft;
-use clerk::{answers, names, past, reports};
+use clerk::{answers, names, past, reports, waits};
 use config::{LiveConfig, TownPaths};
 use git::CancelToken;
 use ledger::{LedgerError, Limits, Store};
 use model::agent::AgentState;
 use model::answer::{Answer, StatusReport, TownRow};
 use model::command::{Command, LedgerQuestion, NewRig, Origin, Stream};
-use model::ids::Seq;
+use model::ids::{RigName, Seq};
 use model::refusal::Refusal;
 use model::time::{Clock, SystemClock};
 use protocol::wire::{Carrier, Duplex};
@@ -137,7 +137,12 @@ impl Offline {
             Command::Events(filter) => {
                 reports::events(&self.store, self.store.head(), filter).map(Answer::Events)
             }
-            Command::Why { about } => reports::why(&self.store, about).map(Answer::Story),
+            Command::Why { about } => {
+                let (story, town) = (reports::why(&self.store, about)?, self.config.current());
+                let known = |rig: &RigName| rigs::known(&town, rig, None);
+                let now = self.clock.now();
+                Ok(Answer::Story(self.store.read(|board| waits::told(board, about, story, known, now))))
+            }
             Command::Ledger(LedgerQuestion::Rebuild) => match self.store.rebuild() {
                 Ok(check) => Ok(Answer::LedgerChecked(Box::new(check))),
                 Err(error) => Err(cannot_open(&error)),
@@ -174,6 +179,7 @@ impl Offline {
             path: self.paths.root().display().to_string(),
             state: if trouble.is_some() { "read_only" } else { "stopped" }.to_owned(),
             note: trouble.map(|error| error.to_string()),
+            frozen: None,
             pid: None,
             uptime_s: None,
             seq: self.store.head(),
@@ -283,7 +289,10 @@ fn called(command: &Command) -> &'static str {
         Command::Nudge { .. } => "`nudge`",
         Command::Peek { .. } => "`peek`",
         Command::AgentRestart { .. } => "`agent restart`",
-        Command::Stop => "`stop`",
+        Command::AgentKill { .. } => "`agent kill`",
+        Command::Stop | Command::StopAll => "`stop`",
+        Command::RigStop { .. } => "`stop --rig`",
+        Command::RigStart { .. } => "`rig start`",
         Command::Tree => "`tree`",
         Command::FaultKillActor { .. }
         | Command::FaultBlockActor { .. }

@@ -72,6 +72,8 @@ fn attend(options: &RunOptions, announcer: &mut Option<Announcer>) -> Result<u8,
         _ => demo::make(SystemClock.now())?,
     };
     let lock = TownLock::for_runtime(&paths)?;
+    // Before anything is started: it is on this process, and what it starts inherits it.
+    let marked = pty::Mark::bear(paths.root());
     telemetry::start(&paths, options.live)?;
     let (config, complaints) = LiveConfig::load(paths.clone())?;
     for complaint in complaints {
@@ -80,6 +82,12 @@ fn attend(options: &RunOptions, announcer: &mut Option<Announcer>) -> Result<u8,
     let store = open_ledger(&paths)?;
     let program = crate::program::file()
         .map_err(|error| Refusal::failed("cannot_start", format!("cannot find this program: {error}")))?;
+    match marked {
+        Ok(_) => pty::reaper::keep(program.clone()),
+        Err(error) => {
+            tracing::warn!(%error, "what agents start cannot be marked: it is found by its environment alone, and after a kill of the runtime at the next start")
+        }
+    }
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.max(LEAST_WORKERS))
@@ -135,6 +143,14 @@ async fn live(
     let server = tokio::spawn(socket::serve(listener, front, over.subscribe()));
     if let Some(announcer) = announcer.take() {
         announcer.up();
+    }
+    if let Some(pause) = running.tools.look(|board| board.freezes.now().cloned()) {
+        let told = format!("the town is frozen {}; let it go on with `gastown thaw`", pause.told());
+        tracing::warn!("{told}");
+        // The picture says it itself.
+        if !options.json && !options.live {
+            let _ = writeln!(io::stdout(), "{told}");
+        }
     }
 
     let mut stopping = running.tools.stopping.subscribe();

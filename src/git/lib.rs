@@ -43,7 +43,7 @@ pub mod worktree;
 use std::{io, path::PathBuf, time::Duration};
 
 pub use git2::Oid;
-pub use process::CancelToken;
+pub use process::{Brake, CancelToken};
 pub use program::version;
 pub use repo::{DiffStat, LogEntry, Repo};
 

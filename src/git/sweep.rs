@@ -9,23 +9,9 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 /// A process that forks while we look is found in the next round. One that was killed shows its environment
 /// until it has let go of its memory, so the number may count it twice.
 pub(crate) fn kill_marked(name: &str, value: &[u8]) -> usize {
-    let mut wanted = name.as_bytes().to_vec();
-    wanted.push(b'=');
-    wanted.extend_from_slice(value);
     let mut killed = 0;
     for _ in 0..50 {
-        let mut found = 0;
-        for pid in processes() {
-            if pid == getpid() {
-                continue;
-            }
-            let environ = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
-            if environ.split(|byte| *byte == 0).any(|entry| entry == wanted)
-                && kill_process(pid, Signal::KILL).is_ok()
-            {
-                found += 1;
-            }
-        }
+        let found = signal_marked(name, value, Signal::KILL);
         if found == 0 {
             break;
         }
@@ -33,6 +19,18 @@ pub(crate) fn kill_marked(name: &str, value: &[u8]) -> usize {
         std::thread::yield_now();
     }
     killed
+}
+
+/// Signals every process whose environment holds `name=value`, once. Returns how many.
+pub(crate) fn signal_marked(name: &str, value: &[u8], signal: Signal) -> usize {
+    let mut wanted = name.as_bytes().to_vec();
+    wanted.push(b'=');
+    wanted.extend_from_slice(value);
+    let marked = |pid: &Pid| {
+        let environ = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
+        *pid != getpid() && environ.split(|byte| *byte == 0).any(|entry| entry == wanted)
+    };
+    processes().filter(marked).filter(|pid| kill_process(*pid, signal).is_ok()).count()
 }
 
 /// Returns whether a git program has its working directory in `path` or below.

@@ -67,6 +67,12 @@ impl Event {
             | Event::EscalationRetried { .. }
             | Event::PolicyDenied { .. }
             | Event::RigAdded { .. }
+            | Event::RigParked { .. }
+            | Event::RigUnparked { .. }
+            | Event::RigStopped { .. }
+            | Event::RigStarted { .. }
+            | Event::TownFrozen { .. }
+            | Event::TownThawed { .. }
             | Event::TownStarted { .. }
             | Event::TownStopped { .. }
             | Event::BackupMade { .. }

@@ -298,14 +298,54 @@ pub struct RigRow {
     pub default_branch: String,
     /// How many workers at once.
     pub max_workers: usize,
-    /// Whether it is paused.
+    /// Whether it is paused: it is given no work.
     pub parked: bool,
+    /// Since when, by whom and why it is paused.
+    #[serde(default)]
+    pub pause: Option<Pause>,
+    /// Whether its actors were stopped, until it is started again or the runtime is.
+    #[serde(default)]
+    pub stopped: bool,
+    /// How many of its workers' sessions there are, or are about to be.
+    #[serde(default)]
+    pub working: usize,
     /// How many beads are not closed.
     pub open: usize,
     /// How many wait for a worker.
     pub waiting: usize,
     /// What must pass before anything lands.
     pub gates: Vec<String>,
+}
+
+/// Why something stands still: since when, by whom, and what they said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Since when.
+    pub since: Timestamp,
+    /// Who wanted it.
+    pub by: Address,
+    /// Why, if they said.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Pause {
+    /// `since 2026-01-01T00:00:00.000Z by overseer: the reason`.
+    pub fn told(&self) -> String {
+        let why = self.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!("since {} by {}{why}", self.since, self.by)
+    }
+}
+
+/// The answer to `estop` and `thaw`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreezeReport {
+    /// Since when, by whom and why everything stands still; nothing when it does not.
+    pub frozen: Option<Pause>,
+    /// Whether this command has changed that.
+    pub changed: bool,
+    /// How many sessions there are.
+    pub sessions: usize,
 }
 
 /// How the town itself is.
@@ -315,10 +355,13 @@ pub struct TownRow {
     pub name: String,
     /// Where it lies.
     pub path: String,
-    /// running, stopping, stopped, read_only.
+    /// running, stopping, stopped, read_only, frozen.
     pub state: String,
     /// Why it is read only, if it is.
     pub note: Option<String>,
+    /// Since when, by whom and why everything stands still, if it does.
+    #[serde(default)]
+    pub frozen: Option<Pause>,
     /// The runtime's process.
     pub pid: Option<u32>,
     /// For how long it has been up, in seconds.
@@ -592,6 +635,8 @@ pub enum Answer {
     Rig(RigRow),
     /// Rigs.
     Rigs(Vec<RigRow>),
+    /// Whether everything stands still.
+    Freeze(FreezeReport),
     /// How everything is.
     Status(Box<StatusReport>),
     /// The living tree.

@@ -555,6 +555,14 @@ pub enum Command {
         /// Whose.
         agent: String,
     },
+    /// Kills an agent's session at once and keeps it ended.
+    AgentKill {
+        /// Whose.
+        agent: String,
+        /// Start the next one instead.
+        #[serde(default)]
+        restart: bool,
+    },
 
     /// Gives a worker another name.
     AgentRename {
@@ -569,8 +577,44 @@ pub enum Command {
     RigAdd(NewRig),
     /// Lists the rigs.
     RigList,
+    /// Hands out no work in a rig any more.
+    RigPark {
+        /// Which.
+        rig: RigName,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+        /// End the sessions that run, too.
+        #[serde(default)]
+        now: bool,
+    },
+    /// Hands out work in a rig again.
+    RigUnpark {
+        /// Which.
+        rig: RigName,
+    },
+    /// Ends the sessions and actors of one rig.
+    RigStop {
+        /// Which.
+        rig: RigName,
+    },
+    /// Starts the actors of a rig that was stopped.
+    RigStart {
+        /// Which.
+        rig: RigName,
+    },
     /// Ends the runtime in order.
     Stop,
+    /// Ends the runtime and everything that it runs at once.
+    StopAll,
+    /// Stops every process of every session where it is.
+    Freeze {
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Lets them go on.
+    Thaw,
     /// Asks about the ledger itself.
     Ledger(LedgerQuestion),
     /// Puts a copy of the town into a folder of backups.

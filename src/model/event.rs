@@ -668,6 +668,46 @@ pub enum Event {
         /// The branch that work lands on.
         branch: String,
     },
+    /// A rig is given no work until it is let go again.
+    #[serde(rename = "rig.parked")]
+    RigParked {
+        /// Which.
+        rig: RigName,
+        /// Why, if somebody said.
+        reason: Option<String>,
+        /// Whether its sessions end, too.
+        now: bool,
+    },
+    /// It is given work again.
+    #[serde(rename = "rig.unparked")]
+    RigUnparked {
+        /// Which.
+        rig: RigName,
+    },
+    /// The sessions and actors of a rig end, until it is started or the runtime is.
+    #[serde(rename = "rig.stopped")]
+    RigStopped {
+        /// Which.
+        rig: RigName,
+    },
+    /// It is started again.
+    #[serde(rename = "rig.started")]
+    RigStarted {
+        /// Which.
+        rig: RigName,
+    },
+    /// Everything that agents do stands still, until it is thawed.
+    #[serde(rename = "town.frozen")]
+    TownFrozen {
+        /// Why, if somebody said.
+        reason: Option<String>,
+    },
+    /// It goes on. The time between did not count.
+    #[serde(rename = "town.thawed")]
+    TownThawed {
+        /// Since when everything had stood still.
+        since: Timestamp,
+    },
     /// The runtime is up.
     #[serde(rename = "town.started")]
     TownStarted {
@@ -808,6 +848,12 @@ impl Event {
             Event::EscalationRetried { .. } => "escalation.retried",
             Event::PolicyDenied { .. } => "policy.denied",
             Event::RigAdded { .. } => "rig.added",
+            Event::RigParked { .. } => "rig.parked",
+            Event::RigUnparked { .. } => "rig.unparked",
+            Event::RigStopped { .. } => "rig.stopped",
+            Event::RigStarted { .. } => "rig.started",
+            Event::TownFrozen { .. } => "town.frozen",
+            Event::TownThawed { .. } => "town.thawed",
             Event::TownStarted { .. } => "town.started",
             Event::TownStopped { .. } => "town.stopped",
             Event::BackupMade { .. } => "backup.made",

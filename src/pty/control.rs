@@ -82,6 +82,7 @@ impl From<Signal> for rustix::process::Signal {
             Signal::Interrupt => Self::INT,
             Signal::Terminate => Self::TERM,
             Signal::Kill => Self::KILL,
+            Signal::Stop => Self::STOP,
             Signal::Continue => Self::CONT,
         }
     }

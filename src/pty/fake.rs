@@ -27,6 +27,7 @@ use crate::control::Control;
 use crate::host::{Host, SpawnError, SpawnSpec, Spawning, Wiring};
 use crate::recording::Recorder;
 use crate::screen::Size;
+use crate::sweep::Asleep;
 use crate::tap::{Filtered, Tap};
 use crate::terminal::{ExitStatus, Shared, Signal, Terminal, TerminalHandle};
 
@@ -148,6 +149,13 @@ impl Host for FakeHost {
         lock(&self.inner.swept_towns).push(town.into());
         0
     }
+
+    /// Its programs have no processes beside themselves: their terminals are signalled.
+    fn halt_town(&self, _: &Path) -> Asleep {
+        Asleep::default()
+    }
+
+    fn wake_town(&self, _: &Path, _: &Asleep) {}
 }
 
 /// The other side of a fake terminal. Cheap to clone.
@@ -268,11 +276,11 @@ impl Control for FakeControl {
         lock(&self.signals).push(signal);
         let number = match signal {
             Signal::Kill => 9,
+            Signal::Stop | Signal::Continue => return Ok(()),
             _ if self.stubborn.load(Ordering::Relaxed) => return Ok(()),
             Signal::Terminate => 15,
             Signal::Interrupt => 2,
             Signal::Hangup => 1,
-            Signal::Continue => return Ok(()),
         };
         shared.close(ExitStatus::Signal(number));
         Ok(())

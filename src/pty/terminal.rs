@@ -51,6 +51,8 @@ pub enum Signal {
     Interrupt,
     Terminate,
     Kill,
+    /// Stops it where it is, until [`Signal::Continue`].
+    Stop,
     Continue,
 }
 

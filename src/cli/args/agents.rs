@@ -9,7 +9,7 @@ use super::{Intent, View, ship};
 /// The commands of this group.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// List, start, stop, restart and rename agents
+    /// List, start, stop, restart, kill and rename agents
     #[command(subcommand)]
     Agent(Agent),
     /// Look at the workers of a rig
@@ -17,7 +17,7 @@ pub(crate) enum Verb {
     Polecat(Polecat),
 }
 
-/// List, start, stop, restart and rename agents
+/// List, start, stop, restart, kill and rename agents
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
     /// List everybody and how they are
@@ -41,6 +41,14 @@ pub(crate) enum Agent {
     Restart {
         /// Whose
         agent: String,
+    },
+    /// Kill an agent's session at once, with all that it has started, and keep it ended
+    Kill {
+        /// Whose
+        agent: String,
+        /// Start the next one
+        #[arg(long)]
+        restart: bool,
     },
     /// Give a worker another name; what is addressed to the old one reaches it
     Rename {
@@ -78,6 +86,7 @@ impl Verb {
             Verb::Agent(Agent::Start { agent }) => Command::AgentStart { agent }.into(),
             Verb::Agent(Agent::Stop { agent }) => Command::AgentStop { agent }.into(),
             Verb::Agent(Agent::Restart { agent }) => Command::AgentRestart { agent }.into(),
+            Verb::Agent(Agent::Kill { agent, restart }) => Command::AgentKill { agent, restart }.into(),
             Verb::Agent(Agent::Rename { agent, to }) => Command::AgentRename { agent, to }.into(),
             Verb::Polecat(Polecat::List { rig, rig_flag }) => {
                 Intent::Ask(Command::AgentList { rig: rig.or(rig_flag) }, View::Polecats)

@@ -14,6 +14,7 @@ pub(super) fn status(report: &StatusReport, pen: &Pen) -> String {
     let tint = match town.state.as_str() {
         "running" => Tint::Green,
         "read_only" => Tint::Red,
+        "frozen" => Tint::Cyan,
         _ => Tint::Yellow,
     };
     let mut page = format!(

@@ -215,11 +215,17 @@ fn shipping_talking_and_watching_are_read() {
     );
     check("escalate retry esc-1", Command::EscalateRetry { names: vec!["esc-1".into()] });
     check("escalate stale -n", Command::EscalateStale { dry_run: true });
-    check("kill web/docs", Command::AgentStop { agent: "web/docs".into() });
+    check("kill web/docs", Command::AgentKill { agent: "web/docs".into(), restart: false });
     check("wake web/docs", Command::AgentStart { agent: "web/docs".into() });
     check("gt polecat list myproject", Command::AgentList { rig: Some("myproject".parse().unwrap()) });
     check("gt polecats", Command::AgentList { rig: None });
-    check("stop --all", Command::Stop);
+    check("stop --all", Command::StopAll);
+    check("stop --rig web", Command::RigStop { rig: "web".parse().unwrap() });
+    check("start --rig web", Command::RigStart { rig: "web".parse().unwrap() });
+    check("rig pause web", Command::RigPark { rig: "web".parse().unwrap(), reason: None, now: false });
+    check("rig resume web", Command::RigUnpark { rig: "web".parse().unwrap() });
+    check("estop --reason smoke", Command::Freeze { reason: Some("smoke".into()) });
+    check("thaw", Command::Thaw);
     check("gt down", Command::Stop);
     check("gt rigs", Command::RigList);
     check("ledger verify --json", Command::Ledger(LedgerQuestion::Verify));
@@ -366,14 +372,15 @@ fn every_line_of_the_old_documents_is_understood_or_answered() {
         bd events list --actor=myproject/polecats/slot0 --since=30m\ngt rigs\ngt polecats\ngt inbox\n\
         gt send wyvern/plugins/merge-oracle -s \"Analyze\" -m \"...\"\ngt stop --all\ngt merge-queue list\n\
         gt spawn --issue gt-1 rig/name\ngt kill rig/name\ngt wake rig/name\ngt merge-queue add\n\
-        gt peek rig/name\ngt escalate help\nbd ready --parent gt-1\nbd sync\ngt doctor --fix\ngt costs report";
+        gt peek rig/name\ngt escalate help\ngt stop --rig web\n\
+        gt sleep web/docs\nbd ready --parent gt-1\nbd sync\ngt doctor --fix\ngt costs report";
     for line in understood.lines().map(str::trim) {
         assert!(read(line).is_ok(), "{line}: {:?}", read(line));
     }
     let answered = "\
         gt crew add max --rig web\nbd mol cook f\nbd mol pour p gt-1\nbd init --prefix x\n\
         gt land --direct web/docs\ngt refinery process\ngt plugin list\ngt memory\ngt capture web/docs ls\n\
-        gt sleep web/docs\ngt ask \"fix it\"\ngt install /tmp/x\ngt inject Message\ngt stop --rig web\n\
+        gt ask \"fix it\"\ngt install /tmp/x\ngt inject Message\n\
         gt handoff\ngt dashboard\ngt work\ngt talk\ngt sling --issue gt-1\ngt quickstart";
     for line in answered.lines().map(str::trim) {
         let refusal = read(line).expect_err(line);

@@ -10,6 +10,7 @@ pub mod contents;
 pub mod convoys;
 pub mod costs;
 pub mod escalations;
+pub mod freezes;
 pub mod hooks;
 pub mod mail;
 pub mod merges;
@@ -58,6 +59,9 @@ pub struct Board {
     pub mols: mols::Mols,
     /// The projects.
     pub rigs: rigs::Rigs,
+    /// When everything stood still.
+    #[serde(default)]
+    pub freezes: freezes::Freezes,
     /// What agents have used.
     pub costs: costs::Costs,
     /// What a person has to know.
@@ -84,6 +88,7 @@ impl Board {
         self.costs.apply(record);
         self.escalations.apply(record);
         self.rigs.apply(record);
+        self.freezes.apply(record);
         self.contents.apply(record);
     }
 }

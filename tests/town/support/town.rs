@@ -217,7 +217,7 @@ impl Place {
     /// Whether a runtime answers at the socket.
     pub(crate) fn answers(&self) -> bool {
         let said = self.gastown(&["status", "--json", "--carrier", "socket"]);
-        said.code == 0 && said.json()["town"]["state"] == "running"
+        said.code == 0 && matches!(said.json()["town"]["state"].as_str(), Some("running" | "frozen"))
     }
 
     /// Starts the program as a process of the test.
@@ -381,6 +381,11 @@ impl Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.said(None).stderr
+    }
+
+    /// What it has printed on standard output so far.
+    pub(crate) fn printed(&self) -> String {
+        self.said(None).stdout
     }
 
     /// Sends a signal to the process alone.
