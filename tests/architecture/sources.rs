@@ -92,6 +92,20 @@ fn actors_are_started_by_supervisors_and_sessions_by_their_seat() {
     assert_none(&found);
 }
 
+/// The one file in which something is looked at again and again, whatever happens: the configuration.
+const TICKS: &str = "src/daemon/compose.rs";
+
+#[test]
+fn nothing_ticks_but_the_look_at_the_configuration() {
+    let found: Vec<String> = ROOMS
+        .iter()
+        .flat_map(|room| sources(room))
+        .filter(|(path, code)| path != TICKS && (says(code, "interval") || says(code, "send_interval")))
+        .map(|(path, _)| path)
+        .collect();
+    assert_none(&found);
+}
+
 /// The modules of this room that `code` names, in `crate::name` and in `use crate::{name, …}`.
 fn crate_modules(code: &str) -> Vec<String> {
     let mut named = Vec::new();

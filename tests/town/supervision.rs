@@ -119,6 +119,25 @@ fn every_actor_that_is_killed_comes_back_and_the_work_lands() {
     town.assert_nothing_runs();
 }
 
+#[test]
+fn actors_that_are_started_again_in_a_town_without_work_start_no_agent() {
+    let (town, _origin) = town_with_faults();
+    let running = town.run();
+    let all = names(&tree(&town));
+    for name in all.iter().filter(|name| *name != "town") {
+        find(&format!("{name} can be killed"), || {
+            (town.gastown(&["fault", "kill-actor", name]).code == 0).then_some(())
+        });
+        // Whoever is started again has looked at the board when it is back: nothing there asks for a judgement.
+        eventually(&format!("{name} is back"), || {
+            node(&town, name).is_some_and(|node| node["state"] == "running")
+        });
+    }
+    assert_eq!(names(&tree(&town)), all);
+    running.stop();
+    assert_eq!((town.events("agent.started").len(), town.events("mail.sent").len()), (0, 0));
+}
+
 /// Time between two deaths of one actor, so that the town's window of 20 in 10 s bears them.
 const PACE: Duration = Duration::from_millis(550);
 

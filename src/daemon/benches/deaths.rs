@@ -3,7 +3,7 @@
 //!
 //! Each is killed as `gastown fault kill-actor` does it, and asked until a later life of it answers: the scribe to
 //! write, the switchboard how everything is, the others about their session. A supervisor bears 20 deaths in ten
-//! seconds, so the same town is started again and again. On real disks and with real actors, which wake from the
+//! seconds, so there are many towns, one after the other. On real disks and with real actors, which wake from the
 //! ledger; the bare mechanism, beside OTP, is `cargo bench -p gastown-supervisors`.
 
 mod support;
@@ -20,7 +20,7 @@ use model::command::{Command, Origin};
 use model::role::Address;
 use support::{Outcome, make, quantile, repository, said};
 
-/// Lives of the town.
+/// Towns, one after the other.
 const ROUNDS: usize = 40;
 
 /// Deaths of each actor in one of them: those of the town's own share one window, those of a rig another.
@@ -32,11 +32,12 @@ fn main() -> Outcome<()> {
         Some(dir) => tempfile::tempdir_in(dir)?,
         None => tempfile::tempdir()?,
     };
-    let folder = root.path().join("town");
-    make(&folder, &repository(root.path())?, 1)?;
+    let origin = repository(root.path())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut took = VICTIMS.map(|_| Vec::new());
-    for _ in 0..ROUNDS {
+    for n in 0..ROUNDS {
+        let folder = root.path().join(format!("town-{n}"));
+        make(&folder, &origin, 1)?;
         runtime.block_on(round(&folder, &mut took))?;
     }
     println!("\n| killed | times | p50 ms | p99 ms | longest ms |");
@@ -48,7 +49,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// One life of the town.
+/// The life of one town.
 async fn round(folder: &Path, took: &mut [Vec<f64>]) -> Outcome<()> {
     let paths = TownPaths::new(folder);
     let (config, _) = LiveConfig::load(paths.clone())?;
