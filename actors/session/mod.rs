@@ -9,7 +9,9 @@
 //! Only the role that sits above it starts a session, after it has recorded that it does.
 
 pub mod environment;
+mod hearing;
 pub mod keyboard;
+mod notes;
 pub mod transcript;
 mod typing;
 pub mod usage;
@@ -18,14 +20,13 @@ mod watch;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use config::preset::{Brief, Preset, Start};
-use model::agent::{AgentState, SessionEnd};
+use model::agent::AgentState;
 use model::answer::Answer;
-use model::command::Origin;
 use model::ids::{MailId, SessionId};
 use model::refusal::Refusal;
 use model::role::Address;
@@ -419,76 +420,6 @@ pub fn stop_plan(preset: &Preset) -> StopPlan {
 }
 
 impl State {
-    fn origin(&self) -> Origin {
-        Origin::Session { agent: self.agent.clone(), session: self.session.clone() }
-    }
-
-    async fn hear(&mut self, heard: Vec<Heard>) {
-        for heard in heard {
-            match heard {
-                Heard::Line(spoken) | Heard::Frame(spoken) => {
-                    if self.waiting.len() >= MAX_WAITING {
-                        let busy = Refusal::failed("busy", "too many commands wait for their answer");
-                        self.reply(spoken.id, Err(busy)).await;
-                    } else {
-                        self.waiting.push_back(spoken);
-                    }
-                }
-                Heard::Forged => {
-                    let count = self.forged.fetch_add(1, Ordering::Relaxed) + 1;
-                    tracing::warn!(agent = %self.agent, count, "a line claimed to be a command and was not");
-                }
-                Heard::Malformed { id, why } => {
-                    self.reply(id, Err(Refusal::usage(why.to_string()))).await;
-                }
-            }
-        }
-        if self.state == AgentState::Starting {
-            self.set(AgentState::Working, None).await;
-        }
-    }
-
-    /// Submits the next command. One at a time, so that they happen in the order they were said.
-    fn submit_next(&mut self, me: &ActorRef<Message>) {
-        if self.answering {
-            return;
-        }
-        let Some(spoken) = self.waiting.pop_front() else { return };
-        self.answering = true;
-        let (me, id, origin) = (me.clone(), spoken.id, self.origin());
-        let answer = move |result| {
-            let _ = me.cast(Message::Answered { id, result: Box::new(result) });
-        };
-        match (self.tools.grammar)(&spoken.words, &origin) {
-            Ok(command) => match self.tools.door.get() {
-                Some(door) => door.submit(origin, command, Box::new(answer)),
-                None => answer(Err(Refusal::failed("not_there", "the switchboard is not there just now"))),
-            },
-            Err(refusal) => answer(Err(refusal)),
-        }
-    }
-
-    /// Types an answer, for programs that want it.
-    async fn reply(&self, id: Option<u64>, result: Result<Answer, Refusal>) {
-        let Some(id) = id.filter(|_| self.preset.replies) else { return };
-        let line = match result {
-            Ok(answer) => speech::answer_ok(id, &answer.json()),
-            Err(refusal) => speech::answer_err(
-                id,
-                &serde_json::json!({
-                    "code": refusal.code, "message": refusal.message, "hint": refusal.hint,
-                }),
-            ),
-        };
-        self.type_line(&line).await;
-    }
-
-    async fn type_line(&self, line: &str) {
-        if let Err(error) = self.terminal.write(line.as_bytes()).await {
-            tracing::warn!(agent = %self.agent, %error, "an answer could not be typed");
-        }
-    }
-
     /// The screen has been still for a moment.
     async fn quiet(&mut self, sign: Option<pty::signs::Sign>) {
         use pty::signs::Sign;
@@ -558,79 +489,6 @@ impl State {
         self.ladder = Some(Errand::run(|_| async move {
             pty::stop(&terminal, plan).await;
         }));
-    }
-
-    /// Goes into another state. It never waits for the disk: a session whose ledger cannot be written still
-    /// hears its program and the people at it. What could not be recorded is recorded when it looks again.
-    async fn set(&mut self, to: AgentState, note: Option<&str>) {
-        self.state = to;
-        self.unrecorded = Some(note.map(str::to_owned));
-        self.record_state().await;
-    }
-
-    async fn record_state(&mut self) {
-        let Some(note) = self.unrecorded.clone() else { return };
-        let (agent, to) = (self.agent.clone(), self.state);
-        let set = move |draft: &mut clerk::draft::Draft<'_>| {
-            clerk::agents::state(draft, &agent, to, note.as_deref());
-            Ok(())
-        };
-        match self.tools.note(&self.agent, set).await {
-            Err(refusal) if refusal.is_of_the_disk() => {}
-            Err(refusal) => {
-                tracing::warn!(agent = %self.agent, %refusal, "cannot record a state");
-                self.unrecorded = None;
-            }
-            Ok(()) => self.unrecorded = None,
-        }
-    }
-
-    /// Records that it was told what an earlier session has left: the next one is not told again.
-    async fn take_over(&mut self) {
-        if !self.seen_handoff || self.handed_over.is_empty() || self.state == AgentState::Starting {
-            return;
-        }
-        let letters = self.handed_over.clone();
-        let taken = move |draft: &mut clerk::draft::Draft<'_>| {
-            clerk::letters::deliver(draft, letters.iter().cloned());
-            clerk::letters::taken_over(draft, &letters);
-            Ok(())
-        };
-        match self.tools.note(&self.agent, taken).await {
-            Ok(()) => self.handed_over.clear(),
-            Err(refusal) => tracing::warn!(agent = %self.agent, %refusal, "cannot record a handoff"),
-        }
-    }
-
-    /// Records the program's end; `false` when the disk does not take it yet. Its state stays what it was:
-    /// what it means is for the verdict.
-    async fn record_end(&mut self, status: ExitStatus) -> bool {
-        let end = match status {
-            ExitStatus::Code(code) => SessionEnd::Exited { code },
-            ExitStatus::Signal(signal) => SessionEnd::Signalled { signal },
-        };
-        // Together with the end, so that whoever hears of that finds the whole count.
-        let used = match &self.meter {
-            Some(meter) => meter.totals().await.unwrap_or_default(),
-            None => Vec::new(),
-        };
-        let (agent, session) = (self.agent.clone(), self.session.clone());
-        let (state, unrecorded) = (self.state, self.unrecorded.clone());
-        let ended = move |draft: &mut clerk::draft::Draft<'_>| {
-            clerk::costs::record(draft, &agent, &session, &used);
-            if let Some(note) = unrecorded {
-                clerk::agents::state(draft, &agent, state, note.as_deref());
-            }
-            clerk::agents::ended(draft, &agent, &session, end.into())
-        };
-        match self.tools.note(&self.agent, ended).await {
-            Err(refusal) if refusal.is_of_the_disk() => return false,
-            Err(refusal) => {
-                tracing::warn!(agent = %self.agent, %refusal, "cannot record the end of a session");
-            }
-            Ok(()) => {}
-        }
-        true
     }
 
     /// Nothing is typed into a program that has ended.
