@@ -428,6 +428,8 @@ impl State {
             Some(Sign::Limited) => (AgentState::Limited, Some("its provider holds it back".to_owned())),
             Some(Sign::Busy) => (AgentState::Working, None),
             Some(Sign::Ready) => (AgentState::Idle, None),
+            // Looked for in a later step.
+            Some(Sign::Obstacle(_)) => (self.state, None),
             // A preset without signs is ready when it is quiet, and at work when it has work.
             None if self.state == AgentState::Starting => {
                 (if self.at_work { AgentState::Working } else { AgentState::Idle }, None)

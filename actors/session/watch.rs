@@ -19,8 +19,9 @@ const AT_LEAST: Duration = Duration::from_secs(1);
 /// The patterns of a preset, those that weigh most first: a dialog stands over everything.
 pub(super) fn patterns(preset: &Preset) -> Vec<Pattern> {
     let of = |signs: &Signs, sign: Sign| -> Vec<Pattern> {
-        let row = |row: &String| Pattern { sign, row: Some(row.clone()), title: None };
-        let title = |title: &String| Pattern { sign, row: None, title: Some(title.clone()) };
+        let row = |row: &String| Pattern { sign, row: Some(row.clone()), title: None, at_the_end: false };
+        let title =
+            |title: &String| Pattern { sign, row: None, title: Some(title.clone()), at_the_end: false };
         signs.screen.iter().map(row).chain(signs.title.iter().map(title)).collect()
     };
     [
@@ -62,8 +63,9 @@ pub(super) async fn screen(
     loop {
         let quiet = settle_changed(&mut output).await;
         let snapshot = terminal.snapshot();
-        let sign =
-            signs::read(&snapshot, &patterns).or_else(|| modes.shown_by(&snapshot).then_some(Sign::Ready));
+        let sign = signs::find(&snapshot, &patterns)
+            .map(|found| found.sign)
+            .or_else(|| modes.shown_by(&snapshot).then_some(Sign::Ready));
         if session.cast(Message::Quiet(sign)).is_err() || !quiet {
             return;
         }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use portable_pty::{MasterPty, PtySize};
 use rustix::process::{Pid, kill_process_group};
 
+use crate::look::{self, Look};
 use crate::screen::Size;
 use crate::sweep;
 use crate::terminal::Signal;
@@ -15,6 +16,7 @@ pub(crate) trait Control: Send + Sync {
     fn resize(&self, size: Size) -> io::Result<()>;
     fn signal_group(&self, signal: Signal) -> io::Result<()>;
     fn sweep(&self) -> usize;
+    fn look(&self) -> Option<Look>;
 }
 
 /// The hands of the real host.
@@ -73,6 +75,16 @@ impl Control for ProcessControl {
     fn sweep(&self) -> usize {
         sweep::by_marker(&self.marker)
     }
+
+    fn look(&self) -> Option<Look> {
+        let reaped = || *self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        if reaped() {
+            return None;
+        }
+        let seen = look::look(self.pid.as_raw_nonzero().get(), &self.marker);
+        // Whoever has its number by now is somebody else.
+        seen.filter(|_| !reaped())
+    }
 }
 
 impl From<Signal> for rustix::process::Signal {
@@ -104,5 +116,9 @@ impl<C: Control> Control for std::sync::Arc<C> {
 
     fn sweep(&self) -> usize {
         (**self).sweep()
+    }
+
+    fn look(&self) -> Option<Look> {
+        (**self).look()
     }
 }

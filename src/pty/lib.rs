@@ -14,6 +14,7 @@
 //! - [`mod@host`] the contract and the real host; [`mod@exec`] the shim every program is started through
 //! - [`terminal`] what a session holds; [`mod@stop`] how a program is ended; [`sweep`] what it left
 //! - [`screen`] what a person would see; [`signs`] what that means; [`viewers`] people who look on
+//! - [`look`] what its processes are doing; [`memory`] whether the kernel has killed for want of memory
 //! - [`recording`] what happened, on disk, and the scrollback that is read back from it
 //! - `fake` (feature `fakes`) a host whose programs are played by a test
 //!
@@ -25,6 +26,8 @@ pub mod exec;
 pub mod fake;
 pub mod host;
 mod input;
+pub mod look;
+pub mod memory;
 pub mod orphans;
 mod program;
 mod pump;
@@ -43,6 +46,8 @@ pub mod viewers;
 
 pub use exec::exec_shim;
 pub use host::{Host, RealHost, SpawnError, SpawnSpec, Spawning, Wiring};
+pub use look::Look;
+pub use memory::OomWatch;
 pub use recording::RecordingSpec;
 pub use redraw::LEAVE;
 pub use screen::{Screen, Size, Snapshot};
