@@ -1,16 +1,17 @@
 //! The Deacon: watches over the town as a whole, in code. It gives the verdicts on sessions that no
-//! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; and it tells a person when a call
-//! for help has had no answer in time.
+//! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; it looks into what is said of them;
+//! and it tells a person when a call for help has had no answer in time.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
 
-use crate::judge;
 use crate::office::{Duty, Office};
 use crate::tools::Tools;
+use crate::{judge, letters, neighbours};
 
 /// The name in the tree.
 pub const NAME: &str = "deacon";
@@ -31,7 +32,18 @@ impl Duty for Patrol {
 
     async fn look(tools: &Tools) -> Result<Option<Duration>, Refusal> {
         judge::all(tools, &Self::ADDRESS, watches).await?;
-        unanswered(tools).await
+        let again =
+            letters::handle_due(tools, &Self::ADDRESS, |letter| handle(tools.clone(), letter)).await?;
+        let next = unanswered(tools).await?;
+        Ok(if again { Some(Duration::ZERO) } else { next })
+    }
+}
+
+async fn handle(tools: Tools, letter: Letter) -> Result<(), Refusal> {
+    match letter.kind {
+        Kind::Stuck { .. } => neighbours::look_into(&tools, &Address::Deacon, letter).await,
+        // What others tell it is for those who read along.
+        _ => tools.write(&Address::Deacon, move |draft| draft.handled(&letter.id)).await,
     }
 }
 

@@ -23,6 +23,7 @@ pub mod keys;
 pub mod letters;
 pub mod living_tree;
 pub mod mayor;
+mod neighbours;
 pub mod office;
 pub mod polecat;
 pub mod postmaster;

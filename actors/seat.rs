@@ -11,7 +11,7 @@ use clerk::agents::Begun;
 use ledger::views::agents::Agent;
 use model::agent::{SessionEnd, Verdict};
 use model::ids::{BeadId, SessionId};
-use model::recovery::Strategy;
+use model::recovery::{Strategy, Symptom};
 use model::refusal::Refusal;
 use model::role::Address;
 use ractor::{Actor, ActorCell, ActorRef, SupervisionEvent};
@@ -177,8 +177,13 @@ impl Seat {
 
     /// Asks the session to end, if there is one.
     pub fn stop(&self, why: &str) {
+        self.stop_for(why, None);
+    }
+
+    /// Asks the session to end, if there is one; its end is taken for `symptom`.
+    pub fn stop_for(&self, why: &str, symptom: Option<Symptom>) {
         if let Some((actor, _)) = &self.session {
-            let _ = actor.cast(session::Message::Stop { why: why.to_owned() });
+            let _ = actor.cast(session::Message::Stop { why: why.to_owned(), symptom });
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -152,6 +153,8 @@ pub struct Tools {
     pub door: Late<dyn Door>,
     /// Asked to stop: why.
     pub stopping: watch::Sender<Option<String>>,
+    /// Whether all agents' programs are stopped on a person's word: nobody is stuck meanwhile.
+    pub frozen: Arc<AtomicBool>,
     /// How often the ledger has become writable again after it was not.
     pub recoveries: watch::Sender<u64>,
     /// Since when the runtime is up.
@@ -168,6 +171,11 @@ impl Tools {
     /// The configuration as it is now.
     pub fn town(&self) -> Arc<TownConfig> {
         self.config.current()
+    }
+
+    /// Whether all agents' programs are stopped on a person's word.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Relaxed)
     }
 
     /// Looks at the board.

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use model::agent::AgentState;
 use model::answer::Answer;
 use model::command::Origin;
 use model::refusal::Refusal;
 use protocol::speech::{self, Heard};
 use ractor::ActorRef;
 
+use super::standing::Noticed;
 use super::{MAX_WAITING, Message, State};
 
 impl State {
@@ -36,9 +36,7 @@ impl State {
                 }
             }
         }
-        if self.state == AgentState::Starting {
-            self.set(AgentState::Working, None).await;
-        }
+        self.notice(Noticed::Spoke, None).await;
     }
 
     /// Submits the next command. One at a time, so that they happen in the order they were said.
@@ -77,8 +75,8 @@ impl State {
     }
 
     pub(super) async fn type_line(&self, line: &str) {
-        if let Err(error) = self.terminal.write(line.as_bytes()).await {
-            tracing::warn!(agent = %self.agent, %error, "an answer could not be typed");
+        if let Err(refusal) = self.put(line.as_bytes()).await {
+            tracing::warn!(agent = %self.agent, %refusal, "an answer could not be typed");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a session records of itself: its states, what it has taken over, its end. It never waits for the disk.
 
-use model::agent::{AgentState, SessionEnd};
-use pty::ExitStatus;
+use clerk::agents::Ended;
+use model::agent::AgentState;
 
 use super::State;
 
@@ -50,11 +50,7 @@ impl State {
 
     /// Records the program's end; `false` when the disk does not take it yet. Its state stays what it was:
     /// what it means is for the verdict.
-    pub(super) async fn record_end(&mut self, status: ExitStatus) -> bool {
-        let end = match status {
-            ExitStatus::Code(code) => SessionEnd::Exited { code },
-            ExitStatus::Signal(signal) => SessionEnd::Signalled { signal },
-        };
+    pub(super) async fn record_end(&mut self, ended: Ended) -> bool {
         // Together with the end, so that whoever hears of that finds the whole count.
         let used = match &self.meter {
             Some(meter) => meter.totals().await.unwrap_or_default(),
@@ -62,14 +58,14 @@ impl State {
         };
         let (agent, session) = (self.agent.clone(), self.session.clone());
         let (state, unrecorded) = (self.state, self.unrecorded.clone());
-        let ended = move |draft: &mut clerk::draft::Draft<'_>| {
+        let record = move |draft: &mut clerk::draft::Draft<'_>| {
             clerk::costs::record(draft, &agent, &session, &used);
             if let Some(note) = unrecorded {
                 clerk::agents::state(draft, &agent, state, note.as_deref());
             }
-            clerk::agents::ended(draft, &agent, &session, end.into())
+            clerk::agents::ended(draft, &agent, &session, ended)
         };
-        match self.tools.note(&self.agent, ended).await {
+        match self.tools.note(&self.agent, record).await {
             Err(refusal) if refusal.is_of_the_disk() => return false,
             Err(refusal) => {
                 tracing::warn!(agent = %self.agent, %refusal, "cannot record the end of a session");

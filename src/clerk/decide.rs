@@ -49,6 +49,7 @@ pub fn need(command: &Command) -> Need {
         | C::Escalate { .. }
         | C::AgentStart { .. }
         | C::AgentStop { .. }
+        | C::AgentStuck { .. }
         | C::AgentRename { .. } => Need::Write,
         C::BeadShow(_)
         | C::BeadList(_)
@@ -80,6 +81,7 @@ pub fn need(command: &Command) -> Need {
         | C::Prime { .. } => Need::Read,
         C::Done { .. }
         | C::Said { .. }
+        | C::Noticed { .. }
         | C::Nudge { .. }
         | C::Peek { .. }
         | C::AgentRestart { .. }
@@ -192,6 +194,7 @@ pub fn decide(
             agents::hold(&mut draft, &agent, false, &format!("started by {}", origin.actor()));
             Answer::Done
         }
+        C::AgentStuck { agent, text } => crate::neighbours::report(&mut draft, agent, text)?,
         C::AgentRename { agent, to } => crate::renaming::rename(&mut draft, agent, to)?,
         C::AgentStop { agent } => {
             let agent = crate::names::address(board, agent)?;

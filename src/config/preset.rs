@@ -398,9 +398,9 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(&preset.settings_text()).unwrap()["hooks"].clone()
         };
         assert_eq!(hooked(None), claude_hooks());
-        let own = serde_json::json!({"hooks": {"Stop": [1], "MessageDisplay": [2]}});
+        let own = serde_json::json!({"hooks": {"SessionEnd": [1], "MessageDisplay": [2]}});
         let both = hooked(Some(own));
-        assert_eq!(both["Stop"], serde_json::json!([1]));
+        assert_eq!(both["SessionEnd"], serde_json::json!([1]));
         assert_eq!(both["MessageDisplay"].as_array().unwrap().len(), 2);
     }
 

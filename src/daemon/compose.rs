@@ -97,6 +97,7 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
         nursery: Late::default(),
         door: Late::default(),
         stopping,
+        frozen: Arc::default(),
         recoveries: tokio::sync::watch::Sender::new(0),
         started: clock.now(),
     };

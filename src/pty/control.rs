@@ -1,6 +1,7 @@
 //! What can be done to a program from outside its terminal's bytes.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use portable_pty::{MasterPty, PtySize};
@@ -17,6 +18,7 @@ pub(crate) trait Control: Send + Sync {
     fn signal_group(&self, signal: Signal) -> io::Result<()>;
     fn sweep(&self) -> usize;
     fn look(&self) -> Option<Look>;
+    fn cwd(&self) -> Option<PathBuf>;
 }
 
 /// The hands of the real host.
@@ -85,6 +87,12 @@ impl Control for ProcessControl {
         // Whoever has its number by now is somebody else.
         seen.filter(|_| !reaped())
     }
+
+    fn cwd(&self) -> Option<PathBuf> {
+        let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = format!("/proc/{}/cwd", self.pid.as_raw_nonzero());
+        if *reaped { None } else { std::fs::read_link(link).ok() }
+    }
 }
 
 impl From<Signal> for rustix::process::Signal {
@@ -120,5 +128,9 @@ impl<C: Control> Control for std::sync::Arc<C> {
 
     fn look(&self) -> Option<Look> {
         (**self).look()
+    }
+
+    fn cwd(&self) -> Option<PathBuf> {
+        (**self).cwd()
     }
 }

@@ -297,4 +297,8 @@ impl Control for FakeControl {
         let ended = shared.exit.borrow().is_some();
         (!ended).then(|| lock(&self.look).clone())
     }
+
+    fn cwd(&self) -> Option<PathBuf> {
+        self.look().and_then(|look| look.cwd)
+    }
 }

@@ -308,6 +308,11 @@ impl TerminalHandle {
         self.shared.control.look()
     }
 
+    /// The program's working directory; nothing once it has ended.
+    pub fn cwd(&self) -> Option<PathBuf> {
+        self.shared.control.cwd()
+    }
+
     /// Waits until everything recorded so far can be read from the recording's file.
     pub async fn flush_recording(&self) {
         let flushed = self.shared.face().recorder.as_mut().map(Recorder::flush);
