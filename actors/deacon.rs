@@ -1,17 +1,18 @@
 //! The Deacon: watches over the town as a whole, in code. It gives the verdicts on sessions that no
-//! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; it tells whoever is next when a call
-//! for help has had no answer in time; and it sends escalations on their ways.
+//! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; it looks into what is said of them; it
+//! tells whoever is next when a call for help has had no answer in time; and it sends escalations on their ways.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
 
-use crate::judge;
 use crate::office::{Duty, Office};
 use crate::outbox;
 use crate::tools::Tools;
+use crate::{judge, letters, neighbours};
 
 /// The name in the tree.
 pub const NAME: &str = "deacon";
@@ -32,13 +33,24 @@ impl Duty for Patrol {
 
     async fn look(tools: &Tools) -> Result<Option<Duration>, Refusal> {
         judge::all(tools, &Self::ADDRESS, watches).await?;
+        let again =
+            letters::handle_due(tools, &Self::ADDRESS, |letter| handle(tools.clone(), letter)).await?;
         let calls = unanswered(tools).await?;
         let messages = outbox::look(tools).await?;
-        Ok(calls.into_iter().chain(messages).min())
+        let again = again.then_some(Duration::ZERO);
+        Ok(calls.into_iter().chain(messages).chain(again).min())
     }
 
     async fn leave(tools: &Tools) {
         tools.outbox.farewell().await;
+    }
+}
+
+async fn handle(tools: Tools, letter: Letter) -> Result<(), Refusal> {
+    match letter.kind {
+        Kind::Stuck { .. } => neighbours::look_into(&tools, &Address::Deacon, letter).await,
+        // What others tell it is for those who read along.
+        _ => tools.write(&Address::Deacon, move |draft| draft.handled(&letter.id)).await,
     }
 }
 

@@ -230,12 +230,25 @@ async fn route(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
         return Err(refusal);
     }
     standstill::check(tools, &command)?;
+    heard(tools, &origin, &command);
     let answer = match need(&command) {
         Need::Write => write(tools, origin, command).await,
         Need::Read => read(tools, origin, command).await,
         Need::Town => living(tools, origin, command).await,
     }?;
     Ok(answer)
+}
+
+/// A command is a sign of life of whoever gives it; one that changes something is a step in its work.
+fn heard(tools: &Tools, origin: &Origin, command: &Command) {
+    let Origin::Session { agent, session } = origin else { return };
+    if matches!(command, Command::Said { .. } | Command::Noticed { .. }) {
+        return;
+    }
+    if let Some(live) = tools.directory.session(agent).filter(|live| live.session == *session) {
+        let looks_only = matches!(command, Command::Hook { .. } | Command::MailAck(_));
+        live.spoke(command, need(command) == Need::Write && !looks_only);
+    }
 }
 
 /// Notes that something was tried that is not permitted.
@@ -552,6 +565,14 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             };
             let live = tools.directory.session(agent).filter(|live| live.session == *session);
             live.ok_or_else(|| no_session(tools, agent))?.said(key, text);
+            Ok(Answer::Done)
+        }
+        Command::Noticed { what, cwd } => {
+            let Origin::Session { agent, session } = &origin else {
+                return Err(Refusal::usage("only an agent's own program tells that"));
+            };
+            let live = tools.directory.session(agent).filter(|live| live.session == *session);
+            live.ok_or_else(|| no_session(tools, agent))?.told(what, cwd);
             Ok(Answer::Done)
         }
         Command::Nudge { agent, text } => {

@@ -214,6 +214,11 @@ impl Tools {
         self.stopping.borrow().is_some()
     }
 
+    /// Whether all agents' programs are stopped on a person's word.
+    pub fn is_frozen(&self) -> bool {
+        self.freeze.is_frozen()
+    }
+
     /// Looks at the board.
     pub fn look<T>(&self, look: impl FnOnce(&Board) -> T) -> T {
         self.store.read(look)

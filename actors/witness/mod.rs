@@ -1,7 +1,7 @@
 //! The Witness: the watcher of one rig's workers.
 //!
 //! - Owns: the verdicts on the rig's sessions; the way of a merge from worker to Refinery and back.
-//! - Hears: bells; letters POLECAT_STARTED, POLECAT_DONE, MERGED, MERGE_FAILED, REWORK_REQUEST.
+//! - Hears: bells; letters POLECAT_STARTED, POLECAT_DONE, MERGED, MERGE_FAILED, REWORK_REQUEST, STUCK.
 //! - Says: verdicts; MERGE_READY to the Refinery; the queue's verdicts on to the worker.
 //! - Wakes: from its unacknowledged letters and from sessions that have no verdict.
 //! - Fails: when it cannot record; letters that cannot be handled are put aside after three tries.
@@ -20,6 +20,7 @@ use crate::directory::Ask;
 use crate::errand::{Errand, blocking};
 use crate::judge;
 use crate::letters;
+use crate::neighbours;
 use crate::role::{self, Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
@@ -156,6 +157,9 @@ impl State {
 }
 
 async fn handle(tools: Tools, rig: RigName, letter: Letter) -> Result<(), Refusal> {
+    if let Kind::Stuck { .. } = letter.kind {
+        return neighbours::look_into(&tools, &Address::Witness(rig), letter).await;
+    }
     let (to, answer) = match letter.kind {
         Kind::PolecatDone { bead, branch, head, .. } => {
             verify(&tools, &rig, &head).await?;

@@ -180,19 +180,29 @@ pub fn status(board: &Board, town: TownRow, mut rigs: Vec<RigRow>, now: Timestam
     }
     let mut queue = merge_rows(board);
     queue.retain(|row| row.position.is_some());
+    let mut attention = idle::Left::of(board, &configured).attention;
+    attention.extend(strays(board));
     let mut report = StatusReport {
         town,
         agents: agent_rows(board),
         rigs,
         queue,
         mail: gauge(board, now),
-        attention: idle::Left::of(board, &configured).attention,
+        attention,
         escalations: crate::escalations::gauge(board),
         beads: counts,
         starts: board.agents.starts().clone(),
     };
     standstill::show(board, &mut report);
     report
+}
+
+/// Sessions that were seen to work outside of their own place, one line each.
+fn strays(board: &Board) -> impl Iterator<Item = String> {
+    board.agents.iter().filter_map(|(address, agent)| {
+        let folder = agent.session.as_ref()?.strayed.as_ref()?;
+        Some(format!("{address} works outside of its worktree: {folder}"))
+    })
 }
 
 fn gauge(board: &Board, now: Timestamp) -> MailGauge {

@@ -52,6 +52,7 @@ pub fn need(command: &Command) -> Need {
         | C::EscalateStale { .. }
         | C::AgentStart { .. }
         | C::AgentStop { .. }
+        | C::AgentStuck { .. }
         | C::AgentRename { .. }
         | C::RigPark { .. }
         | C::RigUnpark { .. }
@@ -89,6 +90,7 @@ pub fn need(command: &Command) -> Need {
         | C::Prime { .. } => Need::Read,
         C::Done { .. }
         | C::Said { .. }
+        | C::Noticed { .. }
         | C::Nudge { .. }
         | C::Peek { .. }
         | C::AgentRestart { .. }
@@ -226,6 +228,7 @@ pub fn decide(
             agents::hold(&mut draft, &agent, false, &format!("started by {}", origin.actor()));
             Answer::Done
         }
+        C::AgentStuck { agent, text } => crate::neighbours::report(&mut draft, agent, text)?,
         C::AgentRename { agent, to } => crate::renaming::rename(&mut draft, agent, to)?,
         C::AgentStop { agent } => {
             let agent = crate::names::address(board, agent)?;

@@ -78,8 +78,6 @@ impl Left {
                 left.attention.push(format!("{} has failed at {}: {note}", hook.agent, hook.bead));
             } else if state == AgentState::Waiting {
                 left.attention.push(format!("{} asks a person about {}: {note}", hook.agent, hook.bead));
-            } else if state == AgentState::Stuck {
-                left.attention.push(format!("{} is stuck at {}: {note}", hook.agent, hook.bead));
             } else if state == AgentState::Starting && told(board, &hook.agent) {
                 left.attention.push(format!("{} cannot start at {}: {note}", hook.agent, hook.bead));
             } else {

@@ -36,6 +36,7 @@ pub mod merges;
 pub mod metrics;
 pub mod mols;
 pub mod names;
+pub mod neighbours;
 pub mod past;
 pub mod renaming;
 pub mod reports;

@@ -156,6 +156,10 @@ pub fn sentence(record: &Record) -> Option<String> {
             let until = until.map(|until| format!(" at {until}")).unwrap_or_default();
             format!("{agent}: {verdict} ({detail}){then}{until}")
         }
+        Event::AgentNudged { agent, why, n, .. } => format!("nudged {agent} ({n}): {why}"),
+        Event::AgentStrayed { agent, folder, place, .. } => {
+            format!("{agent} works in {folder} and belongs into {place}")
+        }
         Event::AgentQuarantined { agent, until: Some(until), reason } => {
             format!("{agent} gets no new work until {until}: {reason}")
         }

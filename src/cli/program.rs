@@ -18,7 +18,7 @@ use protocol::wire::{self, Frame, StreamItem};
 use crate::args::backup::Wish;
 use crate::args::{Globals, Intent, Reading, View, town};
 use crate::client::{self, Found};
-use crate::commands::{self, attach, backup, events, learn, said, stop};
+use crate::commands::{self, attach, backup, events, hooked, learn, stop};
 use crate::env::Env;
 use crate::files::Saving;
 use crate::grammar::{Parsed, parse};
@@ -34,7 +34,7 @@ pub fn main_with(argv: Vec<OsString>, env: Env, host: &dyn Host) -> u8 {
     match argv.get(1).and_then(|word| word.to_str()) {
         Some("__exec") => host.exec_shim(argv.into_iter().skip(2).collect()),
         Some("__reaper") => return host.reaper(),
-        Some("__said") => return said::hand_over(&env, host),
+        Some("__said" | "__hook") => return hooked::hand_over(&env, host),
         Some("__shell-agent") => return host.shell_agent(argv.into_iter().skip(2).collect()),
         _ => {}
     }

@@ -47,6 +47,8 @@ impl Event {
             | Event::AgentState { .. }
             | Event::AgentStopped { .. }
             | Event::AgentHeld { .. }
+            | Event::AgentNudged { .. }
+            | Event::AgentStrayed { .. }
             | Event::AgentQuarantined { .. }
             | Event::AgentRenamed { .. }
             | Event::MolStepCompleted { .. }
@@ -92,6 +94,8 @@ impl Event {
             | Event::AgentVerdict { agent, .. }
             | Event::CostRecorded { agent, .. }
             | Event::AgentHeld { agent, .. }
+            | Event::AgentNudged { agent, .. }
+            | Event::AgentStrayed { agent, .. }
             | Event::AgentQuarantined { agent, .. }
             | Event::SandboxMoved { agent, .. }
             | Event::HookSet { agent, .. }
@@ -130,6 +134,7 @@ fn in_letter(kind: &Kind) -> Vec<&BeadId> {
         | Kind::Handoff { .. }
         | Kind::Shutdown { .. }
         | Kind::Lifecycle { .. }
+        | Kind::Stuck { .. }
         | Kind::DogDone { .. }
         | Kind::ConvoyDone { .. }
         | Kind::Note { .. } => Vec::new(),

@@ -242,6 +242,36 @@ pub enum LedgerQuestion {
     },
 }
 
+/// What the hooks of agents' programs tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Noticed {
+    /// A call of a tool begins.
+    ToolBegun {
+        /// Which call.
+        id: String,
+        /// Of which tool.
+        name: String,
+        /// With what, in a few words.
+        #[serde(default)]
+        about: Option<String>,
+    },
+    /// A call of a tool is over.
+    ToolEnded {
+        /// Which call.
+        id: String,
+    },
+    /// A turn is over: it waits for its next prompt.
+    TurnEnded,
+    /// A turn has failed at its provider.
+    TurnFailed {
+        /// The program's word for it.
+        error: String,
+        /// What it has said about it.
+        text: String,
+    },
+}
+
 /// Everything that can be asked of a town.
 ///
 /// What streams (attach, following events) is a [`Stream`]; what is about the program itself
@@ -533,6 +563,14 @@ pub enum Command {
         /// The text, in whole lines.
         text: String,
     },
+    /// One of the hooks of an agent's own program has told something.
+    Noticed {
+        /// What.
+        what: Noticed,
+        /// Where its program works now.
+        #[serde(default)]
+        cwd: Option<PathBuf>,
+    },
 
     // agents
     /// Everybody in the town and how they are.
@@ -562,6 +600,14 @@ pub enum Command {
         /// Start the next one instead.
         #[serde(default)]
         restart: bool,
+    },
+
+    /// Says that an agent seems to be stuck. Whoever watches over it looks into that, and answers.
+    AgentStuck {
+        /// Who.
+        agent: String,
+        /// What was seen of it.
+        text: String,
     },
 
     /// Gives a worker another name.

@@ -247,6 +247,30 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
+    /// A session that gave no sign of life, or waited for input with work on its hook, was told to go on.
+    #[serde(rename = "agent.nudged")]
+    AgentNudged {
+        /// Whose.
+        agent: Address,
+        /// Which.
+        session: SessionId,
+        /// Why, in a few words.
+        why: String,
+        /// The how many-th time without effect in between.
+        n: u32,
+    },
+    /// A session works somewhere else than in its own place. Recorded once for each session.
+    #[serde(rename = "agent.strayed")]
+    AgentStrayed {
+        /// Whose.
+        agent: Address,
+        /// Which.
+        session: SessionId,
+        /// Where.
+        folder: String,
+        /// Where it belongs.
+        place: String,
+    },
     /// A worker that has failed too often of late gets no new work for a while, or gets work again.
     #[serde(rename = "agent.quarantined")]
     AgentQuarantined {
@@ -809,6 +833,8 @@ impl Event {
             Event::AgentState { .. } => "agent.state",
             Event::AgentStopped { .. } => "agent.stopped",
             Event::AgentVerdict { .. } => "agent.verdict",
+            Event::AgentNudged { .. } => "agent.nudged",
+            Event::AgentStrayed { .. } => "agent.strayed",
             Event::AgentQuarantined { .. } => "agent.quarantined",
             Event::BeadRecovered { .. } => "bead.recovered",
             Event::HookMoved { .. } => "hook.moved",

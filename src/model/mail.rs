@@ -116,6 +116,13 @@ pub enum Kind {
         /// What is asked.
         request: String,
     },
+    /// Anybody to whoever watches over an agent: it seems to be stuck.
+    Stuck {
+        /// Who.
+        agent: Address,
+        /// What was seen of it.
+        text: String,
+    },
     /// Something that a person or the Mayor should know about.
     Escalation {
         /// How grave: critical, high, medium, low.
@@ -169,6 +176,7 @@ impl Kind {
             Kind::Handoff { .. } => "HANDOFF",
             Kind::Shutdown { .. } => "SHUTDOWN",
             Kind::Lifecycle { .. } => "LIFECYCLE",
+            Kind::Stuck { .. } => "STUCK",
             Kind::Escalation { .. } => "ESCALATION",
             Kind::DogDone { .. } => "DOG_DONE",
             Kind::ConvoyDone { .. } => "CONVOY_DONE",
@@ -210,6 +218,7 @@ impl Kind {
             Kind::Handoff { .. } => "HANDOFF".to_owned(),
             Kind::Shutdown { .. } => "SHUTDOWN".to_owned(),
             Kind::Lifecycle { request } => format!("LIFECYCLE: {request}"),
+            Kind::Stuck { agent, .. } => format!("STUCK {agent}"),
             Kind::Escalation { severity, subject, .. } => format!("ESCALATION [{severity}] {subject}"),
             Kind::DogDone { errand, .. } => format!("DOG_DONE {errand}"),
             Kind::ConvoyDone { convoy, .. } => format!("CONVOY_DONE {convoy}"),
@@ -240,6 +249,8 @@ impl Kind {
             Kind::Handoff { note } => note.clone(),
             Kind::Shutdown { why } => why.clone(),
             Kind::Lifecycle { request } => request.clone(),
+            Kind::Stuck { agent, text } if text.is_empty() => format!("{agent} seems to be stuck."),
+            Kind::Stuck { agent, text } => format!("{agent} seems to be stuck.\n{text}"),
             Kind::DogDone { outcome, .. } => outcome.clone(),
             Kind::ConvoyDone { convoy, beads } => format!("All {beads} beads of convoy {convoy} are closed."),
         }

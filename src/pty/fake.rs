@@ -25,6 +25,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use crate::control::Control;
 use crate::host::{Host, SpawnError, SpawnSpec, Spawning, Wiring};
+use crate::look::Look;
 use crate::recording::Recorder;
 use crate::screen::Size;
 use crate::sweep::Asleep;
@@ -117,6 +118,7 @@ impl FakeHost {
             signals: Mutex::default(),
             sizes: Mutex::new(vec![size]),
             shared: OnceLock::new(),
+            look: Mutex::default(),
         });
         let tty = PathBuf::from(format!("/dev/pts/fake{pid}"));
         let shared = Arc::new(Shared::new(pid, tty, size, recorder, Box::new(Arc::clone(&control))));
@@ -233,6 +235,11 @@ impl FakeProgram {
         self.inner.control.stubborn.store(true, Ordering::Relaxed);
     }
 
+    /// What its processes are doing from now on.
+    pub fn looks_like(&self, look: Look) {
+        *lock(&self.inner.control.look) = look;
+    }
+
     /// The signals its group was sent, in order.
     pub fn signals(&self) -> Vec<Signal> {
         lock(&self.inner.control.signals).clone()
@@ -260,6 +267,7 @@ struct FakeControl {
     signals: Mutex<Vec<Signal>>,
     sizes: Mutex<Vec<Size>>,
     shared: OnceLock<Weak<Shared>>,
+    look: Mutex<Look>,
 }
 
 impl Control for FakeControl {
@@ -291,5 +299,14 @@ impl Control for FakeControl {
             lock(&host.swept).push(self.marker.clone());
         }
         0
+    }
+    fn look(&self) -> Option<Look> {
+        let shared = self.shared.get().and_then(Weak::upgrade)?;
+        let ended = shared.exit.borrow().is_some();
+        (!ended).then(|| lock(&self.look).clone())
+    }
+
+    fn cwd(&self) -> Option<PathBuf> {
+        self.look().and_then(|look| look.cwd)
     }
 }

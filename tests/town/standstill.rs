@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{town::Place, Town, agent, eventually, find};
+use crate::support::{Town, agent, eventually, find, town::Place};
 
 /// The state of a process, as the kernel has it.
 fn state(pid: u32) -> Option<char> {

@@ -9,7 +9,7 @@ use super::{Intent, View, ship};
 /// The commands of this group.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// List, start, stop, restart, kill and rename agents
+    /// List, start, stop, restart, kill and rename agents, or say that one is stuck
     #[command(subcommand)]
     Agent(Agent),
     /// Look at the workers of a rig
@@ -17,7 +17,7 @@ pub(crate) enum Verb {
     Polecat(Polecat),
 }
 
-/// List, start, stop, restart, kill and rename agents
+/// List, start, stop, restart, kill and rename agents, or say that one is stuck
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
     /// List everybody and how they are
@@ -49,6 +49,15 @@ pub(crate) enum Agent {
         /// Start the next one
         #[arg(long)]
         restart: bool,
+    },
+    /// Say that an agent seems to be stuck; whoever watches over it looks, acts and answers by mail
+    #[command(alias = "report")]
+    Stuck {
+        /// Who
+        agent: String,
+        /// What you have seen of it
+        #[arg(long = "message", short = 'm', value_name = "TEXT", default_value = "")]
+        text: String,
     },
     /// Give a worker another name; what is addressed to the old one reaches it
     Rename {
@@ -87,6 +96,7 @@ impl Verb {
             Verb::Agent(Agent::Stop { agent }) => Command::AgentStop { agent }.into(),
             Verb::Agent(Agent::Restart { agent }) => Command::AgentRestart { agent }.into(),
             Verb::Agent(Agent::Kill { agent, restart }) => Command::AgentKill { agent, restart }.into(),
+            Verb::Agent(Agent::Stuck { agent, text }) => Command::AgentStuck { agent, text }.into(),
             Verb::Agent(Agent::Rename { agent, to }) => Command::AgentRename { agent, to }.into(),
             Verb::Polecat(Polecat::List { rig, rig_flag }) => {
                 Intent::Ask(Command::AgentList { rig: rig.or(rig_flag) }, View::Polecats)

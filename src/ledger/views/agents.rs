@@ -32,6 +32,12 @@ pub struct OpenSession {
     /// What it was doing, as far as it said so.
     #[serde(default)]
     pub doing: Option<String>,
+    /// How often it was told to go on.
+    #[serde(default)]
+    pub nudges: u32,
+    /// Where it was seen to work outside of its own place.
+    #[serde(default)]
+    pub strayed: Option<String>,
 }
 
 /// A worktree that exists for an agent.
@@ -168,6 +174,8 @@ impl Agents {
                         end: None,
                         symptom: None,
                         doing: None,
+                        nudges: 0,
+                        strayed: None,
                     });
                 });
             }
@@ -203,6 +211,10 @@ impl Agents {
                         agent.failed_at = Some(at);
                     }
                 })
+            }
+            Event::AgentNudged { agent, session, .. } => self.open(agent, session, |open| open.nudges += 1),
+            Event::AgentStrayed { agent, session, folder, .. } => {
+                self.open(agent, session, |open| open.strayed = Some(folder.clone()));
             }
             Event::AgentRenamed { from, to } => self.rename(from, to),
             Event::AgentHeld { agent, held, .. } => self.change(agent, |agent| {
@@ -253,6 +265,14 @@ impl Agents {
     fn change(&mut self, address: &Address, change: impl FnOnce(&mut Agent)) {
         let address = self.successor(address).clone();
         change(self.by_address.entry(address).or_default());
+    }
+
+    fn open(&mut self, address: &Address, session: &SessionId, change: impl FnOnce(&mut OpenSession)) {
+        self.change(address, |agent| {
+            if let Some(open) = agent.session.as_mut().filter(|open| open.id == *session) {
+                change(open);
+            }
+        });
     }
 
     fn rename(&mut self, from: &Address, to: &Address) {
