@@ -9,7 +9,7 @@ use config::live::LiveConfig;
 use formulas::catalog::{CannotLoad, Catalog, Source};
 use model::answer::FormulaRow;
 use model::event::PouredStep;
-use model::ids::RigName;
+use model::ids::{AgentName, RigName};
 use model::refusal::{Class, Refusal};
 
 /// Looks formulas up in the rig, then in the town, then among the shipped ones.
@@ -106,5 +106,9 @@ impl Book for Shelf {
     fn default_for(&self, rig: &RigName) -> Option<String> {
         let config = self.config.current();
         config.rig(rig).ok().map(|rig| rig.formula.clone()).filter(|name| !name.is_empty())
+    }
+
+    fn workers(&self, rig: &RigName) -> Vec<AgentName> {
+        self.config.current().rig(rig).map(|rig| rig.workers.clone()).unwrap_or_default()
     }
 }

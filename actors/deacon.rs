@@ -1,14 +1,18 @@
 //! The Deacon: watches over the town as a whole, in code. It gives the verdicts on sessions that no
-//! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; and it tells a person when a call
-//! for help has had no answer in time.
+//! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; it tells a person when a call for help
+//! has had no answer in time, and when work cannot be saved; it tells the Mayor of beads that lose their workers again
+//! and again.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clerk::moving;
+use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
 
 use crate::judge;
+use crate::letters;
 use crate::office::{Duty, Office};
 use crate::tools::Tools;
 
@@ -31,8 +35,26 @@ impl Duty for Patrol {
 
     async fn look(tools: &Tools) -> Result<Option<Duration>, Refusal> {
         judge::all(tools, &Self::ADDRESS, watches).await?;
-        unanswered(tools).await
+        let handle = |letter| handle(tools.clone(), letter);
+        let more = letters::handle_due(tools, &Self::ADDRESS, handle).await?;
+        let next = unanswered(tools).await?;
+        Ok(if more { Some(Duration::ZERO) } else { next })
     }
+}
+
+/// What the Witnesses tell: a bead that lost its worker, work that cannot be saved.
+async fn handle(tools: Tools, letter: Letter) -> Result<(), Refusal> {
+    let write = move |draft: &mut clerk::draft::Draft<'_>| {
+        draft.handled(&letter.id)?;
+        match &letter.kind {
+            Kind::RecoveredBead { bead, worker, why } => moving::recovered(draft, bead, worker, why),
+            Kind::RecoveryNeeded { bead, worker, why } => moving::recovery_needed(draft, bead, worker, why),
+            // For those who read along.
+            _ => {}
+        }
+        Ok(())
+    };
+    tools.write(&Address::Deacon, write).await
 }
 
 /// Tells a person of calls for help that nobody has answered in time; returns when the next one is due.

@@ -25,7 +25,7 @@ use crate::attachment::Attachment;
 use crate::directory::Ask;
 use crate::errand::blocking;
 use crate::tools::{Door, Tools};
-use crate::{brief, copies, doctor, rigs, sync};
+use crate::{brief, copies, doctor, judge, recovery, rigs, sync};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -322,8 +322,10 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             read_log(move || reports::events(&store, store.head(), &filter)).await.map(Answer::Events)
         }
         Command::Why { about } => {
-            let (store, about) = (tools.store.clone(), about.clone());
-            read_log(move || reports::why(&store, &about)).await.map(Answer::Story)
+            let (store, about, now) = (tools.store.clone(), about.clone(), tools.clock.now());
+            let rules = judge::rules(&tools.town().town.policies);
+            let story = read_log(move || reports::why(&store, &about, &rules, now)).await?;
+            Ok(Answer::Story(Box::new(story)))
         }
         Command::Ledger(question) => {
             let (store, question) = (tools.store.clone(), question.clone());
@@ -465,18 +467,22 @@ fn enliven(tools: &Tools, rows: &mut [model::answer::AgentRow]) {
 async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
     if matches!(
         command,
-        Command::Done { .. } | Command::AgentRestart { .. } | Command::Handoff { .. } | Command::RigAdd(_)
+        Command::Done { .. }
+            | Command::AgentRestart { .. }
+            | Command::Handoff { .. }
+            | Command::RigAdd(_)
+            | Command::Recover { dry_run: false, .. }
     ) {
         writable(tools)?;
     }
     match command {
-        Command::Done { exit, reason } => {
+        Command::Done { exit, reason, leave } => {
             let Origin::Session { agent, .. } = &origin else {
                 return Err(Refusal::usage("only an agent says that it is done")
                     .hint("a person closes a bead with `gastown bead close ID`"));
             };
             let agent = agent.clone();
-            tools.directory.ask(&agent, |reply| Ask::Done { origin, exit, reason, reply }).await
+            tools.directory.ask(&agent, |reply| Ask::Done { origin, exit, reason, leave, reply }).await
         }
         Command::Said { key, text } => {
             let Origin::Session { agent, session } = &origin else {
@@ -511,6 +517,10 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             let wish = sync::Wish { rig, push, dry_run };
             let done = blocking(move || sync::sync(&store, &config, &paths, &origin, &wish)).await;
             done.map_err(|why| Refusal::failed("git_failed", why))?
+        }
+        Command::Recover { beads, all, rig, dry_run } => {
+            let wish = recovery::Wish { beads, all, rig, dry_run };
+            recovery::recover(tools, &origin, wish).await
         }
         Command::Backup { dir } => copies::backup(tools, &origin, dir).await,
         Command::Stop => {

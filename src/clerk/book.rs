@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::answer::FormulaRow;
 use model::event::PouredStep;
-use model::ids::RigName;
+use model::ids::{AgentName, RigName};
 use model::refusal::Refusal;
 
 /// Where formulas are looked up.
@@ -32,4 +32,7 @@ pub trait Book: Send + Sync {
 
     /// The formula that guides work in `rig` when nobody names one; none for no molecule at all.
     fn default_for(&self, rig: &RigName) -> Option<String>;
+
+    /// The names that `rig` has for its workers.
+    fn workers(&self, rig: &RigName) -> Vec<AgentName>;
 }

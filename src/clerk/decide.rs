@@ -11,7 +11,7 @@ use model::time::Timestamp;
 use crate::book::Book;
 use crate::draft::{Deed, Draft};
 use crate::past::Letters;
-use crate::{agents, beads, convoys, hooks, imports, letters, merges, mols};
+use crate::{agents, beads, convoys, hooks, imports, letters, merges, mols, moving};
 
 /// What it takes to answer a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub fn need(command: &Command) -> Need {
         | C::Escalate { .. }
         | C::AgentStart { .. }
         | C::AgentStop { .. }
+        | C::Reassign { .. }
         | C::AgentRename { .. } => Need::Write,
         C::BeadShow(_)
         | C::BeadList(_)
@@ -85,6 +86,7 @@ pub fn need(command: &Command) -> Need {
         | C::AgentRestart { .. }
         | C::RigAdd(_)
         | C::BeadSync { .. }
+        | C::Recover { .. }
         | C::Backup { .. }
         | C::Stop
         | C::FaultKillActor { .. }
@@ -121,6 +123,7 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         | C::AgentStop { .. }
         | C::AgentRestart { .. }
         | C::AgentRename { .. }
+        | C::Recover { .. }
         | C::MergeRetry(_) => !trusted,
         _ => false,
     };
@@ -191,6 +194,11 @@ pub fn decide(
             let agent = crate::names::address(board, agent)?;
             agents::hold(&mut draft, &agent, false, &format!("started by {}", origin.actor()));
             Answer::Done
+        }
+        C::Reassign { bead, to, reason } => {
+            let rig = board.hooks.holder(bead).and_then(Address::rig);
+            let pool = rig.map(|rig| book.workers(rig)).unwrap_or_default();
+            moving::reassign(&mut draft, origin, bead, to.as_deref(), reason.as_deref(), &pool)?
         }
         C::AgentRename { agent, to } => crate::renaming::rename(&mut draft, agent, to)?,
         C::AgentStop { agent } => {

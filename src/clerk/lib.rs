@@ -7,6 +7,7 @@
 //!
 //! - [`decide`]: commands of people and agents, one arm each.
 //! - [`hooks`], [`merges`], [`agents`], [`letters`], [`costs`]: what the roles record.
+//! - [`exits`], [`moving`], [`recover`]: how work is left, goes to another worker, is brought back.
 //! - [`imports`]: beads from elsewhere.
 //! - [`answers`], [`reports`], [`past`]: questions about the town, to data.
 //! - [`bell`]: whom an event concerns.
@@ -20,6 +21,7 @@ pub mod convoys;
 pub mod costs;
 pub mod decide;
 pub mod draft;
+pub mod exits;
 pub mod help;
 pub mod hooks;
 pub mod idle;
@@ -28,11 +30,14 @@ pub mod letters;
 pub mod merges;
 pub mod metrics;
 pub mod mols;
+pub mod moving;
 pub mod names;
 pub mod past;
+pub mod recover;
 pub mod renaming;
 pub mod reports;
 pub mod show;
+pub mod standing;
 pub mod story;
 pub mod strategy;
 

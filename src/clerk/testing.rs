@@ -7,7 +7,7 @@ use ledger::{LedgerError, Limits, Store};
 use model::answer::{Answer, FormulaRow};
 use model::command::{Command, NewBead, Origin, Sling};
 use model::event::{Event, PouredStep, Record};
-use model::ids::{BeadId, RigName, Seq};
+use model::ids::{AgentName, BeadId, RigName, Seq};
 use model::refusal::Refusal;
 use model::role::Address;
 use model::time::Timestamp;
@@ -50,6 +50,10 @@ impl Book for OneFormula {
 
     fn default_for(&self, _: &RigName) -> Option<String> {
         Some("two".into())
+    }
+
+    fn workers(&self, _: &RigName) -> Vec<AgentName> {
+        vec!["docs".parse().unwrap(), "backend".parse().unwrap()]
     }
 }
 

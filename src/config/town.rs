@@ -95,6 +95,11 @@ pub struct Policies {
     /// For how long at first.
     #[serde(with = "document::span")]
     pub quarantine: Duration,
+    /// How often an agent is asked to save what is in a worktree that is to go, before that is done for it.
+    pub save_asks: u32,
+    /// How long is waited after each time.
+    #[serde(with = "document::span")]
+    pub save_wait: Duration,
 }
 
 impl Default for Policies {
@@ -105,6 +110,8 @@ impl Default for Policies {
             redispatch_after: Duration::from_secs(300),
             quarantine_after: 4,
             quarantine: Duration::from_secs(1800),
+            save_asks: 3,
+            save_wait: Duration::from_secs(20),
         }
     }
 }

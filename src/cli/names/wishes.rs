@@ -5,7 +5,7 @@ use model::near;
 use super::tree;
 
 /// Words that people try, and what they get here.
-pub(super) const SYNONYMS: [(&str, &[&str]); 48] = [
+pub(super) const SYNONYMS: [(&str, &[&str]); 53] = [
     ("ps", &["status"]),
     ("ls", &["status", "bead list"]),
     ("list", &["bead list", "agent list"]),
@@ -48,6 +48,11 @@ pub(super) const SYNONYMS: [(&str, &[&str]); 48] = [
     ("repo", &["rig add"]),
     ("shutdown", &["stop"]),
     ("explain", &["why"]),
+    ("retry", &["recover", "mq retry"]),
+    ("resume", &["recover", "agent start"]),
+    ("rescue", &["recover", "why"]),
+    ("repair", &["recover", "doctor"]),
+    ("reassign", &["agent reassign"]),
     ("cost", &["costs"]),
     ("tokens", &["costs"]),
     ("usage", &["costs"]),

@@ -11,6 +11,7 @@ pub mod convoys;
 pub mod costs;
 pub mod escalations;
 pub mod hooks;
+pub mod kept;
 pub mod mail;
 pub mod merges;
 pub mod mols;
@@ -41,6 +42,9 @@ pub struct Board {
     /// How work at beads has gone.
     #[serde(default)]
     pub trials: trials::Trials,
+    /// Where work is that has not landed.
+    #[serde(default)]
+    pub kept: kept::KeptWork,
     /// The post.
     pub mail: mail::Mail,
     /// Names of sendings.
@@ -71,6 +75,7 @@ impl Board {
         self.hooks.apply(record);
         self.agents.apply(record);
         self.trials.apply(record);
+        self.kept.apply(record);
         self.mail.apply(record);
         self.sendings.apply(record);
         self.merges.apply(record);
