@@ -297,3 +297,6 @@ pub(crate) fn freed(draft: &mut Draft<'_>, closed: &BeadId) {
         draft.push(Event::BeadSlung { bead: id.clone(), rig, worker: None, sling });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -560,3 +560,6 @@ fn loose(report: &mut Report<'_, '_>, bead: &Bead, facts: &Facts) -> Result<&'st
     let waits = !board.beads.blockers(bead).is_empty();
     Ok(if waits { "waiting" } else { "ready" })
 }
+
+#[cfg(test)]
+mod tests;

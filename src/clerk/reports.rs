@@ -47,8 +47,9 @@ pub fn events(store: &Store, head: Seq, filter: &EventFilter) -> Result<Vec<Reco
 /// `no_such_agent`, when `about` is neither; `cannot_read`.
 pub fn why(store: &Store, about: &str, rules: &Rules, now: Timestamp) -> Result<Story, Refusal> {
     let subject = store.read(|board| story::subject(board, about))?;
-    let enough =
-        |found: &[Record]| found.iter().filter(|r| story::sentence(r).is_some()).count() >= SENTENCES;
+    let enough = |found: &[Record]| {
+        found.iter().filter(|record| story::telling(record).is_some()).count() >= SENTENCES
+    };
     let name;
     let wanted = match &subject {
         Subject::Agent(names) => match names.as_slice() {

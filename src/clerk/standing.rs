@@ -20,7 +20,7 @@ use crate::recover;
 use crate::strategy::Rules;
 
 /// The longest line that is quoted from a terminal, in characters.
-const QUOTED: usize = 100;
+const QUOTED: usize = 140;
 
 /// How something is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -181,9 +181,10 @@ fn open(standing: &mut Standing, board: &Board, bead: &Bead, rules: &Rules, now:
 fn put_off(standing: &mut Standing, board: &Board, bead: &Bead) {
     let id = &bead.id;
     let exit = board.kept.of(id).and_then(|kept| kept.exit.map(|exit| (exit, kept.left.as_ref())));
+    // What the worker said when it left is its last remark.
     let last = bead.comments.last().map(|comment| line(&comment.text));
     match (exit, last) {
-        (Some((exit, _)), Some(words)) => standing.because(format!("its worker left it as {exit}: {words}")),
+        (Some(_), Some(words)) => standing.because(words),
         (Some((exit, _)), None) => standing.because(format!("its worker left it as {exit}")),
         (None, _) => standing.because("somebody has put it off"),
     };
@@ -251,11 +252,12 @@ fn last_line(text: &str) -> Option<String> {
     text.lines().rev().find(|line| line.chars().any(char::is_alphanumeric)).map(line)
 }
 
+/// A text in one line, cut to a length that can be read.
 fn line(text: &str) -> String {
-    let first = text.trim().lines().next().unwrap_or_default();
-    match first.char_indices().nth(QUOTED) {
-        Some((at, _)) => format!("{}…", &first[..at]),
-        None => first.to_owned(),
+    let all = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match all.char_indices().nth(QUOTED) {
+        Some((at, _)) => format!("{}…", &all[..at]),
+        None => all,
     }
 }
 
@@ -325,7 +327,8 @@ fn at_work(standing: &mut Standing, board: &Board, hook: &Hook, rules: &Rules, n
                     standing.hint(format!("not to wait: {}", recover()));
                 }
                 None => {
-                    if let Some(note) = view.note.as_deref().filter(|_| view.state == AgentState::Starting) {
+                    let note = view.note.as_deref().filter(|_| view.state == AgentState::Starting);
+                    if let Some(note) = note.filter(|note| !note.starts_with("to be started again")) {
                         standing.because(note.to_owned());
                     }
                     standing.next(format!("{worker} begins at once, {how}"));

@@ -3,6 +3,7 @@
 use ledger::views::Board;
 use model::event::{Event, Record};
 use model::ids::BeadId;
+use model::mail::Kind;
 use model::refusal::Refusal;
 use model::role::Address;
 use model::story::Story;
@@ -106,7 +107,20 @@ fn line(record: &Record, text: &str, now: Timestamp) -> String {
         Some((at, _)) => format!("{}…", &first[..at]),
         None => first.to_owned(),
     };
-    format!("{:>10}  {} {text}", standing::when(now, record.at), record.actor)
+    let actor = record.actor.to_string();
+    let actor = if text.starts_with(&actor) { String::new() } else { format!("{actor} ") };
+    format!("{:>10}  {actor}{text}", standing::when(now, record.at))
+}
+
+/// One event in words, if it belongs into a story: letters of the town's code, and those about what is told
+/// anyway, only say twice what has happened.
+pub fn telling(record: &Record) -> Option<String> {
+    match &record.event {
+        Event::MailSent { letter } if letter.kind.is_for_code() => None,
+        Event::MailSent { letter } if matches!(letter.kind, Kind::Escalation { .. }) => None,
+        Event::TownStarted { .. } | Event::TownStopped { .. } => None,
+        _ => sentence(record),
+    }
 }
 
 /// One event in words; none for what would only lengthen the story.
