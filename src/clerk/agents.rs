@@ -40,13 +40,11 @@ pub fn begun(draft: &mut Draft<'_>, begun: Begun) -> Result<(), Refusal> {
     if let Some(open) = draft.board.agents.get(agent).and_then(|agent| agent.session.as_ref()) {
         return Err(Refusal::forbidden("session_open", format!("{agent} has session {} already", open.id)));
     }
-    if let Some(bead) = &begun.bead
-        && let Some((other, _)) = draft.board.agents.iter().find(|(address, other)| {
-            let at =
-                other.session.as_ref().filter(|open| open.end.is_none()).and_then(|open| open.bead.as_ref());
-            *address != agent && at == Some(bead)
-        })
-    {
+    let held = |bead: &BeadId| {
+        let mut leases = draft.board.agents.leases();
+        leases.find(|(_, open)| open.bead.as_ref() == Some(bead)).map(|(other, _)| other.clone())
+    };
+    if let Some((bead, other)) = begun.bead.as_ref().and_then(|bead| Some((bead, held(bead)?))) {
         return Err(Refusal::forbidden("bead_in_session", format!("{other} still has a session for {bead}")));
     }
     draft.push(Event::AgentStarted {

@@ -42,6 +42,8 @@ pub mod story;
 pub mod strategy;
 
 #[cfg(test)]
+mod lives;
+#[cfg(test)]
 mod mailboxes;
 #[cfg(test)]
 mod pairings;

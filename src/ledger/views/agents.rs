@@ -157,6 +157,15 @@ impl Agents {
         self.lodgers(address).next().is_some()
     }
 
+    /// The sessions whose programs run, as far as is known: each is a lease on its bead, closed by the session's end.
+    pub fn leases(&self) -> impl Iterator<Item = (&Address, &OpenSession)> {
+        let open = |agent: &'_ Agent| agent.session.as_ref().is_some_and(|open| open.end.is_none());
+        self.by_address
+            .iter()
+            .filter(move |(_, agent)| open(agent))
+            .filter_map(|(address, agent)| Some((address, agent.session.as_ref()?)))
+    }
+
     /// Those whose worktree stands in the place of `address`.
     pub fn lodgers(&self, address: &Address) -> impl Iterator<Item = &Address> {
         self.by_address.iter().filter_map(move |(lodger, agent)| {
