@@ -11,7 +11,7 @@ use formulas::catalog::{CannotLoad, Catalog, Source};
 use model::answer::FormulaRow;
 use model::escalation::Rules;
 use model::event::PouredStep;
-use model::ids::RigName;
+use model::ids::{AgentName, RigName};
 use model::refusal::{Class, Refusal};
 
 /// Looks formulas up in the rig, then in the town, then among the shipped ones.
@@ -117,5 +117,9 @@ impl Book for Shelf {
 
     fn escalation(&self) -> Rules {
         self.config.current().escalation.rules.clone()
+    }
+
+    fn workers(&self, rig: &RigName) -> Vec<AgentName> {
+        self.config.current().rig(rig).map(|rig| rig.workers.clone()).unwrap_or_default()
     }
 }

@@ -1,10 +1,12 @@
 //! The Deacon: watches over the town as a whole, in code. It gives the verdicts on sessions that no
 //! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; it looks into what is said of them; it
-//! tells whoever is next when a call for help has had no answer in time; and it sends escalations on their ways.
+//! tells whoever is next when a call for help has had no answer in time, and a person when work cannot be saved; it
+//! tells the Mayor of beads that lose their workers again and again; and it sends escalations on their ways.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clerk::moving;
 use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
@@ -46,12 +48,23 @@ impl Duty for Patrol {
     }
 }
 
+/// What the Witnesses tell: a bead that lost its worker, work that cannot be saved; and what anybody says of those
+/// whom it watches.
 async fn handle(tools: Tools, letter: Letter) -> Result<(), Refusal> {
-    match letter.kind {
-        Kind::Stuck { .. } => neighbours::look_into(&tools, &Address::Deacon, letter).await,
-        // What others tell it is for those who read along.
-        _ => tools.write(&Address::Deacon, move |draft| draft.handled(&letter.id)).await,
+    if matches!(letter.kind, Kind::Stuck { .. }) {
+        return neighbours::look_into(&tools, &Address::Deacon, letter).await;
     }
+    let write = move |draft: &mut clerk::draft::Draft<'_>| {
+        draft.handled(&letter.id)?;
+        match &letter.kind {
+            Kind::RecoveredBead { bead, worker, why } => moving::recovered(draft, bead, worker, why),
+            Kind::RecoveryNeeded { bead, worker, why } => moving::recovery_needed(draft, bead, worker, why),
+            // For those who read along.
+            _ => {}
+        }
+        Ok(())
+    };
+    tools.write(&Address::Deacon, write).await
 }
 
 /// Tells whoever is next of calls for help that nobody has answered in time; returns when the next one is due.

@@ -66,7 +66,7 @@ pub(crate) async fn all(
 }
 
 /// What the town has set about what follows from failures.
-pub(crate) fn rules(policies: &Policies) -> Rules {
+pub fn rules(policies: &Policies) -> Rules {
     Rules {
         max_failures: policies.max_failures,
         max_setbacks: policies.max_setbacks,

@@ -29,7 +29,7 @@ use crate::errand::blocking;
 use crate::standstill::{self, no_session};
 use crate::tools::{Door, Tools};
 use crate::vitals::{Blocked, Digest, Named, Pulse};
-use crate::{brief, copies, doctor, rigs, sync};
+use crate::{brief, copies, doctor, judge, recovery, rigs, sync};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -369,13 +369,14 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             read_log(move || reports::events(&store, store.head(), &filter)).await.map(Answer::Events)
         }
         Command::Why { about } => {
-            let (store, about) = (tools.store.clone(), about.clone());
-            let (asked, name) = (about.clone(), about);
-            let story = read_log(move || reports::why(&store, &asked)).await?;
-            let (town, memory) = (tools.town(), tools.memory_short());
+            let (store, about, now) = (tools.store.clone(), about.clone(), tools.clock.now());
+            let town = tools.town();
+            let (rules, asked) = (judge::rules(&town.town.policies), about.clone());
+            let story = read_log(move || reports::why(&store, &asked, &rules, now)).await?;
+            let memory = tools.memory_short();
             let known = |rig: &model::ids::RigName| rigs::known(&town, rig, memory.clone());
-            let now = tools.clock.now();
-            Ok(Answer::Story(tools.look(|board| clerk::waits::told(board, &name, story, known, now))))
+            let story = tools.look(|board| clerk::waits::told(board, &about, story, known, now));
+            Ok(Answer::Story(Box::new(story)))
         }
         Command::Ledger(question) => {
             let (store, question) = (tools.store.clone(), question.clone());
@@ -543,6 +544,7 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             | Command::RigAdd(_)
             | Command::RigStop { .. }
             | Command::RigStart { .. }
+            | Command::Recover { dry_run: false, .. }
     ) {
         writable(tools)?;
     }
@@ -551,13 +553,13 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
         tools.freeze.thawed().await;
     }
     match command {
-        Command::Done { exit, reason } => {
+        Command::Done { exit, reason, leave } => {
             let Origin::Session { agent, .. } = &origin else {
                 return Err(Refusal::usage("only an agent says that it is done")
                     .hint("a person closes a bead with `gastown bead close ID`"));
             };
             let agent = agent.clone();
-            tools.directory.ask(&agent, |reply| Ask::Done { origin, exit, reason, reply }).await
+            tools.directory.ask(&agent, |reply| Ask::Done { origin, exit, reason, leave, reply }).await
         }
         Command::Said { key, text } => {
             let Origin::Session { agent, session } = &origin else {
@@ -603,6 +605,10 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             let wish = sync::Wish { rig, push, dry_run };
             let done = blocking(move || sync::sync(&store, &config, &paths, &origin, &wish)).await;
             done.map_err(|why| Refusal::failed("git_failed", why))?
+        }
+        Command::Recover { beads, all, rig, dry_run } => {
+            let wish = recovery::Wish { beads, all, rig, dry_run };
+            recovery::recover(tools, &origin, wish).await
         }
         Command::Backup { dir } => copies::backup(tools, &origin, dir).await,
         Command::Stop | Command::StopAll => {

@@ -16,13 +16,14 @@ pub mod sandbox;
 use std::time::Duration;
 
 use clerk::bell::Ear;
-use clerk::hooks::{self, HandedIn};
+use clerk::exits::HandedIn;
+use clerk::hooks;
 use git::publish::Published;
 use git::rescue::Saved;
 use ledger::views::agents::Sandbox;
 use model::agent::{AgentState, Exit};
 use model::answer::Answer;
-use model::command::Origin;
+use model::command::{Leave, Origin};
 use model::event::Event;
 use model::hook::Hook;
 use model::ids::{AgentName, BeadId, MailId, RigName};
@@ -38,11 +39,17 @@ use crate::role::{Post, vocabulary};
 use crate::seat::{Seat, WITHOUT_MEMORY, Wanted};
 use crate::tools::Tools;
 use crate::vitals::Digest;
-use lifecycle::{Effect, Seen};
+use lifecycle::{Effect, Patience, Seen};
 use sandbox::{HandIn, Made, Place};
 
 /// After git has failed at making or removing a worktree, it is tried again after so long.
 const GIT_AGAIN: Duration = Duration::from_secs(10);
+
+/// The longest that is waited until work that cannot be saved is tried again.
+const SAVE_AGAIN: Duration = Duration::from_secs(300);
+
+/// How often somebody may still be writing in a worktree that is to go, until that is for a person.
+const PASSING: u32 = 3;
 
 /// Who a polecat is.
 #[derive(Debug, Clone)]
@@ -80,10 +87,8 @@ pub enum Back {
     },
     /// The hand-in was looked at and brought to safety.
     HandedIn {
-        /// How the worker leaves it.
-        exit: Exit,
-        /// What it said.
-        reason: Option<String>,
+        /// How the worker leaves it, why, and with what.
+        said: (Exit, Option<String>, Leave),
         /// What came out.
         result: Result<HandIn, Refusal>,
         /// Where the answer goes.
@@ -101,8 +106,33 @@ pub enum Back {
     /// What was taken away was saved and cleared.
     Cleared {
         /// What came out.
-        result: Result<(Option<Saved>, git::worktree::Removal), Refusal>,
+        result: Result<sandbox::Cleared, Trouble>,
     },
+    /// The worktree of a living agent was looked at.
+    LookedAt {
+        /// What is in it and nowhere else.
+        result: Result<Vec<String>, Refusal>,
+    },
+}
+
+/// What keeps a worktree from being cleared.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Somebody is still at it, or the town stops: it is tried again.
+    Passing(Refusal),
+    /// Work in it cannot be saved.
+    AtRisk(Refusal),
+}
+
+impl From<git::Error> for Trouble {
+    fn from(error: git::Error) -> Self {
+        match error {
+            git::Error::InUse { .. } | git::Error::Dirty { .. } | git::Error::Cancelled { .. } => {
+                Trouble::Passing(sandbox::broken(error))
+            }
+            error => Trouble::AtRisk(sandbox::broken(error)),
+        }
+    }
 }
 
 /// What a polecat is at any moment.
@@ -115,6 +145,14 @@ pub struct State {
     seat: Seat,
     errand: Option<Errand>,
     timer: Option<Errand>,
+    /// A nudge on its way into the agent's terminal.
+    nudge: Option<Errand>,
+    /// What was last seen in a worktree that is to go and is nowhere else.
+    unsaved: Option<Vec<String>>,
+    /// How often clearing the worktree has failed in a row.
+    in_vain: u32,
+    /// Whether it rests because work cannot be saved.
+    at_risk: bool,
     post: Post,
 }
 
@@ -141,6 +179,10 @@ impl Actor for Polecat {
             seat,
             errand: None,
             timer: None,
+            nudge: None,
+            unsaved: None,
+            in_vain: 0,
+            at_risk: false,
         })
     }
 
@@ -159,6 +201,8 @@ impl Actor for Polecat {
         match message {
             Message::Look => {
                 state.post.bell.heard();
+                state.unsaved = None;
+                state.let_go();
                 state.seat.settle().await?;
             }
             Message::Ask(ask) => state.asked(ask, &me).await,
@@ -214,6 +258,17 @@ impl State {
         self.tools.look(|board| board.agents.get(&self.agent).and_then(|agent| agent.sandbox.clone()))
     }
 
+    /// Rests no longer before work that cannot be saved, when somebody has seen to it.
+    fn let_go(&mut self) {
+        let at_risk = |board: &ledger::views::Board| {
+            board.agents.get(&self.agent).is_some_and(|agent| agent.leaving.at_risk.is_some())
+        };
+        if self.at_risk && !self.tools.look(at_risk) {
+            self.errand = None;
+            (self.at_risk, self.in_vain) = (false, 0);
+        }
+    }
+
     /// Looks at the board and does what is next.
     async fn look(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
         self.seat.mail();
@@ -222,7 +277,10 @@ impl State {
         }
         let seen = self.tools.look(|board| Seen::of(board, &self.agent));
         self.timer = None;
-        for effect in lifecycle::next(&seen, self.seat.is_taken(), self.tools.clock.now()) {
+        let policies = &self.tools.town().town.policies;
+        let patience = Patience { asks: policies.save_asks, wait: policies.save_wait };
+        let (live, now) = (self.seat.is_taken(), self.tools.clock.now());
+        for effect in lifecycle::next(&seen, live, self.unsaved.as_deref(), patience, now) {
             if self.stands_still(&effect) {
                 continue;
             }
@@ -257,6 +315,9 @@ impl State {
             },
             Effect::CleanUp { letter, commit, target } => self.clean_up(letter, commit, target, me),
             Effect::Clear => self.clear(me),
+            Effect::LookAtWork => self.look_at_work(me),
+            Effect::AskToSave { asked, files } => self.ask_to_save(asked, files, me).await?,
+            Effect::GiveUpAsking { asked } => self.give_up_asking(asked).await?,
             Effect::Retire => {
                 self.set(AgentState::Parked, None).await?;
                 me.stop(Some("nothing hangs on the hook".into()));
@@ -303,25 +364,35 @@ impl State {
     /// Sees to it that the worktree is there; a session is started when it is.
     fn prepare(&mut self, reason: String, me: &ActorRef<Message>) {
         let Some(hook) = self.hook() else { return };
-        let (known, place, me) = (self.sandbox(), self.place(), me.clone());
+        let (known, place, label, me) = (self.sandbox(), self.place(), self.label(), me.clone());
+        let left = self.tools.look(|board| board.kept.of(&hook.bead).and_then(|kept| kept.left.clone()));
         self.errand = Some(Errand::run(|cancel| async move {
             let made = match place {
-                Ok(place) => blocking(move || place.ensure(&hook.bead, known.as_ref(), cancel))
-                    .await
-                    .map_err(|panic| Refusal::failed("git_failed", panic))
-                    .and_then(|made| made.map_err(sandbox::broken)),
+                Ok(place) => {
+                    let make =
+                        move || place.ensure(&hook.bead, known.as_ref(), left.as_ref(), &label, cancel);
+                    blocking(make)
+                        .await
+                        .map_err(|panic| Refusal::failed("git_failed", panic))
+                        .and_then(|made| made.map_err(sandbox::broken))
+                }
                 Err(refusal) => Err(refusal),
             };
             let _ = me.cast(Message::Back(Box::new(Back::Ready { reason, made })));
         }));
     }
 
+    /// A name for what is saved now.
+    fn label(&self) -> String {
+        self.tools.clock.now().to_string()
+    }
+
     fn clean_up(&mut self, letter: MailId, commit: String, target: String, me: &ActorRef<Message>) {
-        let (sandbox, place, me) = (self.sandbox(), self.place(), me.clone());
+        let (sandbox, place, label, me) = (self.sandbox(), self.place(), self.label(), me.clone());
         self.errand = Some(Errand::run(|cancel| async move {
             let result = match (sandbox, place) {
                 (Some(sandbox), Ok(place)) => {
-                    blocking(move || place.clean_up(&sandbox, &commit, &target, cancel))
+                    blocking(move || place.clean_up(&sandbox, (&commit, &target), &label, cancel))
                         .await
                         .map_err(|panic| Refusal::failed("git_failed", panic))
                         .and_then(|cleaned| cleaned.map_err(sandbox::broken))
@@ -335,22 +406,94 @@ impl State {
 
     fn clear(&mut self, me: &ActorRef<Message>) {
         let Some(sandbox) = self.sandbox() else { return };
-        let (place, me) = (self.place(), me.clone());
+        let (place, label, me) = (self.place(), self.label(), me.clone());
         self.errand = Some(Errand::run(|cancel| async move {
             let result = match place {
-                Ok(place) => blocking(move || place.clear(&sandbox, cancel))
-                    .await
-                    .map_err(|panic| Refusal::failed("git_failed", panic))
-                    .and_then(|cleared| cleared.map_err(sandbox::broken)),
-                Err(refusal) => Err(refusal),
+                Ok(place) => match blocking(move || place.clear(&sandbox, &label, cancel)).await {
+                    Ok(cleared) => cleared.map_err(Trouble::from),
+                    Err(panic) => Err(Trouble::AtRisk(Refusal::failed("git_failed", panic))),
+                },
+                Err(refusal) => Err(Trouble::Passing(refusal)),
             };
             let _ = me.cast(Message::Back(Box::new(Back::Cleared { result })));
         }));
     }
 
+    fn look_at_work(&mut self, me: &ActorRef<Message>) {
+        let (place, me) = (self.place(), me.clone());
+        self.errand = Some(Errand::run(|_| async move {
+            let result = match place {
+                Ok(place) => blocking(move || place.unsaved())
+                    .await
+                    .map_err(|panic| Refusal::failed("git_failed", panic))
+                    .and_then(|unsaved| unsaved.map_err(sandbox::broken)),
+                Err(refusal) => Err(refusal),
+            };
+            let _ = me.cast(Message::Back(Box::new(Back::LookedAt { result })));
+        }));
+    }
+
+    /// Asks the living agent to save what is in its worktree. It counts as asked even if the agent is too busy to be
+    /// spoken to until the time is over.
+    async fn ask_to_save(
+        &mut self,
+        asked: u32,
+        files: Vec<String>,
+        me: &ActorRef<Message>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(Sandbox { bead, branch, .. }) = self.sandbox() else { return Ok(()) };
+        let text = format!(
+            "{bead} is taken from you, and your worktree goes. Commit now what is worth keeping on {branch} \
+             (unsaved: {}). Then stop.",
+            files.join(", ")
+        );
+        let agent = self.agent.clone();
+        let note = move |draft: &mut clerk::draft::Draft<'_>| {
+            draft.push(Event::WorkUnsaved { agent, bead, asked, files });
+            Ok(())
+        };
+        self.tools.write(&self.agent, note).await?;
+        if let Some(live) = self.tools.directory.session(&self.agent) {
+            let wait = self.tools.town().town.policies.save_wait;
+            self.nudge = Some(Errand::run(|_| async move {
+                if let Ok(Err(refusal)) = tokio::time::timeout(wait, live.nudge(text)).await {
+                    tracing::debug!(%refusal, "an agent could not be asked to save its work");
+                }
+            }));
+        }
+        self.look_after(Duration::ZERO, me);
+        Ok(())
+    }
+
+    /// The agent was asked often enough: what it has not saved is saved for it, and a person is told.
+    async fn give_up_asking(&mut self, asked: u32) -> Result<(), ActorProcessingErr> {
+        let agent = self.agent.clone();
+        let tell = move |draft: &mut clerk::draft::Draft<'_>| {
+            let Some(sandbox) = draft.board.agents.get(&agent).and_then(|agent| agent.sandbox.clone()) else {
+                return Ok(());
+            };
+            let bead = sandbox.bead;
+            let subject = format!("{agent} does not save its work at {bead}");
+            if draft.board.escalations.open().any(|known| known.subject == subject) {
+                return Ok(());
+            }
+            let body = format!(
+                "{bead} was taken from it, its worktree is to go, and it was asked {asked} times to commit what is in \
+                 it. Its session is ended now, and what it has not saved is saved for it: gastown why {bead}"
+            );
+            draft.escalate("medium", (Some(bead), Some(agent)), subject, body, &[Address::Overseer]);
+            Ok(())
+        };
+        self.tools.write(&self.agent, tell).await?;
+        self.seat.stop("nothing hangs on the hook");
+        Ok(())
+    }
+
     async fn asked(&mut self, ask: Ask, me: &ActorRef<Message>) {
         match ask {
-            Ask::Done { origin, exit, reason, reply } => self.done(&origin, exit, reason, reply, me),
+            Ask::Done { origin, exit, reason, leave, reply } => {
+                self.done(&origin, (exit, reason, leave), reply, me);
+            }
             Ask::Start { reply, .. } => {
                 let answer = match self.hook() {
                     Some(_) => Ok(Answer::Done),
@@ -373,8 +516,7 @@ impl State {
     fn done(
         &mut self,
         origin: &Origin,
-        exit: Exit,
-        reason: Option<String>,
+        (exit, reason, leave): (Exit, Option<String>, Leave),
         reply: oneshot::Sender<Result<Answer, Refusal>>,
         me: &ActorRef<Message>,
     ) {
@@ -390,7 +532,10 @@ impl State {
                 Err(refuse("already_submitted", format!("{} has been handed in already", hook.bead)))
             }
             (Some(_), None) => Err(refuse("no_sandbox", "there is no worktree to hand in".into())),
-            (Some(_), Some(sandbox)) => self.place().map(|place| (sandbox, place)),
+            (Some(hook), Some(sandbox)) => self
+                .tools
+                .look(|board| clerk::exits::check(board, &hook.bead, exit, &leave))
+                .and_then(|()| self.place().map(|place| (sandbox, place))),
         };
         let (sandbox, place) = match checked {
             Ok(checked) => checked,
@@ -399,12 +544,13 @@ impl State {
                 return;
             }
         };
-        let (me, has_reason) = (me.clone(), reason.is_some());
+        let (me, has_reason, label) = (me.clone(), reason.is_some(), self.label());
         self.errand = Some(Errand::run(|cancel| async move {
-            let result = blocking(move || place.hand_in(&sandbox, exit, has_reason, cancel))
+            let result = blocking(move || place.hand_in(&sandbox, exit, has_reason, &label, cancel))
                 .await
                 .unwrap_or_else(|panic| Err(Refusal::failed("git_failed", panic)));
-            let _ = me.cast(Message::Back(Box::new(Back::HandedIn { exit, reason, result, reply })));
+            let said = (exit, reason, leave);
+            let _ = me.cast(Message::Back(Box::new(Back::HandedIn { said, result, reply })));
         }));
     }
 
@@ -417,33 +563,82 @@ impl State {
                 tracing::warn!(agent = %self.agent, %refusal, "cannot make a worktree");
                 self.set(AgentState::Starting, Some(note)).await?;
                 self.trouble(format!("{} cannot start: no worktree", self.agent), refusal).await?;
-                self.rest(me);
+                self.rest(GIT_AGAIN, me);
                 Ok(())
             }
-            Back::HandedIn { exit, reason, result, reply } => {
+            Back::HandedIn { said, result, reply } => {
                 let answer = match result {
-                    Ok(handed_in) => self.record_done(exit, reason, handed_in).await,
+                    Ok(handed_in) => self.record_done(said, handed_in).await,
                     Err(refusal) => Err(refusal),
                 };
                 let _ = reply.send(answer);
                 Ok(())
             }
             Back::Clean { letter, result: Ok(cleaned) } => self.record_clean(letter, cleaned).await,
-            Back::Cleared { result: Ok((saved, removal)) } => self.record_cleared(saved, removal, me).await,
-            Back::Clean { result: Err(refusal), .. } | Back::Cleared { result: Err(refusal) } => {
+            Back::LookedAt { result: Ok(unsaved) } => {
+                self.unsaved = Some(unsaved);
+                Ok(())
+            }
+            // What cannot be looked at cannot be asked for: it is put in safety, or kept, when the session has ended.
+            Back::LookedAt { result: Err(refusal) } => {
+                tracing::warn!(agent = %self.agent, %refusal, "cannot look at the worktree");
+                self.unsaved = Some(Vec::new());
+                Ok(())
+            }
+            Back::Cleared { result: Ok(cleared) } => {
+                self.in_vain = 0;
+                self.record_cleared(cleared, me).await
+            }
+            Back::Cleared { result: Err(trouble) } => self.in_the_way(trouble, me).await,
+            Back::Clean { result: Err(refusal), .. } => {
                 tracing::warn!(agent = %self.agent, %refusal, "cannot clean up");
                 self.trouble(format!("the worktree of {} cannot be cleaned up", self.agent), refusal).await?;
-                self.rest(me);
+                self.rest(GIT_AGAIN, me);
                 Ok(())
             }
         }
     }
 
+    /// A worktree that is to go stays. When work in it cannot be saved, its Witness hears of it.
+    async fn in_the_way(
+        &mut self,
+        trouble: Trouble,
+        me: &ActorRef<Message>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.in_vain += 1;
+        let refusal = match trouble {
+            Trouble::Passing(refusal) if self.in_vain < PASSING => {
+                tracing::info!(agent = %self.agent, %refusal, "the worktree cannot go yet");
+                self.rest(GIT_AGAIN, me);
+                return Ok(());
+            }
+            Trouble::Passing(refusal) | Trouble::AtRisk(refusal) => refusal,
+        };
+        tracing::warn!(agent = %self.agent, %refusal, "work cannot be saved");
+        let folder = self.tools.paths.rig(&self.rig).polecat(&self.name).display().to_string();
+        let hint = refusal.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        let (agent, why) = (self.agent.clone(), format!("{refusal}{hint}"));
+        let tell = move |draft: &mut clerk::draft::Draft<'_>| {
+            let view = draft.board.agents.get(&agent);
+            let Some(sandbox) = view.and_then(|agent| agent.sandbox.as_ref()) else { return Ok(()) };
+            let known = view.and_then(|agent| agent.leaving.at_risk.as_ref());
+            if known.is_none_or(|known| known.why != why) {
+                let bead = sandbox.bead.clone();
+                draft.push(Event::WorkAtRisk { agent, bead, folder, why });
+            }
+            Ok(())
+        };
+        self.tools.write(&self.agent, tell).await?;
+        self.at_risk = true;
+        self.rest((GIT_AGAIN * (1 << self.in_vain.min(6))).min(SAVE_AGAIN), me);
+        Ok(())
+    }
+
     /// Looks again after a while, although something is in the way; until then nothing is tried.
-    fn rest(&mut self, me: &ActorRef<Message>) {
+    fn rest(&mut self, wait: Duration, me: &ActorRef<Message>) {
         let me = me.clone();
         self.errand = Some(Errand::run(|_| async move {
-            tokio::time::sleep(GIT_AGAIN).await;
+            tokio::time::sleep(wait).await;
             let _ = me.cast(Message::Back(Box::new(Back::Rested)));
         }));
     }
@@ -468,12 +663,15 @@ impl State {
     async fn begin(
         &mut self,
         reason: String,
-        Made { sandbox, aside }: Made,
+        Made { sandbox, aside, rescued: saved }: Made,
         me: &ActorRef<Message>,
     ) -> Result<(), ActorProcessingErr> {
         let Some(hook) = self.hook().filter(|hook| hook.bead == sandbox.bead) else { return Ok(()) };
         let agent = self.agent.clone();
         let record = move |draft: &mut clerk::draft::Draft<'_>| {
+            if let Some(saved) = saved {
+                draft.push(rescued(&agent, &sandbox.bead, saved, "it stood in the place of a new worktree"));
+            }
             if let Some(aside) = aside {
                 draft.push(Event::FilesMovedAside {
                     agent: agent.clone(),
@@ -506,6 +704,11 @@ impl State {
             if crate::letters::is_of_the_ledger(&refusal) {
                 return Err(refusal.into());
             }
+            // Somebody else's session for it is about to end.
+            if refusal.code == "bead_in_session" {
+                self.look_after(GIT_AGAIN, me);
+                return Ok(());
+            }
             // Others were quicker, or it is no time to begin: it is rung when that has changed.
             if matches!(refusal.code.as_str(), "no_place" | "town_frozen" | "town_stops") {
                 return Ok(());
@@ -529,8 +732,7 @@ impl State {
 
     async fn record_done(
         &mut self,
-        exit: Exit,
-        reason: Option<String>,
+        said: (Exit, Option<String>, Leave),
         handed_in: HandIn,
     ) -> Result<Answer, Refusal> {
         let Some(hook) = self.hook() else {
@@ -547,7 +749,9 @@ impl State {
         self.tools
             .decide(move |board, now| {
                 let mut draft = clerk::draft::Draft::new(board, actor, now);
-                let answer = hooks::done(&mut draft, &agent, &hook.bead, exit, reason.as_deref(), work)?;
+                let (exit, reason, leave) = &said;
+                let how = (*exit, reason.as_deref());
+                let answer = clerk::exits::done(&mut draft, &agent, &hook.bead, how, leave, work)?;
                 if let Some(saved) = saved {
                     draft.push(rescued(&agent, &hook.bead, saved, "the work was left unfinished"));
                 }
@@ -584,28 +788,27 @@ impl State {
 
     async fn record_cleared(
         &mut self,
-        saved: Option<Saved>,
-        removal: git::worktree::Removal,
+        cleared: sandbox::Cleared,
         me: &ActorRef<Message>,
     ) -> Result<(), ActorProcessingErr> {
         let Some(sandbox) = self.sandbox() else { return Ok(()) };
+        let sandbox::Cleared { saved, removal, left } = cleared;
+        if let git::worktree::Removal::Refused(why) = removal {
+            let text = format!("what stands there is not the worktree any more: {why:?}");
+            let refusal = Refusal::failed("not_ours", text)
+                .hint("look what is there; `gastown recover` moves it aside");
+            return self.in_the_way(Trouble::AtRisk(refusal), me).await;
+        }
         let agent = self.agent.clone();
-        let removed = removal == git::worktree::Removal::Removed;
         let record = move |draft: &mut clerk::draft::Draft<'_>| {
             if let Some(saved) = saved {
                 draft.push(rescued(&agent, &sandbox.bead, saved, "the bead was taken back"));
             }
-            if removed {
-                let Sandbox { bead, branch, .. } = sandbox;
-                draft.push(Event::SandboxRemoved { agent, bead, branch });
-            }
+            let Sandbox { bead, branch, .. } = sandbox;
+            draft.push(Event::SandboxRemoved { agent, bead, branch, left });
             Ok(())
         };
-        self.tools.write(&self.agent, record).await?;
-        if !removed {
-            self.rest(me);
-        }
-        Ok(())
+        Ok(self.tools.write(&self.agent, record).await?)
     }
 }
 

@@ -2,14 +2,17 @@
 //!
 //! - Owns: the verdicts on the rig's sessions; the way of a merge from worker to Refinery and back.
 //! - Hears: bells; letters POLECAT_STARTED, POLECAT_DONE, MERGED, MERGE_FAILED, REWORK_REQUEST, STUCK.
-//! - Says: verdicts; MERGE_READY to the Refinery; the queue's verdicts on to the worker.
+//! - Says: verdicts; MERGE_READY to the Refinery; the queue's verdicts on to the worker; to the Deacon
+//!   RECOVERED_BEAD for what it took from a worker that is gone, RECOVERY_NEEDED for work that cannot be saved.
 //! - Wakes: from its unacknowledged letters and from sessions that have no verdict.
 //! - Fails: when it cannot record; letters that cannot be handled are put aside after three tries.
 
 pub mod verdict;
 
 use clerk::bell::Ear;
+use clerk::moving;
 use git::{Oid, Repo};
+use ledger::views::Board;
 use model::ids::RigName;
 use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
@@ -102,6 +105,8 @@ impl Actor for Witness {
                     .map(|wait| role::look_in(wait, &state.tools.freeze, &me));
                 state.letters().await?;
                 state.judge().await?;
+                state.take_back().await?;
+                state.tell_of_risks().await?;
             }
             Message::Ask(ask) => {
                 let cwd = state.tools.paths.rig(&state.rig).witness();
@@ -144,6 +149,46 @@ impl State {
             agent.rig() == Some(&self.rig) && !matches!(agent, Address::Witness(_) | Address::Refinery(_))
         };
         Ok(judge::all(&self.tools, &self.me, watches).await?)
+    }
+
+    /// Takes what hangs on the hooks of workers that are gone for good, and gives it to others.
+    async fn take_back(&self) -> Result<(), ActorProcessingErr> {
+        let gone = |board: &Board| moving::orphans(board, &self.rig).next().is_some();
+        if !self.tools.look(gone) {
+            return Ok(());
+        }
+        let town = self.tools.town();
+        let (rules, rig) = (judge::rules(&town.town.policies), self.rig.clone());
+        let pool = town.rig(&self.rig).map(|rig| rig.workers.clone()).unwrap_or_default();
+        let take = move |draft: &mut clerk::draft::Draft<'_>| {
+            let board = draft.board;
+            // One at a time: each goes to a worker that is free after the one before.
+            if let Some(hook) = moving::orphans(board, &rig).next() {
+                let reason = format!("{} failed too often and was given up", hook.agent);
+                moving::reset(draft, hook, &reason, &rules, &pool);
+            }
+            Ok(())
+        };
+        self.tools.write(&self.me, take).await?;
+        self.post.bell.pull();
+        Ok(())
+    }
+
+    /// Tells the Deacon of work that cannot be saved.
+    async fn tell_of_risks(&self) -> Result<(), ActorProcessingErr> {
+        let untold = |board: &Board| moving::at_risk(board, &self.rig).next().is_some();
+        if !self.tools.look(untold) {
+            return Ok(());
+        }
+        let rig = self.rig.clone();
+        let tell = move |draft: &mut clerk::draft::Draft<'_>| {
+            let board = draft.board;
+            for (worker, bead, why) in moving::at_risk(board, &rig) {
+                draft.send(&Address::Deacon, Kind::RecoveryNeeded { bead, worker: worker.clone(), why });
+            }
+            Ok(())
+        };
+        Ok(self.tools.write(&self.me, tell).await?)
     }
 
     /// Handles the letters that are due.

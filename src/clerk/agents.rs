@@ -34,11 +34,19 @@ pub struct Begun {
 /// could be started twice.
 ///
 /// # Errors
-/// `session_open` when the agent has a session without a verdict: never two at once.
+/// `session_open` when the agent has a session without a verdict: never two at once. `bead_in_session` when another
+/// agent's session for the same bead lives: never two at one bead.
 pub fn begun(draft: &mut Draft<'_>, begun: Begun) -> Result<(), Refusal> {
     let agent = &begun.agent;
     if let Some(open) = draft.board.agents.get(agent).and_then(|agent| agent.session.as_ref()) {
         return Err(Refusal::forbidden("session_open", format!("{agent} has session {} already", open.id)));
+    }
+    let held = |bead: &BeadId| {
+        let mut leases = draft.board.agents.leases();
+        leases.find(|(_, open)| open.bead.as_ref() == Some(bead)).map(|(other, _)| other.clone())
+    };
+    if let Some((bead, other)) = begun.bead.as_ref().and_then(|bead| Some((bead, held(bead)?))) {
+        return Err(Refusal::forbidden("bead_in_session", format!("{other} still has a session for {bead}")));
     }
     draft.push(Event::AgentStarted {
         agent: agent.clone(),
@@ -307,7 +315,7 @@ pub fn hold(draft: &mut Draft<'_>, agent: &Address, held: bool, reason: &str) {
         draft.push(Event::AgentHeld { agent: agent.clone(), held, reason: reason.to_owned() });
     }
     if let Some(hook) = board.hooks.of(agent).filter(|_| waits) {
-        draft.push(Event::BeadRecovered { bead: hook.bead.clone(), how: reason.to_owned() });
+        draft.recovered(&hook.bead, reason);
     }
     let resting = match board.agents.state(agent) {
         AgentState::Failed => true,

@@ -61,11 +61,27 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         Event::BeadRecovered { bead, .. } => {
             let holder = board.hooks.holder(bead).map(role);
             let waits = board.hooks.waiting(bead).map(|waiting| Ear::Dispatcher(waiting.rig.clone()));
-            holder.into_iter().chain(waits).collect()
+            let of = |agent: &ledger::views::agents::Agent| {
+                agent.sandbox.as_ref().is_some_and(|sandbox| sandbox.bead == *bead)
+            };
+            let leaves = board.agents.iter().filter(|(_, agent)| of(agent)).map(|(address, _)| role(address));
+            holder.into_iter().chain(waits).chain(leaves).collect()
         }
         // A role that died after it had asked for this does not know of it.
         Event::AgentStarted { agent, .. } => vec![role(agent)],
-        Event::AgentStopped { agent, .. } => vec![watcher(agent), role(agent)],
+        Event::AgentStopped { agent, .. } => {
+            let lodgers = board.agents.lodgers(agent).map(role);
+            [watcher(agent), role(agent)].into_iter().chain(lodgers).collect()
+        }
+        // The Witness tells the Deacon, or takes a bead from a worker that is gone.
+        Event::WorkAtRisk { agent, .. } => vec![watcher(agent)],
+        Event::ActorEnded { name, outcome, .. } if outcome == "gave_up" => name
+            .parse()
+            .ok()
+            .filter(|agent| matches!(agent, Address::Polecat(..)))
+            .iter()
+            .map(watcher)
+            .collect(),
         // A place is free, which may be one of the whole town's.
         Event::AgentVerdict { agent, .. }
         | Event::AgentState { agent, to: model::agent::AgentState::Failed, .. } => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::answer::FormulaRow;
 use model::escalation::Rules;
 use model::event::PouredStep;
-use model::ids::RigName;
+use model::ids::{AgentName, RigName};
 use model::refusal::Refusal;
 
 /// Where formulas and rules are looked up.
@@ -36,4 +36,7 @@ pub trait Book: Send + Sync {
 
     /// What becomes of escalations.
     fn escalation(&self) -> Rules;
+
+    /// The names that `rig` has for its workers.
+    fn workers(&self, rig: &RigName) -> Vec<AgentName>;
 }

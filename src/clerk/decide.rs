@@ -10,7 +10,7 @@ use model::time::Timestamp;
 use crate::book::Book;
 use crate::draft::{Deed, Draft};
 use crate::past::Letters;
-use crate::{agents, beads, convoys, escalations, hooks, imports, letters, merges, mols, standstill};
+use crate::{agents, beads, convoys, escalations, hooks, imports, letters, merges, mols, moving, standstill};
 
 /// What it takes to answer a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub fn need(command: &Command) -> Need {
         | C::EscalateStale { .. }
         | C::AgentStart { .. }
         | C::AgentStop { .. }
+        | C::Reassign { .. }
         | C::AgentStuck { .. }
         | C::AgentRename { .. }
         | C::RigPark { .. }
@@ -99,6 +100,7 @@ pub fn need(command: &Command) -> Need {
         | C::RigStop { .. }
         | C::RigStart { .. }
         | C::BeadSync { .. }
+        | C::Recover { .. }
         | C::Backup { .. }
         | C::Stop
         | C::StopAll
@@ -143,6 +145,7 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         | C::AgentRestart { .. }
         | C::AgentKill { .. }
         | C::AgentRename { .. }
+        | C::Recover { .. }
         | C::RigPark { .. }
         | C::RigUnpark { .. }
         | C::Freeze { .. }
@@ -229,6 +232,11 @@ pub fn decide(
             Answer::Done
         }
         C::AgentStuck { agent, text } => crate::neighbours::report(&mut draft, agent, text)?,
+        C::Reassign { bead, to, reason } => {
+            let rig = board.hooks.holder(bead).and_then(Address::rig);
+            let pool = rig.map(|rig| book.workers(rig)).unwrap_or_default();
+            moving::reassign(&mut draft, origin, bead, to.as_deref(), reason.as_deref(), &pool)?
+        }
         C::AgentRename { agent, to } => crate::renaming::rename(&mut draft, agent, to)?,
         C::AgentStop { agent } => {
             let agent = crate::names::address(board, agent)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ledger::views::Board;
 use ledger::views::escalations::Escalation;
+use model::bead::Bead;
 use model::escalation::Severity;
 use model::event::{Event, Record};
 use model::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Seq};
@@ -165,6 +166,12 @@ impl<'a> Draft<'a> {
         raised
     }
 
+    /// Adds that work at `bead` goes on.
+    pub fn recovered(&mut self, bead: &BeadId, how: &str) {
+        let (bead, how) = (bead.clone(), how.to_owned());
+        self.push(Event::BeadRecovered { bead, how, branch: None, commit: None });
+    }
+
     /// A name for a molecule.
     pub fn mol_id(&mut self) -> MolId {
         self.mols += 1;
@@ -181,18 +188,25 @@ impl<'a> Draft<'a> {
         number("cv", self.board.convoys.iter().count() + 1)
     }
 
+    /// The bead called `id`, also one that this draft has only just made.
+    pub fn bead(&self, id: &BeadId) -> Option<&Bead> {
+        let drafted = self.events().find_map(|event| match event {
+            Event::BeadCreated { bead } if bead.id == *id => Some(bead.as_ref()),
+            _ => None,
+        });
+        self.board.beads.get(id).or(drafted)
+    }
+
     /// A name for a bead: `PREFIX-` and a hash of what makes it different, as short as is still free.
     pub fn bead_id(&self, prefix: &str, title: &str) -> BeadId {
-        let drafted = |id: &BeadId| {
-            self.events().any(|event| matches!(event, Event::BeadCreated { bead } if bead.id == *id))
-        };
-        let taken = |id: &BeadId| self.board.beads.is_taken(id) || drafted(id);
+        let taken = |id: &BeadId| self.board.beads.is_taken(id) || self.bead(id).is_some();
         bead_name(prefix, &(title, self.now, self.board.head), self.board.beads.len(), taken)
     }
 
     /// The next part of `parent` that has no bead yet.
     pub fn child_id(&self, parent: &BeadId) -> BeadId {
-        (1..).map(|n| parent.child(n)).find(|id| !self.board.beads.is_taken(id)).expect("some number is free")
+        let taken = |id: &BeadId| self.board.beads.is_taken(id) || self.bead(id).is_some();
+        (1..).map(|n| parent.child(n)).find(|id| !taken(id)).expect("some number is free")
     }
 }
 

@@ -90,6 +90,17 @@ impl Left {
                 }
             }
         }
+        for (address, agent) in board.agents.iter().filter(|(address, _)| board.hooks.of(address).is_none()) {
+            let Some(sandbox) = &agent.sandbox else { continue };
+            match &agent.leaving.at_risk {
+                Some(risk) => left.attention.push(format!(
+                    "work of {address} at {0} cannot be saved ({1}): see `gastown why {0}`, then `gastown recover {0}`",
+                    sandbox.bead, risk.why
+                )),
+                None if idle_rig(address.rig()) => {}
+                None => left.busy.push(format!("the worktree of {address} for {} is put in safety", sandbox.bead)),
+            }
+        }
         for merge in board.merges.iter() {
             match &merge.state {
                 MergeState::Held { why, hint } => {

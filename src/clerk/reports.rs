@@ -10,8 +10,11 @@ use model::command::{EventFilter, LedgerQuestion};
 use model::event::Record;
 use model::ids::Seq;
 use model::refusal::{Class, Refusal};
+use model::story::Story;
+use model::time::Timestamp;
 
 use crate::story::Subject;
+use crate::strategy::Rules;
 use crate::{answers, story};
 
 /// Sentences that a story is told from; older ones are not looked for.
@@ -36,14 +39,17 @@ pub fn events(store: &Store, head: Seq, filter: &EventFilter) -> Result<Vec<Reco
     Ok(found)
 }
 
-/// What has happened to an agent, an actor of the tree or a bead, in a few lines.
+/// How an agent, an actor of the tree or a bead is, why, and what comes next, in a few lines.
+///
+/// * `rules` - what the town has set about what follows from failures.
 ///
 /// # Errors
 /// `no_such_agent`, when `about` is none of them; `cannot_read`.
-pub fn why(store: &Store, about: &str) -> Result<Vec<String>, Refusal> {
+pub fn why(store: &Store, about: &str, rules: &Rules, now: Timestamp) -> Result<Story, Refusal> {
     let subject = store.read(|board| story::subject(board, about))?;
-    let enough =
-        |found: &[Record]| found.iter().filter(|r| story::sentence(r).is_some()).count() >= SENTENCES;
+    let enough = |found: &[Record]| {
+        found.iter().filter(|record| story::telling(record).is_some()).count() >= SENTENCES
+    };
     let name;
     let wanted = match &subject {
         Subject::Agent(names) => match names.as_slice() {
@@ -70,7 +76,7 @@ pub fn why(store: &Store, about: &str) -> Result<Vec<String>, Refusal> {
     }
     records.sort_by_key(|record| record.seq);
     records.dedup_by_key(|record| record.seq);
-    Ok(store.read(|board| story::tell(board, &subject, &records)))
+    Ok(store.read(|board| story::tell(board, &subject, &records, rules, now)))
 }
 
 /// The event that has the number `seq`.
@@ -191,9 +197,10 @@ mod tests {
     #[test]
     fn a_story_is_told_from_the_end_of_the_log() {
         let store = store(600);
-        let lines = why(&store, "mayor/").unwrap();
+        let why = |about| why(&store, about, &Rules::default(), Timestamp::from_millis(9_000));
+        let lines = why("mayor/").unwrap().lines;
         assert_eq!(lines.len(), 10);
         assert!(lines.last().unwrap().ends_with("denied by test: thing 600"));
-        assert_eq!(why(&store, "myaor/").unwrap_err().code, "no_such_agent");
+        assert_eq!(why("myaor/").unwrap_err().code, "no_such_agent");
     }
 }

@@ -3,13 +3,24 @@
 use ledger::views::Board;
 use model::event::{Event, Record};
 use model::ids::BeadId;
+use model::mail::Kind;
 use model::refusal::Refusal;
 use model::role::Address;
+use model::story::Story;
+use model::time::Timestamp;
 
+use crate::standing::{self, Standing};
+use crate::strategy::Rules;
 use crate::{actors, names};
 
 /// Lines that a story has at most.
-const LINES: usize = 10;
+pub(crate) const LINES: usize = 10;
+
+/// Characters that one event takes at most.
+const LENGTH: usize = 160;
+
+/// Places of saved work that are told of.
+const SAVED: usize = 2;
 
 /// Whom or what a story is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,46 +90,53 @@ pub fn belongs(record: &Record, subject: &Subject) -> bool {
     }
 }
 
-/// Tells the story of `subject`, from the records that belong into it, oldest first.
-pub fn tell(board: &Board, subject: &Subject, records: &[Record]) -> Vec<String> {
-    let mut lines = Vec::new();
-    match subject {
-        Subject::Bead(bead) => {
-            if let Some(bead) = board.beads.get(bead) {
-                let holder = board.hooks.holder(&bead.id).map(|who| format!(", on the hook of {who}"));
-                lines.push(format!(
-                    "{} is {}{}: {}",
-                    bead.id,
-                    bead.status,
-                    holder.unwrap_or_default(),
-                    bead.title
-                ));
-            }
+/// Tells the story of `subject`: how it is, why, where its work is, what comes next, what to type; and as much of
+/// what has happened as there is room for, from `records`, oldest first.
+pub fn tell(board: &Board, subject: &Subject, records: &[Record], rules: &Rules, now: Timestamp) -> Story {
+    let (about, bead, agent, standing) = match subject {
+        Subject::Bead(id) => {
+            let standing = board.beads.get(id).map(|bead| standing::of_bead(board, bead, rules, now));
+            (id.to_string(), Some(id.clone()), board.hooks.holder(id).cloned(), standing.unwrap_or_default())
         }
         Subject::Agent(names) => {
-            let Some(agent) = names.first() else { return lines };
-            let hook =
-                board.hooks.of(agent).map(|hook| format!(", at {} ({})", hook.bead, hook.stage.as_str()));
-            lines.push(format!("{agent} is {}{}", board.agents.state(agent), hook.unwrap_or_default()));
+            let agent = names.first().cloned().unwrap_or(Address::Runtime);
+            let view = board.agents.get(&agent);
+            let bead = board.hooks.of(&agent).map(|hook| hook.bead.clone());
+            let bead = bead.or_else(|| view?.sandbox.as_ref().map(|sandbox| sandbox.bead.clone()));
+            (agent.to_string(), bead, Some(agent.clone()), standing::of_agent(board, &agent, rules, now))
         }
         Subject::Actor(name) => {
             let ends = records.iter().filter(|r| matches!(r.event, Event::ActorEnded { .. })).count();
             let told = if ends == 0 { "nothing bad is known of it".to_owned() } else { deaths(ends) };
-            lines.push(format!("{name} is an actor of the tree: {told}"));
+            let head = format!("{name} is an actor of the tree: {told}");
+            let standing = Standing { state: "actor".to_owned(), head, ..Standing::default() };
+            (name.clone(), None, None, standing)
         }
+    };
+    let saved = bead.as_ref().map(|bead| standing::kept(board, bead)).unwrap_or_default();
+    let failure = bead.as_ref().and_then(|bead| board.trials.of(bead)).and_then(|trial| trial.last.clone());
+    let Standing { state, head, because, next, until, hint } = standing;
+    let mut lines = vec![head];
+    lines.extend(because);
+    lines.extend(saved.iter().take(SAVED).map(|kept| standing::told(kept, now)));
+    if let Some(more) = saved.len().checked_sub(SAVED + 1) {
+        lines.push(format!("and {} more: see --json", more + 1));
     }
+    lines.extend(next.as_ref().map(|next| format!("next: {next}")));
+    lines.extend(hint.as_ref().map(|hint| format!("type: {hint}")));
     // The last death of an actor is told at length.
     let last_death = records.iter().rposition(|record| matches!(record.event, Event::ActorEnded { .. }));
     let mut told = Vec::new();
     for (nth, record) in records.iter().enumerate() {
-        told.extend(sentence(record).map(|text| line(record, &text)));
+        told.extend(sentence(record).map(|text| line(record, &text, now)));
         if let (Event::ActorEnded { crash, .. }, true) = (&record.event, Some(nth) == last_death) {
             told.extend(crash.details().into_iter().map(|detail| format!("    {detail}")));
         }
     }
-    let skip = told.len().saturating_sub(LINES - 1);
+    let skip = told.len().saturating_sub(LINES.saturating_sub(lines.len()));
     lines.extend(told.into_iter().skip(skip));
-    lines
+    lines.truncate(LINES);
+    Story { about, state, bead, agent, lines, next, until, hint, saved, failure_context: failure }
 }
 
 fn deaths(ends: usize) -> String {
@@ -128,8 +146,27 @@ fn deaths(ends: usize) -> String {
     }
 }
 
-fn line(record: &Record, text: &str) -> String {
-    format!("{}  {:<22} {text}", record.at, record.actor.to_string())
+/// One event in one line.
+fn line(record: &Record, text: &str, now: Timestamp) -> String {
+    let first = text.lines().next().unwrap_or_default();
+    let text = match first.char_indices().nth(LENGTH) {
+        Some((at, _)) => format!("{}…", &first[..at]),
+        None => first.to_owned(),
+    };
+    let actor = record.actor.to_string();
+    let actor = if text.starts_with(&actor) { String::new() } else { format!("{actor} ") };
+    format!("{:>10}  {actor}{text}", standing::when(now, record.at))
+}
+
+/// One event in words, if it belongs into a story: letters of the town's code, and those about what is told
+/// anyway, only say twice what has happened.
+pub fn telling(record: &Record) -> Option<String> {
+    match &record.event {
+        Event::MailSent { letter } if letter.kind.is_for_code() => None,
+        Event::MailSent { letter } if matches!(letter.kind, Kind::Escalation { .. }) => None,
+        Event::TownStarted { .. } | Event::TownStopped { .. } => None,
+        _ => sentence(record),
+    }
 }
 
 /// One event in words; none for what would only lengthen the story.
@@ -166,7 +203,18 @@ pub fn sentence(record: &Record) -> Option<String> {
         Event::AgentQuarantined { agent, until: None, reason } => {
             format!("{agent} gets work again: {reason}")
         }
-        Event::BeadRecovered { bead, how } => format!("{bead} may go on: {how}"),
+        Event::BeadRecovered { bead, how, .. } => format!("{bead} may go on: {how}"),
+        Event::BeadReset { bead, from, reason, .. } => format!("took {bead} from {from}: {reason}"),
+        Event::WorkUnsaved { agent, bead, asked, files } => {
+            format!("{agent} was asked to save its work at {bead} ({asked}): {}", files.join(", "))
+        }
+        Event::WorkAtRisk { agent, folder, why, .. } => {
+            format!("work of {agent} in {folder} cannot be saved: {why}")
+        }
+        Event::TownSurveyed { found } => {
+            let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+            format!("not as the ledger has it: {}", shown.join("; "))
+        }
         Event::HookMoved { from, to, bead, reason } => format!("{bead} went from {from} to {to}: {reason}"),
         Event::AgentRenamed { from, to } => format!("{from} is called {to} from now on"),
         Event::AgentHeld { agent, held, reason } => {

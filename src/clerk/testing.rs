@@ -9,7 +9,7 @@ use model::answer::{Answer, FormulaRow};
 use model::command::{Command, NewBead, Origin, Sling};
 use model::escalation::Rules;
 use model::event::{Event, PouredStep, Record};
-use model::ids::{BeadId, RigName, Seq};
+use model::ids::{AgentName, BeadId, RigName, Seq};
 use model::refusal::Refusal;
 use model::role::Address;
 use model::time::Timestamp;
@@ -57,6 +57,10 @@ impl Book for OneFormula {
 
     fn escalation(&self) -> Rules {
         Rules::default()
+    }
+
+    fn workers(&self, _: &RigName) -> Vec<AgentName> {
+        vec!["docs".parse().unwrap(), "backend".parse().unwrap()]
     }
 }
 

@@ -6,6 +6,7 @@ use ledger::views::Board;
 use ledger::views::hooks::Waiting;
 use model::bead::Status;
 use model::ids::BeadId;
+use model::story::Story;
 use model::time::Timestamp;
 
 use crate::capacity::{self, Limits};
@@ -72,15 +73,17 @@ pub fn pause_left(board: &Board, rig: &model::ids::RigName, delay: Duration, now
 pub fn told(
     board: &Board,
     about: &str,
-    mut story: Vec<String>,
+    mut story: Story,
     known: impl Fn(&model::ids::RigName) -> Option<Known>,
     now: Timestamp,
-) -> Vec<String> {
+) -> Story {
     let waiting = about.parse::<BeadId>().ok().and_then(|bead| board.hooks.waiting(&bead));
     if let Some(waiting) = waiting {
         let why = reason(board, waiting, known(&waiting.rig).as_ref(), now);
         let why = why.unwrap_or_else(|| "it is next".to_owned());
-        story.insert(story.len().min(1), format!("it waits for a worker of {}: {why}", waiting.rig));
+        let line = format!("it waits for a worker of {}: {why}", waiting.rig);
+        story.lines.insert(story.lines.len().min(1), line);
+        story.lines.truncate(crate::story::LINES);
     }
     story
 }
@@ -125,7 +128,10 @@ mod tests {
         );
         paper.does(Command::Freeze { reason: Some("smoke".into()) }).unwrap();
         assert!(why(&paper, &second, &known()).contains("smoke"));
-        let story = told(&paper.board, second.as_str(), vec!["a".into(), "b".into()], |_| None, paper.now());
-        assert!(story[1].contains("missing or wrong") && story.len() == 3, "{story:?}");
+        let subject = crate::story::subject(&paper.board, second.as_str()).unwrap();
+        let story = crate::story::tell(&paper.board, &subject, &[], &Default::default(), paper.now());
+        let lines = story.lines.len();
+        let story = told(&paper.board, second.as_str(), story, |_| None, paper.now());
+        assert!(story.lines[1].contains("missing or wrong") && story.lines.len() == lines + 1, "{story:?}");
     }
 }

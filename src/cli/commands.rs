@@ -128,7 +128,11 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Doctor(rows) => town::doctor(rows, pen),
         Answer::Tree(tree) => observe::tree(tree, pen),
         Answer::Events(records) => events::list(records, view, pen),
-        Answer::Story(lines) => lines.iter().map(|line| block(line).trim_end().to_owned() + "\n").collect(),
+        Answer::Story(story) => observe::story(story, pen),
+        Answer::Recovered(rows) => agents::recovered(rows, pen),
+        Answer::Reassigned(report) => {
+            format!("{} goes from {} to {}, with its worktree\n", report.bead, report.from, report.to)
+        }
         Answer::Costs(report) => costs::report(report, pen),
         Answer::Prime(prime) => block(&prime.text),
         Answer::LedgerChecked(check) => ledger::check(check, command, pen),

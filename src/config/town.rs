@@ -109,6 +109,11 @@ pub struct Policies {
     /// For how much of the last ten seconds everything may have stood still for want of memory, for a
     /// worker's session to be started: `"25%"`, `"off"`.
     pub max_memory_stall: Stall,
+    /// How often an agent is asked to save what is in a worktree that is to go, before that is done for it.
+    pub save_asks: u32,
+    /// How long is waited after each time.
+    #[serde(with = "document::span")]
+    pub save_wait: Duration,
 }
 
 impl Default for Policies {
@@ -124,6 +129,8 @@ impl Default for Policies {
             park_after: Duration::from_secs(300),
             min_free_memory: Memory::Bytes(256 << 20),
             max_memory_stall: Stall(Some(25)),
+            save_asks: 3,
+            save_wait: Duration::from_secs(20),
         }
     }
 }

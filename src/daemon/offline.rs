@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::book::Shelf;
-use actors::{brief, doctor, rigs, sync};
+use actors::{brief, doctor, judge, recovery, rigs, sync};
 use clerk::decide::{Need, decide, need, permitted};
 use clerk::draft::Draft;
 use clerk::{answers, names, past, reports, waits};
@@ -59,7 +59,13 @@ impl Unopened {
 impl Carrier for Unopened {
     fn ask(&mut self, command: Command) -> Result<Answer, Refusal> {
         if need(&command) == Need::Town
-            && !matches!(command, Command::RigAdd(_) | Command::BeadSync { .. } | Command::Backup { .. })
+            && !matches!(
+                command,
+                Command::RigAdd(_)
+                    | Command::BeadSync { .. }
+                    | Command::Backup { .. }
+                    | Command::Recover { .. }
+            )
         {
             return Err(Refusal::not_running(called(&command)));
         }
@@ -138,10 +144,12 @@ impl Offline {
                 reports::events(&self.store, self.store.head(), filter).map(Answer::Events)
             }
             Command::Why { about } => {
-                let (story, town) = (reports::why(&self.store, about)?, self.config.current());
+                let (town, now) = (self.config.current(), self.clock.now());
+                let rules = judge::rules(&town.town.policies);
+                let story = reports::why(&self.store, about, &rules, now)?;
                 let known = |rig: &RigName| rigs::known(&town, rig, None);
-                let now = self.clock.now();
-                Ok(Answer::Story(self.store.read(|board| waits::told(board, about, story, known, now))))
+                let story = self.store.read(|board| waits::told(board, about, story, known, now));
+                Ok(Answer::Story(Box::new(story)))
             }
             Command::Ledger(LedgerQuestion::Rebuild) => match self.store.rebuild() {
                 Ok(check) => Ok(Answer::LedgerChecked(Box::new(check))),
@@ -214,6 +222,12 @@ impl Offline {
         Ok(Answer::BackedUp(Box::new(made)))
     }
 
+    fn recover(&self, wish: &recovery::Wish) -> Result<Answer, Refusal> {
+        let (config, now) = (self.config.current(), self.clock.now());
+        let at = (&self.paths, config.as_ref());
+        recovery::recover_offline(&self.store, at, &self.book, &self.origin.actor(), (wish, now))
+    }
+
     fn add_rig(&self, new: &NewRig) -> Result<Answer, Refusal> {
         let prefix = rigs::check(&self.config, new)?;
         let mut progress = |line: &str| tracing::debug!("{line}");
@@ -260,6 +274,10 @@ impl Carrier for Offline {
             (Need::Town, Command::BeadSync { rig, push, dry_run }) => {
                 let wish = sync::Wish { rig: rig.clone(), push: *push, dry_run: *dry_run };
                 sync::sync(&self.store, &self.config, &self.paths, &self.origin, &wish)
+            }
+            (Need::Town, Command::Recover { beads, all, rig, dry_run }) => {
+                let (beads, rig) = (beads.clone(), rig.clone());
+                self.recover(&recovery::Wish { beads, all: *all, rig, dry_run: *dry_run })
             }
             (Need::Town, Command::Backup { dir }) => self.back_up(dir),
             (Need::Town, _) => Err(Refusal::not_running(called(&command))),
@@ -402,7 +420,7 @@ mod tests {
         let Answer::Story(story) = carrier.ask(Command::Why { about: bead.to_string() }).unwrap() else {
             panic!()
         };
-        assert!(story.last().unwrap().ends_with(&format!("slung {bead} to web")));
+        assert!(story.lines.last().unwrap().ends_with(&format!("slung {bead} to web")));
         let Answer::Prime(prime) = carrier.ask(Command::Prime { agent: Some("mayor".into()) }).unwrap()
         else {
             panic!()

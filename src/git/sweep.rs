@@ -42,6 +42,28 @@ pub(crate) fn git_works_in(path: &Path) -> bool {
     })
 }
 
+/// Returns a process that has a file in `path` or below open for writing, and its program's name.
+pub(crate) fn writer_in(path: &Path) -> Option<(i32, String)> {
+    let path = fs::canonicalize(path).ok()?;
+    processes().map(|pid| pid.as_raw_nonzero().get()).find_map(|pid| {
+        let proc = format!("/proc/{pid}");
+        let writes = fs::read_dir(format!("{proc}/fd")).ok()?.flatten().any(|fd| {
+            fs::read_link(fd.path()).is_ok_and(|file| file.starts_with(&path) && file != path)
+                && may_write(&format!("{proc}/fdinfo/{}", fd.file_name().to_string_lossy()))
+        });
+        let name = || fs::read_to_string(format!("{proc}/comm")).unwrap_or_default().trim().to_owned();
+        writes.then(|| (pid, name()))
+    })
+}
+
+/// Whether an open file may be written by its holder, from what the kernel says of it (proc(5), `fdinfo`).
+fn may_write(info: &str) -> bool {
+    let Ok(info) = fs::read_to_string(info) else { return false };
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    // The lowest two bits: 0 reads, 1 writes, 2 does both.
+    flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok()).is_some_and(|flags| flags & 3 != 0)
+}
+
 /// How long a lock has been there when nobody can be about to use it any more: git holds one for moments, and
 /// waits for one for seconds.
 const STALE: Duration = Duration::from_secs(5);
@@ -78,6 +100,22 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+
+    #[test]
+    fn who_writes_in_a_folder_is_found_and_who_only_reads_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let inner = home.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join("read.txt"), "r").unwrap();
+        let _reads = fs::File::open(inner.join("read.txt")).unwrap();
+        let _beside = fs::File::create(home.path().join("beside.txt")).unwrap();
+        assert_eq!(writer_in(&inner), None);
+        let writes = fs::File::create(inner.join("write.txt")).unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(writer_in(&inner).map(|(pid, _)| pid), Some(own));
+        drop(writes);
+        assert_eq!(writer_in(&inner), None);
+    }
 
     #[test]
     fn a_lock_goes_when_it_is_old_and_nobody_can_be_using_it() {

@@ -21,6 +21,9 @@ impl Event {
             | Event::HookCleared { bead, .. }
             | Event::HookMoved { bead, .. }
             | Event::BeadRecovered { bead, .. }
+            | Event::BeadReset { bead, .. }
+            | Event::WorkUnsaved { bead, .. }
+            | Event::WorkAtRisk { bead, .. }
             | Event::SandboxMoved { bead, .. }
             | Event::SandboxCreated { bead, .. }
             | Event::SandboxRemoved { bead, .. }
@@ -39,6 +42,7 @@ impl Event {
             Event::MqSubmitted { merge } => vec![&merge.bead],
             Event::ConvoyCreated { convoy } => convoy.beads.iter().collect(),
             Event::MailSent { letter } => in_letter(&letter.kind),
+            Event::TownSurveyed { found } => found.iter().filter_map(|found| found.bead.as_ref()).collect(),
             Event::MailDelivered { .. }
             | Event::MailAcked { .. }
             | Event::MailFailed { .. }
@@ -105,7 +109,10 @@ impl Event {
             | Event::SandboxRemoved { agent, .. }
             | Event::WorkRescued { agent, .. }
             | Event::FilesMovedAside { agent, .. }
+            | Event::WorkUnsaved { agent, .. }
+            | Event::WorkAtRisk { agent, .. }
             | Event::WorkDone { agent, .. } => Some(agent),
+            Event::BeadReset { from, .. } => Some(from),
             Event::EscalationRaised { agent, .. } => agent.as_ref(),
             Event::BeadSlung { worker, .. } => worker.as_ref(),
             Event::MqLanded { worker, .. } | Event::MqRejected { worker, .. } => Some(worker),

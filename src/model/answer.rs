@@ -20,6 +20,7 @@ use crate::mail::{Kind, Letter};
 use crate::merge::{GateResult, MergeRequest};
 use crate::recovery::Failure;
 use crate::role::{Address, Role};
+use crate::story::Story;
 use crate::time::Timestamp;
 
 /// A row of `hook`.
@@ -118,6 +119,32 @@ pub struct DeadRow {
     pub dead_at: Option<Timestamp>,
     /// The handlings that failed, oldest first.
     pub failures: Vec<FailedHandling>,
+}
+
+/// How a bead was brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveredRow {
+    /// Which.
+    pub bead: BeadId,
+    /// How it is now: ready, running, waiting or closed.
+    pub state: String,
+    /// What was done, in order; nothing when nothing was wrong.
+    pub did: Vec<String>,
+    /// What to type next, if anything.
+    pub hint: Option<String>,
+    /// Whether that is only what would happen.
+    pub dry_run: bool,
+}
+
+/// Who goes on with a bead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReassignedReport {
+    /// With which.
+    pub bead: BeadId,
+    /// Whose hook it hung on.
+    pub from: Address,
+    /// Whose hook it hangs on.
+    pub to: Address,
 }
 
 /// How well something is.
@@ -501,6 +528,9 @@ pub struct DoneReport {
     pub head: Option<String>,
     /// remote, bundle or none.
     pub saved: String,
+    /// Beads that were made of what is left.
+    #[serde(default)]
+    pub created: Vec<BeadId>,
 }
 
 /// The brief of an agent.
@@ -647,8 +677,12 @@ pub enum Answer {
     Doctor(Vec<Examined>),
     /// Events.
     Events(Vec<Record>),
-    /// Lines that tell a story.
-    Story(Vec<String>),
+    /// What has become of an agent or a bead.
+    Story(Box<Story>),
+    /// How beads were brought back.
+    Recovered(Vec<RecoveredRow>),
+    /// Who goes on with a bead.
+    Reassigned(ReassignedReport),
     /// What agents have used.
     Costs(Box<cost::Report>),
     /// The brief.

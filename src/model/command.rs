@@ -154,6 +154,27 @@ pub struct Sling {
     pub dry_run: bool,
 }
 
+/// What a worker leaves with a bead that it does not finish.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leave {
+    /// Beads that hold it up.
+    #[serde(default)]
+    pub on: Vec<BeadId>,
+    /// What holds it up and is no bead yet: the title, and more below it.
+    #[serde(default)]
+    pub blockers: Vec<String>,
+    /// The parts that it is cut into: the title of each, and more below it.
+    #[serde(default)]
+    pub parts: Vec<String>,
+}
+
+impl Leave {
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.on.is_empty() && self.blockers.is_empty() && self.parts.is_empty()
+    }
+}
+
 /// A gate of a rig: a command that must succeed on a merge result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewGate {
@@ -418,6 +439,9 @@ pub enum Command {
         exit: Exit,
         /// Why, for all exits but `completed`.
         reason: Option<String>,
+        /// What it leaves.
+        #[serde(default)]
+        leave: Leave,
     },
     /// Lists merge requests.
     MergeList {
@@ -610,6 +634,29 @@ pub enum Command {
         text: String,
     },
 
+    /// Brings beads back that nobody goes on with.
+    Recover {
+        /// Which; with `all`, none.
+        beads: Vec<BeadId>,
+        /// All that can be brought back.
+        #[serde(default)]
+        all: bool,
+        /// Of this rig only.
+        #[serde(default)]
+        rig: Option<RigName>,
+        /// Only say what would happen.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Gives what hangs on a hook, with its worktree, to another worker.
+    Reassign {
+        /// What.
+        bead: BeadId,
+        /// To whom; to whoever is free in the rig when not given.
+        to: Option<String>,
+        /// Why.
+        reason: Option<String>,
+    },
     /// Gives a worker another name.
     AgentRename {
         /// Whom.

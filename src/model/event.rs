@@ -19,6 +19,7 @@ use crate::mail::Letter;
 use crate::merge::{GateResult, MergeRequest, Rejection};
 use crate::recovery::{Strategy, Symptom};
 use crate::role::Address;
+use crate::survey::Difference;
 use crate::time::Timestamp;
 
 /// One step of a molecule, as poured.
@@ -281,13 +282,32 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A person lets work at a bead go on whose sessions have failed.
+    /// Work at a bead that nobody went on with goes on, on somebody's word.
     #[serde(rename = "bead.recovered")]
     BeadRecovered {
         /// Which.
         bead: BeadId,
         /// How it is brought back.
         how: String,
+        /// The branch on which the next worker goes on, where that was found only now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        branch: Option<String>,
+        /// Its head.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<String>,
+    },
+
+    /// The runtime itself took a bead from a worker that is gone.
+    #[serde(rename = "bead.reset")]
+    BeadReset {
+        /// Which.
+        bead: BeadId,
+        /// From whom.
+        from: Address,
+        /// Why.
+        reason: String,
+        /// Nobody goes on with it before.
+        until: Option<Timestamp>,
     },
 
     /// What a session has used since the last such record of the same conversation and model.
@@ -398,15 +418,18 @@ pub enum Event {
         /// The commit that the branch starts from.
         base: String,
     },
-    /// A worktree was removed; everything in it is on the target branch.
+    /// A worktree was removed; everything in it is on the target branch, or was saved.
     #[serde(rename = "sandbox.removed")]
     SandboxRemoved {
         /// Whose.
         agent: Address,
         /// For what.
         bead: BeadId,
-        /// Its branch, which is gone as well.
+        /// Its branch.
         branch: String,
+        /// The head of the branch, if it stays, because it holds work that has not landed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<String>,
     },
     /// Unsaved work was put in safety.
     #[serde(rename = "work.rescued")]
@@ -433,6 +456,30 @@ pub enum Event {
         bead: BeadId,
         /// Where they are now.
         folder: String,
+    },
+    /// A worktree that is to go holds work that is nowhere else: its agent was asked to save it.
+    #[serde(rename = "work.unsaved")]
+    WorkUnsaved {
+        /// Who was asked.
+        agent: Address,
+        /// Of which bead.
+        bead: BeadId,
+        /// The how manieth time, from 1.
+        asked: u32,
+        /// Some of the files.
+        files: Vec<String>,
+    },
+    /// Work is only in a worktree that is to go, and cannot be saved: it stays until a person has seen to it.
+    #[serde(rename = "work.at_risk")]
+    WorkAtRisk {
+        /// Whose.
+        agent: Address,
+        /// Of which bead.
+        bead: BeadId,
+        /// Where it lies.
+        folder: String,
+        /// Why it cannot be saved.
+        why: String,
     },
     /// A worker has handed its work in.
     #[serde(rename = "work.done")]
@@ -740,6 +787,12 @@ pub enum Event {
         /// Its version.
         version: String,
     },
+    /// The runtime has looked at what is, and it was not as the ledger has it.
+    #[serde(rename = "town.surveyed")]
+    TownSurveyed {
+        /// What was different, and how it is settled.
+        found: Vec<Difference>,
+    },
     /// The runtime has ended in order.
     #[serde(rename = "town.stopped")]
     TownStopped {
@@ -837,6 +890,7 @@ impl Event {
             Event::AgentStrayed { .. } => "agent.strayed",
             Event::AgentQuarantined { .. } => "agent.quarantined",
             Event::BeadRecovered { .. } => "bead.recovered",
+            Event::BeadReset { .. } => "bead.reset",
             Event::HookMoved { .. } => "hook.moved",
             Event::SandboxMoved { .. } => "sandbox.moved",
             Event::CostRecorded { .. } => "cost.recorded",
@@ -849,6 +903,8 @@ impl Event {
             Event::SandboxRemoved { .. } => "sandbox.removed",
             Event::WorkRescued { .. } => "work.rescued",
             Event::FilesMovedAside { .. } => "work.moved_aside",
+            Event::WorkUnsaved { .. } => "work.unsaved",
+            Event::WorkAtRisk { .. } => "work.at_risk",
             Event::WorkDone { .. } => "work.done",
             Event::MolCreated { .. } => "mol.created",
             Event::MolStepCompleted { .. } => "mol.step_completed",
@@ -881,6 +937,7 @@ impl Event {
             Event::TownFrozen { .. } => "town.frozen",
             Event::TownThawed { .. } => "town.thawed",
             Event::TownStarted { .. } => "town.started",
+            Event::TownSurveyed { .. } => "town.surveyed",
             Event::TownStopped { .. } => "town.stopped",
             Event::BackupMade { .. } => "backup.made",
             Event::TownRestored { .. } => "town.restored",

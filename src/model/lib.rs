@@ -26,5 +26,7 @@ pub mod recovery;
 pub mod refusal;
 pub mod role;
 pub mod stamp;
+pub mod story;
+pub mod survey;
 pub mod time;
 pub mod word;

@@ -74,6 +74,22 @@ fn words(event: &Event) -> (String, Tint) {
         Event::WorkRescued { agent, branch, reason, .. } => {
             (format!("saved the work of {agent} as {branch}: {reason}"), Yellow)
         }
+        Event::WorkUnsaved { agent, bead, asked, .. } => {
+            (format!("{agent} was asked to save its work at {bead} ({asked})"), Yellow)
+        }
+        Event::WorkAtRisk { agent, folder, why, .. } => {
+            (format!("work of {agent} in {folder} cannot be saved: {why}"), Red)
+        }
+        Event::BeadRecovered { bead, how, .. } => (format!("{bead} may go on: {how}"), Green),
+        Event::BeadReset { bead, from, reason, .. } => (format!("took {bead} from {from}: {reason}"), Yellow),
+        Event::HookMoved { from, to, bead, reason } => {
+            (format!("{bead} went from {from} to {to}: {reason}"), Yellow)
+        }
+        Event::TownSurveyed { found } => {
+            let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+            let tint = if found.iter().any(|found| found.open) { Red } else { Yellow };
+            (format!("not as the ledger has it: {}", shown.join("; ")), tint)
+        }
         Event::WorkDone { agent, bead, exit, .. } => (format!("{agent} handed {bead} in: {exit}"), Plain),
         Event::MolStepCompleted { step, .. } => (format!("did the step {step}"), Plain),
         Event::MqSubmitted { merge } => {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::answer::{Metric, MetricKind, StatusReport};
+use model::story::Story;
 use serde_json::Value;
 
 use super::{agents, ship, town};
@@ -78,6 +79,22 @@ pub(super) fn status(report: &StatusReport, pen: &Pen) -> String {
         section("Sessions started", format!("  {all}: {}\n", each.join(", ")));
     }
     page
+}
+
+/// How an agent or a bead is, and why. What comes next and what to type stand out.
+pub(super) fn story(story: &Story, pen: &Pen) -> String {
+    let told = story.lines.iter().enumerate().map(|(nth, text)| {
+        let text = line(text);
+        let tint = match text.as_str() {
+            _ if nth == 0 => Tint::Bold,
+            text if text.starts_with("next: ") => Tint::Cyan,
+            text if text.starts_with("type: ") => Tint::Yellow,
+            text if text.contains(" ago  ") => Tint::Dim,
+            _ => Tint::Plain,
+        };
+        pen.paint(tint, &text) + "\n"
+    });
+    told.collect()
 }
 
 /// Metrics in Prometheus' text format, which is what people's collectors read.

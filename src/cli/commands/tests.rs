@@ -1,7 +1,7 @@
 use model::agent::Verdict;
 use model::answer::{
     AgentRow, BeadPage, ConvoyRow, DoneReport, EscalationGauge, HookRow, MailGauge, MailRow, MergeRow,
-    MolRow, RigRow, SlungReport, SlungRow, StatusReport, StepRow, TownRow,
+    MolRow, RecoveredRow, RigRow, SlungReport, SlungRow, StatusReport, StepRow, TownRow,
 };
 use model::bead::{Bead, Comment, DepType, Dependency, Status};
 use model::command::{BeadFilter, NewBead};
@@ -16,6 +16,7 @@ use model::mail::{Kind, Letter};
 use model::merge::{GateResult, MergeRequest, MergeState, Rejection};
 use model::recovery::Failure;
 use model::role::Address;
+use model::story::Story;
 use model::time::Timestamp;
 use serde_json::json;
 
@@ -329,6 +330,7 @@ fn hook_mol_sling_and_done_say_what_comes_next() {
         branch: Some("polecat/backend/web-1".into()),
         head: Some("0123456789abcdef".into()),
         saved: "remote".into(),
+        created: Vec::new(),
     };
     let convoy = ConvoyRow {
         convoy: Convoy {
@@ -348,7 +350,10 @@ fn hook_mol_sling_and_done_say_what_comes_next() {
         text(show.clone(), Answer::Mol(Some(mol.clone()))),
         for_people(&show, View::Current, &Answer::Mol(Some(mol)), &pen(None)),
         text(Command::Sling(Default::default()), Answer::Slung(slung)),
-        text(Command::Done { exit: Default::default(), reason: None }, Answer::Submitted(done)),
+        text(
+            Command::Done { exit: Default::default(), reason: None, leave: Default::default() },
+            Answer::Submitted(done),
+        ),
         text(Command::ConvoyShow("cv-1".parse().unwrap()), Answer::Convoy(convoy.clone())),
         text(Command::ConvoyList { all: false }, Answer::Convoys(vec![convoy])),
         text(Command::RigList, Answer::Rigs(vec![rig()])),
@@ -383,6 +388,48 @@ fn events_are_told_in_words() {
     insta::assert_snapshot!("events", text(command, answer) + &feed);
 }
 
+fn story(text: &str) -> Story {
+    Story {
+        about: "web-1".into(),
+        state: "spent".into(),
+        bead: None,
+        agent: None,
+        lines: vec![
+            format!("web-1 is hooked: {text}"),
+            "3 of 3 failures: crashed (3 times)".into(),
+            "next: nothing".into(),
+            "type: gastown recover web-1".into(),
+            "   3 s ago  web/witness web/polecats/docs: crashed (signal 11)".into(),
+        ],
+        next: None,
+        until: None,
+        hint: None,
+        saved: Vec::new(),
+        failure_context: None,
+    }
+}
+
+#[test]
+fn a_story_and_what_was_brought_back_are_lines() {
+    let why = Command::Why { about: "web-1".into() };
+    let told = text(why, Answer::Story(Box::new(story("Fix the login"))));
+    let row = |bead: &str, state: &str, did: &[&str], hint: Option<&str>, dry_run| RecoveredRow {
+        bead: bead.parse().unwrap(),
+        state: state.into(),
+        did: did.iter().map(|did| (*did).to_owned()).collect(),
+        hint: hint.map(str::to_owned),
+        dry_run,
+    };
+    let rows = vec![
+        row("web-1", "running", &["3 sessions had failed: the count begins anew"], None, false),
+        row("web-2", "ready", &["it was blocked: open"], Some("gastown sling web-2 web"), true),
+        row("web-3", "closed", &[], Some("gastown why web-3"), false),
+    ];
+    let recover = Command::Recover { beads: Vec::new(), all: true, rig: None, dry_run: false };
+    let done = text(recover.clone(), Answer::Recovered(rows)) + &text(recover, Answer::Recovered(Vec::new()));
+    insta::assert_snapshot!("recover", told + "---\n" + &done);
+}
+
 #[test]
 fn what_agents_write_cannot_command_the_terminal() {
     let evil = "\x1b]0;x\x07\x1b[2J";
@@ -394,7 +441,7 @@ fn what_agents_write_cannot_command_the_terminal() {
         (Command::BeadShow(Vec::new()), Answer::BeadPage(Box::new(page(bead("web-1", evil))))),
         (Command::MailInbox { agent: None, unread: false }, Answer::Letters(vec![letter.clone()])),
         (Command::MailRead("m-1".parse().unwrap()), Answer::Letter(Box::new(letter))),
-        (Command::Why { about: "x".into() }, Answer::Story(vec![evil.into()])),
+        (Command::Why { about: "x".into() }, Answer::Story(Box::new(story(evil)))),
         (
             Command::Peek { agent: "mayor/".into(), lines: None },
             Answer::Screen { agent: model::role::Address::Mayor, lines: vec![evil.into()], title: None },

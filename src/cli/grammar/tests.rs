@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use model::agent::Exit;
 use model::bead::{DepType, IssueType, Patch};
-use model::command::{BeadFilter, EventFilter, LedgerQuestion, NewBead, NewGate, NewRig, Sling};
+use model::command::{BeadFilter, EventFilter, Leave, LedgerQuestion, NewBead, NewGate, NewRig, Sling};
 use model::escalation::Severity;
 use model::ids::Seq;
 
@@ -140,12 +140,29 @@ fn a_sling_takes_its_target_last() {
 
 #[test]
 fn shipping_talking_and_watching_are_read() {
-    check("done", Command::Done { exit: Exit::Completed, reason: None });
-    check("gt polecat done", Command::Done { exit: Exit::Completed, reason: None });
-    check("gt merge-queue add", Command::Done { exit: Exit::Completed, reason: None });
+    check("done", Command::Done { exit: Exit::Completed, reason: None, leave: Leave::default() });
+    check("gt polecat done", Command::Done { exit: Exit::Completed, reason: None, leave: Leave::default() });
+    check(
+        "gt merge-queue add",
+        Command::Done { exit: Exit::Completed, reason: None, leave: Leave::default() },
+    );
     check(
         "done --exit BLOCKED --reason 'no key'",
-        Command::Done { exit: Exit::Blocked, reason: Some("no key".into()) },
+        Command::Done { exit: Exit::Blocked, reason: Some("no key".into()), leave: Leave::default() },
+    );
+    let leave = Leave {
+        on: vec!["web-2".parse().unwrap()],
+        blockers: vec!["A key is missing".into()],
+        parts: Vec::new(),
+    };
+    check(
+        "done --exit blocked --on web-2 --blocker 'A key is missing'",
+        Command::Done { exit: Exit::Blocked, reason: None, leave },
+    );
+    let leave = Leave { parts: vec!["one".into(), "two".into()], ..Leave::default() };
+    check(
+        "done --exit refactor --part one --part two",
+        Command::Done { exit: Exit::Refactor, reason: None, leave },
     );
     check("gt merge-queue list", Command::MergeList { rig: None, all: false });
     check("mq list web -a", Command::MergeList { rig: Some("web".parse().unwrap()), all: true });
@@ -234,6 +251,24 @@ fn shipping_talking_and_watching_are_read() {
     check("ledger compact --keep 7", Command::Ledger(LedgerQuestion::Compact { keep: Some(7) }));
     refused("ledger repair saved", "not_on_this_carrier");
     check("gt status", Command::Status);
+    let recover = |beads: &[&str], all, rig: Option<&str>, dry_run| Command::Recover {
+        beads: beads.iter().map(|bead| bead.parse().unwrap()).collect(),
+        all,
+        rig: rig.map(|rig| rig.parse().unwrap()),
+        dry_run,
+    };
+    check("recover web-1", recover(&["web-1"], false, None, false));
+    check("gt recover web-1 web-2 -n", recover(&["web-1", "web-2"], false, None, true));
+    check("recover --all --rig web", recover(&[], true, Some("web"), false));
+    refused("recover", "usage");
+    refused("recover web-1 --all", "usage");
+    let reassign = |to: Option<&str>, reason: Option<&str>| Command::Reassign {
+        bead: "web-1".parse().unwrap(),
+        to: to.map(str::to_owned),
+        reason: reason.map(str::to_owned),
+    };
+    check("agent reassign web-1", reassign(None, None));
+    check("gt agent reassign web-1 web/docs -r 'I am ill'", reassign(Some("web/docs"), Some("I am ill")));
     check("why web-1", Command::Why { about: "web-1".into() });
     check("gt prime", Command::Prime { agent: None });
     check("fault kill-actor web/refinery", Command::FaultKillActor { name: "web/refinery".into() });

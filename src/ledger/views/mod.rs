@@ -12,6 +12,7 @@ pub mod costs;
 pub mod escalations;
 pub mod freezes;
 pub mod hooks;
+pub mod kept;
 pub mod mail;
 pub mod merges;
 pub mod mols;
@@ -43,6 +44,9 @@ pub struct Board {
     /// How work at beads has gone.
     #[serde(default)]
     pub trials: trials::Trials,
+    /// Where work is that has not landed.
+    #[serde(default)]
+    pub kept: kept::KeptWork,
     /// The post.
     pub mail: mail::Mail,
     /// The last letters of each agent.
@@ -79,6 +83,7 @@ impl Board {
         self.hooks.apply(record);
         self.agents.apply(record);
         self.trials.apply(record);
+        self.kept.apply(record);
         self.mail.apply(record);
         self.recent.apply(record);
         self.sendings.apply(record);

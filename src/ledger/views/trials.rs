@@ -30,6 +30,9 @@ pub struct Trial {
     pub failed: Vec<Failure>,
     /// The last end that was not as it should have been, whether it counts or not.
     pub last: Option<Failure>,
+    /// How often the runtime itself took it from a worker that was gone.
+    #[serde(default)]
+    pub resets: u32,
 }
 
 impl Trial {
@@ -109,6 +112,14 @@ impl Trials {
                     trial.setbacks += 1;
                 }
                 trial.last = Some(failure);
+            }
+            Event::BeadReset { bead, until, .. } => {
+                let trial = self.by_bead.entry(bead.clone()).or_default();
+                trial.resets += 1;
+                trial.failures += 1;
+                trial.failed_at = Some(record.at);
+                trial.not_before = *until;
+                trial.strategy = Some(if until.is_some() { Strategy::Reassign } else { Strategy::Escalate });
             }
             Event::WorkDone { bead, .. } | Event::BeadRecovered { bead, .. } => self.forgive(bead),
             Event::BeadSlung { bead, sling, .. } if sling.force => self.forgive(bead),
