@@ -251,7 +251,9 @@ mod tests {
                 Some(hook) if dice.below(4) > 0 => {
                     let bead = hook.bead.clone();
                     does(&mut paper, &agent, |draft| {
-                        hooks::done(draft, &agent, &bead, Exit::Completed, None, None).map(drop).unwrap();
+                        let leave = model::command::Leave::default();
+                        let how = (Exit::Completed, None);
+                        crate::exits::done(draft, &agent, &bead, how, &leave, None).map(drop).unwrap();
                     });
                     closed += 1;
                 }

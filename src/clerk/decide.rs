@@ -233,7 +233,7 @@ pub fn decide(
         }
         C::AgentStuck { agent, text } => crate::neighbours::report(&mut draft, agent, text)?,
         C::Reassign { bead, to, reason } => {
-            let rig = board.hooks.holder(bead).and_then(Address::rig);
+            let rig = board.hooks.holder(bead).and_then(model::role::Address::rig);
             let pool = rig.map(|rig| book.workers(rig)).unwrap_or_default();
             moving::reassign(&mut draft, origin, bead, to.as_deref(), reason.as_deref(), &pool)?
         }

@@ -150,7 +150,7 @@ pub fn reset(draft: &mut Draft<'_>, hook: &Hook, reason: &str, rules: &Rules, po
     let Some(to) = hooks::another_worker(board, &hook.agent, pool, draft.now) else { return };
     let failures = board.trials.of(&hook.bead).map_or(0, |trial| trial.failures) + 1;
     let spent = failures >= rules.max_failures;
-    let rest = rules.redispatch_after.max(strategy::wait_after(failures, &hook.bead, draft.now));
+    let rest = rules.redispatch_after.max(strategy::wait_after(failures, hook.bead.as_str(), draft.now));
     let until = (!spent).then(|| draft.now.plus(rest));
     go(draft, hook, &to, reason);
     draft.push(Event::BeadReset {

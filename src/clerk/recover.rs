@@ -219,7 +219,7 @@ fn note_taken(draft: &mut Draft<'_>, id: &BeadId) {
     let open: Vec<_> =
         draft.board.escalations.open().filter(|known| known.bead.as_ref() == Some(id)).collect();
     for known in open {
-        draft.push(Event::EscalationAcked { escalation: known.id.clone() });
+        draft.push(Event::EscalationAcked { escalation: known.id.clone(), note: None });
     }
 }
 

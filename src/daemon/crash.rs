@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use actors::living_tree::{NodeKind, TreeNode};
+use clerk::strategy::Rules;
 use clerk::{reports, story};
 use config::TownPaths;
 use ledger::Store;
@@ -36,7 +37,7 @@ pub(crate) struct Last<'a> {
 
 /// Writes the report and tells people where it is; returns what the run ends with.
 pub(crate) fn tell(last: &Last<'_>, now: Timestamp, json: bool) -> Refusal {
-    let story = last.story();
+    let story = last.story(now);
     if !json && !story.is_empty() {
         // Before the error itself, which stays the last line but for its hint.
         let _ = writeln!(io::stderr(), "{}", story.join("\n"));
@@ -60,9 +61,10 @@ impl Last<'_> {
     }
 
     /// The story of the actor that failed once too often.
-    fn story(&self) -> Vec<String> {
+    fn story(&self, now: Timestamp) -> Vec<String> {
         let TownEnd::GaveUp { report } = self.end else { return Vec::new() };
-        reports::why(self.store, &report.child).unwrap_or_else(|refusal| vec![refusal.to_string()])
+        let story = reports::why(self.store, &report.child, &Rules::default(), now);
+        story.map_or_else(|refusal| vec![refusal.to_string()], |story| story.lines)
     }
 
     fn write(&self, story: &[String], now: Timestamp) -> io::Result<PathBuf> {

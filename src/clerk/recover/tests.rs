@@ -184,7 +184,13 @@ fn a_worker_that_is_held_or_quarantined_is_let_go() {
 
 fn give_up(paper: &mut Paper, worker: &Address) {
     let (reason, outcome) = ("panicked".to_owned(), "gave_up".to_owned());
-    let event = Event::ActorEnded { name: worker.to_string(), reason, outcome, restarts: 11 };
+    let event = Event::ActorEnded {
+        name: worker.to_string(),
+        reason,
+        outcome,
+        restarts: 11,
+        crash: Default::default(),
+    };
     paper.record(vec![(Address::Runtime, event)]);
 }
 
