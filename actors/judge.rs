@@ -77,7 +77,7 @@ pub fn rules(policies: &Policies) -> Rules {
 }
 
 /// What the worktree of `agent` holds that its target branch does not; none when that cannot be said.
-async fn unfinished(tools: &Tools, agent: &Address) -> Option<String> {
+pub(crate) async fn unfinished(tools: &Tools, agent: &Address) -> Option<String> {
     let Address::Polecat(rig, name) = agent else { return None };
     let sandbox = tools.look(|board| {
         let wanted = board.hooks.of(agent).is_some_and(|hook| hook.stage.wants_session());

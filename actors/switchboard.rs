@@ -297,6 +297,18 @@ async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
             })
             .await;
     }
+    // Whoever is told of it sees how far the work has come.
+    if let Command::Escalate { bead, .. } = &command {
+        let asker = origin.actor();
+        let holder = tools.look(|board| bead.as_ref().and_then(|bead| board.hooks.holder(bead)).cloned());
+        let diff = judge::unfinished(tools, &holder.unwrap_or(asker)).await;
+        let book = Arc::clone(&tools.book);
+        return tools
+            .decide(move |board, now| {
+                clerk::escalations::decide(board, &book.escalation(), &origin, &command, diff, now)
+            })
+            .await;
+    }
     let letters = match &command {
         Command::MailReply { .. } | Command::MailAck(_) | Command::MailRetry(_) => {
             let (store, command) = (tools.store.clone(), command.clone());

@@ -26,6 +26,7 @@ pub fn of(draft: &Draft<'_>, bead: Option<&BeadId>, agent: Option<&Address>) -> 
     let bead = bead.or(hooked);
     Context {
         failures: failures(draft, bead, agent),
+        diff: draft.diff.clone(),
         letters: letters(board, bead, agent),
         cost: cost(board, bead, agent),
     }

@@ -174,6 +174,9 @@ pub fn decide(
 ) -> Result<(Deed, Answer), Refusal> {
     use Command as C;
     permitted(origin, command)?;
+    if let C::Escalate { .. } = command {
+        return escalations::decide(board, &book.escalation(), origin, command, None, now);
+    }
     let mut draft = Draft::new(board, origin.actor(), now);
     let answer = match command {
         C::BeadCreate(new) => beads::create(&mut draft, origin, new)?,
@@ -213,15 +216,6 @@ pub fn decide(
         C::MailReply { id, body } => letters::reply(&mut draft, past, origin, id, body)?,
         C::MailAck(ids) => letters::ack(&mut draft, past, origin, ids)?,
         C::MailRetry(ids) => letters::retry(&mut draft, past, origin, ids)?,
-        C::Escalate { severity, subject, body, bead, source, dry_run } => {
-            let (bead, source) = (bead.as_ref(), source.as_deref());
-            let new = escalations::New { severity: *severity, subject, body, bead, source };
-            let answer = escalations::raise(&mut draft, &book.escalation(), new)?;
-            if *dry_run {
-                return Ok((Vec::new(), answer));
-            }
-            answer
-        }
         C::EscalateAck { names, note } => escalations::ack(&mut draft, origin, names, note.as_deref())?,
         C::EscalateClose { names, reason } => escalations::close(&mut draft, origin, names, reason)?,
         C::EscalateRetry { names } => escalations::retry(&mut draft, origin, names)?,

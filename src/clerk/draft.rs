@@ -24,6 +24,8 @@ pub struct Draft<'a> {
     pub board: &'a Board,
     /// Now.
     pub now: Timestamp,
+    /// What was seen in the worktree that this is about, for whoever is told of it.
+    pub diff: Option<String>,
     actor: Address,
     deed: Deed,
     mols: usize,
@@ -33,7 +35,7 @@ pub struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// A draft in which `actor` acts.
     pub fn new(board: &'a Board, actor: Address, now: Timestamp) -> Self {
-        Draft { board, now, actor, deed: Vec::new(), mols: 0, escalations: 0 }
+        Draft { board, now, diff: None, actor, deed: Vec::new(), mols: 0, escalations: 0 }
     }
 
     /// Who acts.

@@ -369,6 +369,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_on_the_page_is_valid() {
+        let page = include_str!("../../docs/escalation.md");
+        let example = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let read = read(example).unwrap();
+        assert_eq!(read.rules.routes_of(Severity::Critical).len(), 6);
+        assert_eq!((read.secrets().count(), read.smtp().unwrap().port), (3, 587));
+    }
+
+    #[test]
     fn a_slip_is_named_with_what_was_meant() {
         let check = |section: &str, message: &str, hint: &str| {
             let refusal = read(&format!("{{\"version\": 1,\n{section}}}")).unwrap_err();

@@ -425,3 +425,59 @@ fn secrets_come_from_the_environment_or_a_file_and_are_never_said() {
     }
     town.assert_nothing_runs();
 }
+
+/// A worker in trouble says so: whoever is told sees what it has so far, and what was written to and by it.
+#[test]
+fn a_worker_that_escalates_brings_its_worktree_and_its_letters_along() {
+    let (town, _origin) = Town::with_rig();
+    let gone_on = town.barrier("go on");
+    let script = format!(
+        "echo half > half.txt\ngt mail send overseer -s 'Which one?' -m 'left or right' > /dev/null\n\
+         gt escalate 'I am stuck' -s high --bead $GASTOWN_BEAD -m 'cannot decide' > /dev/null\n{gone_on}"
+    );
+    let bead = town.bead("Half", &script);
+    town.gastown(&["sling", &bead, "web"]).ok();
+    let running = town.run();
+    let raised = town.event("it says so", |event| event["type"] == "escalation.raised");
+    let id = raised["data"]["escalation"].as_str().unwrap();
+    let row = town.json(&["escalate", "show", id]);
+    assert_eq!((&row["by"], &row["bead"]), (&"web/polecats/frontend".into(), &bead.as_str().into()));
+    let context = &row["context"];
+    assert!(context["diff"].as_str().unwrap().contains("half.txt"), "{row}");
+    assert_eq!(context["letters"][0]["subject"], "Which one?");
+    let page = town.gastown(&["show", id]).ok().stdout;
+    assert!(
+        page.contains("half.txt") && page.contains("left or right") && page.contains("cannot decide"),
+        "{page}"
+    );
+    town.open("go on");
+    running.stop();
+}
+
+#[test]
+fn a_deacon_that_dies_over_a_message_leaves_it_to_the_one_that_is_sending_it() {
+    let town = Town::new();
+    town.configure("config/town.json", |config| config["allow_faults"] = true.into());
+    let out = Outside::new();
+    let mut config = out.config(&["command:bell"]);
+    let script = format!("cat >> told; {}", town.barrier("go on"));
+    config["commands"]["bell"]["run"] = json!(["/bin/sh", "-c", script]);
+    configure(&town, config);
+    let running = town.run();
+    raise(&town, "main is red");
+    let told = || std::fs::read_to_string(town.root.join("told")).unwrap_or_default().lines().count();
+    eventually("the program has been told", || told() == 1);
+    for _ in 0..2 {
+        town.gastown(&["fault", "kill-actor", "deacon"]).ok();
+        town.event("the Deacon was killed", |event| {
+            event["type"] == "actor.ended" && event["data"]["name"] == "deacon"
+        });
+        eventually("it is back", || town.gastown(&["escalate", "stale"]).code == 0);
+    }
+    town.open("go on");
+    all_there(&town, "esc-1");
+    running.stop();
+    assert_eq!(told(), 1);
+    assert_eq!(town.events("escalation.sending").len(), 1);
+    town.assert_nothing_runs();
+}

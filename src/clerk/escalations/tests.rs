@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use model::answer::EscalationGauge;
 use model::bead::{Priority, Status};
-use model::escalation::{Outcome, Retry};
+use model::escalation::{NoticeState, Outcome, Retry, Stage};
 use model::event::Event;
 use proptest::prelude::*;
 
+use super::rows::owner;
 use super::*;
-use crate::draft::Draft;
 use crate::routing::{Attempted, Due, Key, Sending};
 use crate::testing::Paper;
 

@@ -35,6 +35,9 @@ pub struct Context {
     /// The sessions that failed at the bead and still count, oldest first; what the last one left, where none counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
+    /// What the worktree held by then that the target branch did not, as `git diff --stat` shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
     /// The last letters from and to the agent, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub letters: Vec<LetterNote>,
@@ -55,6 +58,9 @@ impl fmt::Display for Context {
         let count = self.failures.len();
         for (n, failure) in self.failures.iter().enumerate() {
             writeln!(f, "\n## Failure {} of {count}\n\n{failure}", n + 1)?;
+        }
+        if let Some(diff) = &self.diff {
+            writeln!(f, "\nIn the worktree:\n{}", diff.trim_end())?;
         }
         if !self.letters.is_empty() {
             f.write_str("\nLast letters:\n")?;
