@@ -285,7 +285,7 @@ pub fn stale(draft: &mut Draft<'_>, rules: &Rules, dry_run: bool) -> Answer {
     let now = draft.now;
     let mut rows = Vec::new();
     for known in draft.board.escalations.open() {
-        let Some((to, due_at)) = routing::climbs_at(known, rules) else { continue };
+        let Some((to, due_at)) = routing::climbs_at(draft.board, known, rules) else { continue };
         let done = due_at <= now && !dry_run;
         if done {
             let reason = format!("nobody has taken note for {}", crate::help::span(now.since(known.since)));

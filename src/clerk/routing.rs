@@ -94,7 +94,7 @@ pub fn due(board: &Board, now: Timestamp, rules: &Rules, under_way: &BTreeSet<Ke
     let mut due = Due::default();
     for known in board.escalations.unsettled() {
         due.settle |= known.is_unrouted() || known.closed_at.is_some();
-        match climbs_at(known, rules) {
+        match climbs_at(board, known, rules) {
             Some((_, at)) if at <= now => due.settle = true,
             Some((_, at)) => due.later(at.since(now)),
             None => {}
@@ -150,14 +150,16 @@ fn step(known: &Escalation, notice: &Notice, now: Timestamp, rules: &Rules, unde
     }
 }
 
-/// What an escalation of which nobody has taken note becomes, and when; none when it stays as it is.
-pub fn climbs_at(known: &Escalation, rules: &Rules) -> Option<(Severity, Timestamp)> {
-    if known.acked_at.is_some() || known.rounds >= rules.max_reescalations {
+/// What an escalation of which nobody has taken note becomes, and when; none when it stays as it is. The time in
+/// which everything stands still does not count.
+pub fn climbs_at(board: &Board, known: &Escalation, rules: &Rules) -> Option<(Severity, Timestamp)> {
+    let spent = known.rounds >= rules.max_reescalations;
+    if known.acked_at.is_some() || spent || board.freezes.now().is_some() {
         return None;
     }
     let to = known.severity.next()?;
     let patience = rules.stale_after.get(&known.severity)?;
-    Some((to, known.since.plus(*patience)))
+    Some((to, board.freezes.skipped(known.since).plus(*patience)))
 }
 
 /// Records all that the ledger alone can do about escalations by now: makes graver what nobody has taken note of,
@@ -179,7 +181,7 @@ pub fn settle(draft: &mut Draft<'_>, rules: &Rules, under_way: &BTreeSet<Key>) {
                 draft.push(Event::EscalationNotified { escalation, round, route, outcome });
             }
         }
-        match climbs_at(known, rules).filter(|(_, at)| *at <= now) {
+        match climbs_at(board, known, rules).filter(|(_, at)| *at <= now) {
             Some((to, _)) => {
                 let patience = now.since(known.since);
                 let reason = format!("nobody has taken note for {}", crate::help::span(patience));

@@ -225,6 +225,20 @@ fn what_nobody_takes_note_of_becomes_graver_twice_at_most_and_never_after() {
 }
 
 #[test]
+fn nothing_becomes_graver_while_everything_stands_still() {
+    let mut paper = Paper::new();
+    paper.does(raise(Severity::Low)).unwrap();
+    paper.passes(3 * HOUR);
+    paper.record(vec![(Address::Overseer, Event::TownFrozen { reason: None })]);
+    paper.passes(100 * HOUR);
+    assert_eq!(paper.due(&Rules::default()), Due::default());
+    let since = paper.board.freezes.now().unwrap().since;
+    paper.record(vec![(Address::Overseer, Event::TownThawed { since })]);
+    let left = paper.due(&Rules::default()).next.unwrap();
+    assert!(left > HOUR - Duration::from_secs(30) && left < HOUR, "{left:?}");
+}
+
+#[test]
 fn stale_says_when_and_does_it_by_hand() {
     let mut paper = Paper::new();
     paper.does(raise(Severity::Medium)).unwrap();
