@@ -58,7 +58,7 @@ cd "$town"
 "$gastown" rig add web "$home/web" --max-workers "$agents" >/dev/null
 sed -i 's/"worker_spawn_delay": "[^"]*"/"worker_spawn_delay": "0s"/' web/config.json
 # Each starts a child that nothing but its mark names, and hears no signal that it can ignore.
-preset "(env -i setsid sh -c 'trap : TERM HUP; while :; do sleep 1; done' $home &) trap : TERM HUP; while :; do sleep 1; done"
+preset "(env -i setsid sh -c 'trap : TERM HUP; while :; do sleep 1; done' $home &); trap : TERM HUP; while :; do sleep 1; done"
 n=0
 beads=
 while [ "$n" -lt "$agents" ]; do
@@ -104,10 +104,12 @@ preset ": $home; trap : TERM HUP; while :; do :; done"
 start "$agents"
 "$gastown" estop >/dev/null
 "$gastown" thaw >/dev/null
-: >"$home/took"
 n=0
 while [ "$n" -lt 50 ]; do
     n=$((n + 1))
+    from=$(now)
+    "$gastown" version >/dev/null
+    echo "$from $(now)" | awk '{ print ($2 - $1) / 1e6 }' >>"$home/version"
     from=$(now)
     "$gastown" status >/dev/null
     echo "$from $(now)" | awk '{ print ($2 - $1) / 1e6 }' >>"$home/status"
@@ -116,7 +118,7 @@ while [ "$n" -lt 50 ]; do
     echo "$from $(now)" | awk '{ print ($2 - $1) / 1e6 }' >>"$home/estop"
     "$gastown" thaw >/dev/null
 done
-for what in status estop; do
+for what in version status estop; do
     sort -n "$home/$what" | awk -v what="$what" '{ v[NR] = $1 }
         END { printf "%-36s p50 %.0f ms, p99 %.0f ms, of %d\n", "busy agents: " what, v[int(NR * 0.5) + 1], v[int(NR * 0.99) + 1], NR }'
 done

@@ -331,7 +331,8 @@ impl State {
     fn hindrance(&mut self, me: &ActorRef<Message>) -> Option<String> {
         let limits = self.tools.limits(&self.rig).ok()?;
         // Its dispatcher rings when a place is free.
-        let full = self.tools.look(|board| clerk::capacity::must_wait(board, &self.agent, &limits));
+        let now = self.tools.clock.now();
+        let full = self.tools.look(|board| clerk::capacity::must_wait(board, &self.agent, &limits, now));
         if let Some(full) = full {
             return Some(format!("waits for a place: {full}"));
         }

@@ -8,8 +8,10 @@ use ledger::views::Board;
 use model::agent::AgentState;
 use model::hook::Hook;
 use model::ids::RigName;
+use model::recovery::Strategy;
 use model::refusal::Refusal;
 use model::role::Address;
+use model::time::Timestamp;
 
 /// How many workers may be at work at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +78,9 @@ pub fn full(board: &Board, rig: &RigName, limits: &Limits) -> Option<Full> {
 /// Which limit keeps `agent`, which has work, from beginning a session now, if one does.
 ///
 /// More may have work than there are places: the queue has given some back, or a limit was lowered. Those
-/// whose session is alive keep their place; of the others the most urgent come first, then the oldest.
-pub fn must_wait(board: &Board, agent: &Address, limits: &Limits) -> Option<Full> {
+/// whose session is alive keep their place; of the others that could begin now the most urgent come first,
+/// then the oldest. Who waits for a time or a person is ahead of nobody.
+pub fn must_wait(board: &Board, agent: &Address, limits: &Limits, now: Timestamp) -> Option<Full> {
     let rig = agent.rig()?;
     if has_session(board, agent) {
         return None;
@@ -99,7 +102,7 @@ pub fn must_wait(board: &Board, agent: &Address, limits: &Limits) -> Option<Full
             .hooks
             .iter()
             .filter(|hook| here(&hook.agent) && wants_place(board, hook))
-            .filter(|hook| !has_session(board, &hook.agent) && !is_held(board, &hook.agent))
+            .filter(|hook| !has_session(board, &hook.agent) && could_begin(board, hook, now))
             .filter(|hook| rank(hook) < own)
             .count();
         alive + ahead
@@ -133,10 +136,15 @@ pub fn check_place(board: &Board, agent: &Address, limits: &Limits) -> Result<()
     Err(Refusal::failed("no_place", format!("{agent} waits for a place: {full}")))
 }
 
-/// Whether somebody holds the agent or its rig back, so that it is not ahead of anybody.
-fn is_held(board: &Board, agent: &Address) -> bool {
-    board.agents.get(agent).is_some_and(|agent| agent.held)
-        || agent.rig().is_some_and(|rig| board.rigs.is_halted(rig))
+/// Whether a session for what hangs on `hook` could begin now, but for a place.
+fn could_begin(board: &Board, hook: &Hook, now: Timestamp) -> bool {
+    let held = board.agents.get(&hook.agent).is_some_and(|agent| agent.held)
+        || hook.agent.rig().is_some_and(|rig| board.rigs.is_halted(rig));
+    let later = board.trials.of(&hook.bead).is_some_and(|trial| {
+        matches!(trial.strategy, Some(Strategy::Person | Strategy::Escalate))
+            || trial.not_before.is_some_and(|until| until > now)
+    });
+    !held && !later
 }
 
 #[cfg(test)]
@@ -233,7 +241,11 @@ mod tests {
             for agent in &all {
                 let wants = paper.board.hooks.of(agent).is_some_and(|hook| hook.stage.wants_session());
                 let free = paper.board.agents.get(agent).is_some_and(|agent| agent.session.is_none());
-                if wants && free && must_wait(&paper.board, agent, &limits).is_none() && dice.below(3) > 0 {
+                if wants
+                    && free
+                    && must_wait(&paper.board, agent, &limits, paper.now()).is_none()
+                    && dice.below(3) > 0
+                {
                     begin(&mut paper, agent, &limits);
                 }
             }
@@ -277,6 +289,10 @@ mod tests {
     }
 
     fn end(paper: &mut Paper, agent: &Address) {
+        end_as(paper, agent, Verdict::Completed);
+    }
+
+    fn end_as(paper: &mut Paper, agent: &Address, verdict: Verdict) {
         let open = paper.board.agents.get(agent).and_then(|agent| agent.session.clone()).unwrap();
         does(paper, agent, |draft| {
             agents::ended(draft, agent, &open.id, SessionEnd::Exited { code: 0 }.into()).unwrap();
@@ -286,7 +302,7 @@ mod tests {
             let judged = Judged {
                 agent: agent.clone(),
                 session: open.id.clone(),
-                verdict: Verdict::Completed,
+                verdict,
                 detail: "x".into(),
                 output: None,
                 diff: None,
@@ -312,15 +328,22 @@ mod tests {
             paper.sling(&[bead], "web").unwrap();
             agents.push(paper.dispatch(8).unwrap().1);
         }
-        assert_eq!(must_wait(&paper.board, &agents[0], &limits), None);
-        assert_eq!(must_wait(&paper.board, &agents[1], &limits), Some(Full::Rig(1)), "it is younger");
+        let must_wait = |paper: &Paper, agent: &Address| must_wait(&paper.board, agent, &limits, paper.now());
+        assert_eq!(must_wait(&paper, &agents[0]), None);
+        assert_eq!(must_wait(&paper, &agents[1]), Some(Full::Rig(1)), "it is younger");
         begin(&mut paper, &agents[0], &limits);
         assert_eq!(check_place(&paper.board, &agents[1], &limits).unwrap_err().code, "no_place");
         end(&mut paper, &agents[0]);
         // Held back, it is ahead of nobody.
         let stop = Command::AgentStop { agent: agents[0].to_string() };
         paper.does(stop).unwrap();
-        assert_eq!(must_wait(&paper.board, &agents[1], &limits), None);
+        assert_eq!(must_wait(&paper, &agents[1]), None);
+        paper.does(Command::AgentStart { agent: agents[0].to_string() }).unwrap();
+        assert_eq!(must_wait(&paper, &agents[1]), Some(Full::Rig(1)));
+        // One whose provider has too much to do is begun again after a while: nobody waits for that.
+        begin(&mut paper, &agents[0], &limits);
+        end_as(&mut paper, &agents[0], Verdict::Overloaded);
+        assert_eq!(must_wait(&paper, &agents[1]), None);
     }
 
     #[test]
