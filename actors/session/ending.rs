@@ -137,11 +137,23 @@ pub fn of_a_turn(ends: &Ends, error: &str, text: &str) -> Option<Obstacle> {
     })
 }
 
-/// A row of a screen and the two below it: what belongs together may be on more than one.
+/// The longest words that are kept, in characters.
+const LONGEST: usize = 300;
+
+/// A row of a screen and the two below it: what belongs together may be on more than one. Frames and rules are
+/// left out.
 pub fn words(snapshot: &Snapshot, row: Option<usize>) -> String {
     let Some(row) = row else { return snapshot.title.clone() };
     let rows = snapshot.rows.iter().skip(row).take(3).map(|row| row.trim());
-    rows.filter(|row| !row.is_empty()).collect::<Vec<_>>().join(" ")
+    let rows = rows.filter(|row| row.chars().any(char::is_alphanumeric)).map(unframed);
+    rows.collect::<Vec<_>>().join(" ").chars().take(LONGEST).collect()
+}
+
+/// A row without what only frames it.
+fn unframed(row: &str) -> &str {
+    row.trim_matches(|c: char| {
+        c.is_whitespace() || ('\u{2500}'..='\u{259f}').contains(&c) || "⎿●✻|".contains(c)
+    })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod demo;
 mod durability;
 mod emergency;
 mod escalations;
+mod ends;
 mod faults;
 mod flow;
 mod handoff;
