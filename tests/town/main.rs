@@ -33,6 +33,7 @@ mod service;
 mod shim;
 mod standstill;
 mod stop;
+mod stuck;
 mod supervision;
 mod support;
 mod watching;
