@@ -14,6 +14,7 @@ pub mod convoy;
 pub mod cost;
 pub mod escalation;
 pub mod event;
+pub mod formula;
 pub mod hook;
 pub mod ids;
 pub mod import;
