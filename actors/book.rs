@@ -63,9 +63,16 @@ impl Shelf {
     }
 }
 
-/// What a check has shown.
-fn checked(name: &str, source: &str, cooked: Result<Cooked, CannotLoad>) -> Result<Checked, Refusal> {
+/// What a check has shown; `odd` is what was odd about the file before it was cooked.
+fn checked(
+    name: &str,
+    source: &str,
+    odd: &[Problem],
+    cooked: Result<Cooked, CannotLoad>,
+) -> Result<Checked, Refusal> {
     let mut checked = Checked { name: name.to_owned(), source: source.to_owned(), ..Checked::default() };
+    // A misspelt key is often why something is missing.
+    checked.warnings = findings(odd);
     match cooked {
         Ok(cooked) => {
             checked.steps = cooked.proto.steps.len();
@@ -104,6 +111,18 @@ fn refusal(error: CannotLoad) -> Refusal {
             }
         }
         CannotLoad::Unreadable { .. } => Refusal::failed("cannot_read", error.to_string()),
+    }
+}
+
+/// Gives what every reader of steps reads a value where the file says none.
+fn complete(page: &mut Value) {
+    let Value::Object(fields) = page else { return };
+    let steps = fields.entry("steps").or_insert_with(|| Value::Array(Vec::new()));
+    for step in steps.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let id = step.get("id").cloned().unwrap_or_default();
+        step.entry("title").or_insert(id);
+        step.entry("description").or_insert_with(|| "".into());
+        step.entry("needs").or_insert_with(|| Value::Array(Vec::new()));
     }
 }
 
@@ -196,6 +215,7 @@ impl Book for Shelf {
         let Some(vars) = resolved else {
             let data = serde_json::to_value(&*found.written).unwrap_or_default();
             let mut page = page(found.name(), &source, data, &found.warnings);
+            complete(&mut page);
             // Those who read `type` and `version` find them, whether the file says them or not.
             page["type"] = found.written.kind().as_str().into();
             page["version"] = found.written.version.as_ref().map_or(1, |version| version.value.max(1)).into();
@@ -225,24 +245,25 @@ impl Book for Shelf {
         let catalog = self.catalog(rig);
         let order = Order { mode: Mode::Lint, ..Order::default() };
         let mut all = Vec::new();
-        for file in files {
-            let cooked = catalog.cook_text(&file.name, &file.text, &order);
-            let cooked = cooked.map_err(|problems| CannotLoad::Invalid { name: file.name.clone(), problems });
-            all.push(checked(&file.name, &file.name, cooked)?);
+        for Text { name, text } in files {
+            let odd = Formula::parse(name, text).map(|formula| formula.warnings).unwrap_or_default();
+            let invalid = |problems| CannotLoad::Invalid { name: name.clone(), problems };
+            all.push(checked(name, name, &odd, catalog.cook_text(name, text, &order).map_err(invalid))?);
         }
         let mut wanted = names.to_vec();
         if names.is_empty() && files.is_empty() {
             wanted = catalog.list().map_err(refusal)?.into_iter().map(|entry| entry.name).collect();
         }
         for name in wanted {
-            let source = match catalog.load(&name) {
-                Ok((_, source)) => source.to_string(),
+            let (source, odd) = match catalog.load(&name) {
+                Ok((formula, source)) => (source.to_string(), formula.warnings.clone()),
                 Err(CannotLoad::Invalid { problems, .. }) => {
-                    problems.problems.first().map(|problem| problem.file.clone()).unwrap_or_default()
+                    let file = problems.problems.first().map(|problem| problem.file.clone());
+                    (file.unwrap_or_default(), Vec::new())
                 }
                 Err(error) => return Err(refusal(error)),
             };
-            all.push(checked(&name, &source, catalog.cook(&name, &order))?);
+            all.push(checked(&name, &source, &odd, catalog.cook(&name, &order))?);
         }
         Ok(all)
     }

@@ -123,6 +123,7 @@ pub fn cook(library: &dyn Library, formula: &Arc<Formula>, order: &Order) -> Res
         nest: Vec::new(),
         problems: Vec::new(),
         warnings: formula.warnings.clone(),
+        unable: Vec::new(),
         made: 0,
     };
     let written = kitchen.extended(formula);
@@ -153,6 +154,8 @@ struct Kitchen<'a> {
     nest: Vec<String>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
+    /// What today's engine cannot carry out, as far as it is known before the steps are.
+    unable: Vec<Problem>,
     /// How many steps there are.
     made: usize,
 }

@@ -94,7 +94,7 @@ mod tests {
         for name in PATROLS {
             let cooked = poured(name);
             let keys: Vec<&str> = cooked.unable.iter().map(|problem| problem.key.as_str()).collect();
-            assert_eq!(keys, ["squash", "phase"], "{name}: nothing but being a wisp is not carried out yet");
+            assert_eq!(keys, ["phase", "squash"], "{name}: nothing but being a wisp is not carried out yet");
             for step in &cooked.proto.steps {
                 assert!(step.description.contains("```sh\ngt "), "{name}: {} asks nothing", step.id);
             }

@@ -11,7 +11,7 @@ use super::weave::Weave;
 use super::{Kitchen, Mode};
 use crate::graph::{self, Tangle};
 use crate::problem::{Place, Problem, Why};
-use crate::proto::{BondPoint, Proto, ProtoStep, Squash};
+use crate::proto::{BondPoint, Proto, Squash};
 use crate::schema::written::{Kind, Written};
 use crate::vars::Vars;
 
@@ -33,12 +33,7 @@ impl Kitchen<'_> {
         let set =
             |flag: &Option<crate::schema::written::At<bool>>| flag.as_ref().is_some_and(|flag| flag.value);
         let review_only = set(&written.review_only);
-        for draft in &mut drafts {
-            draft.step.review_only |= review_only;
-            if let (None, Some(agent)) = (&draft.step.agent, &written.agent) {
-                draft.step.agent = Some(agent.value.clone());
-            }
-        }
+        drafts.iter_mut().for_each(|draft| draft.step.review_only |= review_only);
         let kind = written.kind();
         let per_step = match &written.session {
             Some(session) => session.value == "per_step",
@@ -49,13 +44,13 @@ impl Kitchen<'_> {
         let mut places: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
         let mut steps = Vec::with_capacity(places.len());
         for draft in order.into_iter().filter_map(|at| places[at].take()) {
-            not_yet(&draft, &mut unable);
-            steps.push(draft.step);
+            let mut step = draft.step;
+            step.agent = step.agent.or_else(|| written.agent.as_ref().map(|agent| agent.value.clone()));
+            steps.push(step);
         }
-        for repeat in &repeats {
-            let place = Place { key: format!("steps.{}.loop", repeat.id).into(), ..written.place.clone() };
-            unable.push(place.here(Why::NotYet("a loop until something holds")));
-        }
+        unable.append(&mut self.unable);
+        unable.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        unable.dedup();
         let scope = Scope::new(values);
         let proto = Proto {
             formula: written.formula.value.clone(),
@@ -187,25 +182,9 @@ fn not_yet_of(written: &Written) -> Vec<Problem> {
         let place = Place { key: Arc::from("phase"), line: phase.line, ..written.place.clone() };
         place.here(Why::NotYet("a wisp"))
     });
-    squash.into_iter().chain(phase).collect()
-}
-
-/// What of a step today's engine cannot carry out. What may be done (`parallel`) and what describes (labels, type,
-/// priority) takes nothing from a worker that does one step after the other.
-fn not_yet(draft: &Draft, unable: &mut Vec<Problem>) {
-    let ProtoStep { gates, waits_for, on_complete, interactive, timeout, assignee, agent, kind, .. } =
-        &draft.step;
-    let found = [
-        (!gates.is_empty(), "gate", "a gate"),
-        (kind.as_deref() == Some("human"), "type", "a step for a person"),
-        (waits_for.is_some(), "waits_for", "waiting for what a step makes"),
-        (on_complete.is_some(), "on_complete", "work for each item of an output"),
-        (*interactive, "interactive", "a conversation with a person"),
-        (timeout.is_some(), "timeout", "a time limit"),
-        (assignee.is_some(), "assignee", "a step for somebody else"),
-        (agent.is_some(), "agent", "a preset of a step's own"),
-    ];
-    for (_, key, what) in found.into_iter().filter(|(is, ..)| *is) {
-        unable.push(draft.place.within(draft.place.line, key, Why::NotYet(what)));
-    }
+    let agent = written.agent.as_ref().map(|agent| {
+        let place = Place { key: Arc::from("agent"), line: agent.line, ..written.place.clone() };
+        place.here(Why::NotYet("a preset of a formula's own"))
+    });
+    squash.into_iter().chain(phase).chain(agent).collect()
 }

@@ -39,6 +39,12 @@ impl Kitchen<'_> {
         let chosen = self.chosen(written, scope);
         let given = inputs(written, scope);
         let legs: Vec<&Leg> = written.legs.iter().filter(|leg| chosen.contains(&leg.id.value)).collect();
+        for leg in &legs {
+            if let Some(agent) = &leg.agent {
+                let why = Why::NotYet("a preset of a step's own");
+                self.unable.push(leg.place.within(agent.line, "agent", why));
+            }
+        }
         let drafts = legs.iter().map(|leg| leg_step(leg, written, scope, &given)).collect();
         weave.append(drafts);
 

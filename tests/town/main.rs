@@ -14,6 +14,7 @@ mod durability;
 mod escalations;
 mod faults;
 mod flow;
+mod formulas;
 mod handoff;
 mod judgement;
 mod letters;

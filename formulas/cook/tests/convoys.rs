@@ -61,7 +61,7 @@ fn legs_run_side_by_side_and_are_told_all() {
     let refused = cooked.poured().unwrap_err().to_string();
     assert_eq!(
         refused,
-        "review.toml:20: legs.style.agent: a preset of a step's own cannot be carried out by this version"
+        "review.toml:23: legs.style.agent: a preset of a step's own cannot be carried out by this version"
     );
 }
 

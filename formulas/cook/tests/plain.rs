@@ -227,7 +227,7 @@ fn a_loop_until_something_holds_is_there_once_and_says_so() {
     );
     assert_eq!(
         cooked.poured().unwrap_err().to_string(),
-        "f.toml:1: steps.l.loop: a loop until something holds cannot be carried out by this version"
+        "f.toml:5: steps.l.loop.until: a loop until something holds cannot be carried out by this version"
     );
 }
 
