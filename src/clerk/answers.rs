@@ -56,7 +56,14 @@ pub fn answer(
         C::MolShow { agent } => names::or_self(board, origin, agent.as_deref())
             .map(|agent| Answer::Mol(mols::on_hook(board, &agent).map(mols::row))),
         C::FormulaList { rig } => Ok(Answer::Formulas(book.list(rig.as_ref()))),
-        C::FormulaShow { name, rig } => book.show(rig.as_ref(), name).map(Answer::Formula),
+        C::FormulaShow { name, rig, resolved, vars } => {
+            book.show(rig.as_ref(), name, resolved.then_some(vars)).map(Answer::Formula)
+        }
+        C::FormulaCook { name, rig, vars } => book.cook(rig.as_ref(), name, vars).map(Answer::Formula),
+        C::FormulaLint { names, files, rig } => {
+            book.lint(rig.as_ref(), names, files).map(Answer::FormulasChecked)
+        }
+        C::FormulaNew { name, kind, rig } => book.draft(rig.as_ref(), name, kind).map(Answer::FormulaDraft),
         C::MergeList { rig, all } => merge_list(board, rig.as_ref(), *all),
         C::MergeShow(id) => merges::find(board, id).map(|merge| {
             let row = merge_rows(board).into_iter().find(|row| row.id == merge.id);

@@ -68,6 +68,9 @@ pub fn need(command: &Command) -> Need {
         | C::MolShow { .. }
         | C::FormulaList { .. }
         | C::FormulaShow { .. }
+        | C::FormulaCook { .. }
+        | C::FormulaLint { .. }
+        | C::FormulaNew { .. }
         | C::MergeList { .. }
         | C::MergeShow(_)
         | C::MailInbox { .. }

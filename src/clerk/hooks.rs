@@ -102,12 +102,12 @@ pub fn sling(draft: &mut Draft<'_>, book: &dyn Book, sling: &Sling) -> Result<An
         }
         // A formula that cannot be poured is refused now, not when a worker takes the bead.
         if let Some(formula) = &sling.formula {
-            book.steps(Some(target.rig()), formula, &sling.vars)?;
+            book.steps(Some(target.rig()), formula, &sling.vars, bead)?;
         } else if !sling.vars.is_empty() {
             let formula = book
                 .default_for(target.rig())
                 .ok_or_else(|| Refusal::usage("--var needs a formula").hint("name one with --formula"))?;
-            book.steps(Some(target.rig()), &formula, &sling.vars)?;
+            book.steps(Some(target.rig()), &formula, &sling.vars, bead)?;
         }
         if bead.status != Status::Open && bead.status != Status::Closed {
             draft.push(Event::BeadStatusChanged {
@@ -419,7 +419,7 @@ pub fn hang(
     }
     let formula = waiting.sling.formula.clone().or_else(|| book.default_for(&waiting.rig));
     let mol = match formula {
-        Some(formula) => Some(mols::pour(draft, book, &waiting.rig, id, &formula, &waiting.sling.vars)?),
+        Some(formula) => Some(mols::pour(draft, book, &waiting.rig, bead, &formula, &waiting.sling.vars)?),
         None => None,
     };
     draft.push(Event::BeadStatusChanged {

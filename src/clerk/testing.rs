@@ -29,6 +29,7 @@ impl Book for OneFormula {
         _: Option<&RigName>,
         formula: &str,
         _: &BTreeMap<String, String>,
+        _: &model::bead::Bead,
     ) -> Result<Vec<PouredStep>, Refusal> {
         let step = |id: &str, needs: &[&str]| PouredStep {
             id: id.into(),
@@ -47,8 +48,35 @@ impl Book for OneFormula {
         Vec::new()
     }
 
-    fn show(&self, _: Option<&RigName>, formula: &str) -> Result<serde_json::Value, Refusal> {
+    fn show(
+        &self,
+        _: Option<&RigName>,
+        formula: &str,
+        _: Option<&BTreeMap<String, String>>,
+    ) -> Result<serde_json::Value, Refusal> {
         Err(Refusal::no_such("formula", formula, []))
+    }
+
+    fn cook(
+        &self,
+        _: Option<&RigName>,
+        formula: &str,
+        _: &BTreeMap<String, String>,
+    ) -> Result<serde_json::Value, Refusal> {
+        Err(Refusal::no_such("formula", formula, []))
+    }
+
+    fn lint(
+        &self,
+        _: Option<&RigName>,
+        _: &[String],
+        _: &[model::formula::Text],
+    ) -> Result<Vec<model::formula::Checked>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    fn draft(&self, _: Option<&RigName>, name: &str, _: &str) -> Result<model::formula::Draft, Refusal> {
+        Err(Refusal::no_such("formula", name, []))
     }
 
     fn default_for(&self, _: &RigName) -> Option<String> {

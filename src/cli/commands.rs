@@ -8,6 +8,7 @@ pub(crate) mod costs;
 pub(crate) mod escalate;
 pub(crate) mod events;
 pub(crate) mod exchange;
+pub(crate) mod formula;
 pub(crate) mod hooked;
 pub(crate) mod learn;
 pub(crate) mod ledger;
@@ -39,6 +40,9 @@ pub(crate) fn show(
         (Answer::Events(records), true) => records
             .iter()
             .try_for_each(|record| output.value_line(&serde_json::to_value(record).unwrap_or(Value::Null))),
+        (Answer::Formula(found), true) if matches!(view, View::Graph(_)) => {
+            output.value(&formula::graph(found))
+        }
         (_, true) => output.value(&value(command, &answer)),
         (_, false) => {
             let text = for_people(command, view, &answer, &output.pen);
@@ -53,6 +57,7 @@ pub(crate) fn exit_code(answer: &Answer) -> u8 {
         Answer::LedgerChecked(check) => check.sound,
         Answer::Doctor(rows) => rows.iter().all(|row| row.status != model::answer::Health::Fail),
         Answer::LedgerRepaired(repaired) => repaired.lost.is_empty(),
+        Answer::FormulasChecked(rows) => rows.iter().all(|row| row.problems.is_empty()),
         _ => true,
     };
     u8::from(!well)
@@ -102,8 +107,13 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Convoy(row) => work::convoy(row, command, pen),
         Answer::Convoys(rows) => work::convoys(rows, pen),
         Answer::Mol(mol) => work::mol(mol.as_ref(), view, pen),
-        Answer::Formulas(rows) => work::formulas(rows, pen),
-        Answer::Formula(formula) => work::formula(formula, pen),
+        Answer::Formulas(rows) => formula::list(rows, pen),
+        Answer::Formula(found) => match view {
+            View::Graph(format) => formula::drawn(found, format, pen),
+            _ => formula::one(found, pen),
+        },
+        Answer::FormulasChecked(rows) => formula::checked(rows, pen),
+        Answer::FormulaDraft(draft) => formula::draft(draft),
         Answer::Submitted(report) => ship::submitted(report),
         Answer::Merges(rows) => ship::merges(rows, pen),
         Answer::Merge(row) => ship::merge(row, pen),

@@ -92,6 +92,7 @@ fn carry_out(
             return Ok(code);
         }
         Intent::Save(command, path) => save(command, &path, &globals, env, host, output)?,
+        Intent::Write(command) => write(command, &globals, env, host, output)?,
         Intent::ExportLedger(path) => export_ledger(path.as_deref(), &globals, env, host, output)?,
         Intent::Follow(filter, view) => follow(filter, view, &globals, env, host, output)?,
         Intent::Attach(args) => attach::attach(&args, &globals, env, host, output)?,
@@ -179,6 +180,25 @@ fn save(
     } else {
         let shown = crate::output::line(&path.display().to_string());
         output.text(&format!("Exported {} to {shown}", crate::output::count(beads, "bead")))?;
+    }
+    Ok(())
+}
+
+/// What is to be written, into the file that the answer names; what is there is left as it is.
+fn write(
+    command: Command,
+    globals: &Globals,
+    env: &Env,
+    host: &dyn Host,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let answer = live(client::find(globals, env, host)?)?.ask(command.clone())?;
+    let Answer::FormulaDraft(draft) = answer else { return Err(unexpected().into()) };
+    crate::files::create(&draft.path, &draft.text)?;
+    if output.json {
+        output.value(&serde_json::json!({"name": draft.name, "file": draft.path}))?;
+    } else {
+        output.text(&commands::formula::written(&draft, &command))?;
     }
     Ok(())
 }

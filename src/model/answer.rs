@@ -628,6 +628,10 @@ pub enum Answer {
     Formulas(Vec<FormulaRow>),
     /// A formula's steps and text.
     Formula(Value),
+    /// What checks of formulas have shown.
+    FormulasChecked(Vec<crate::formula::Checked>),
+    /// A formula that is to be written.
+    FormulaDraft(crate::formula::Draft),
     /// What `done` did.
     Submitted(DoneReport),
     /// Merge requests.

@@ -430,6 +430,42 @@ pub enum Command {
         name: String,
         /// As seen from this rig.
         rig: Option<RigName>,
+        /// The steps that come of it, not what its file says.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        resolved: bool,
+        /// Values for its variables, where it is resolved.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        vars: BTreeMap<String, String>,
+    },
+    /// Makes the steps of a formula that can be carried out.
+    FormulaCook {
+        /// Which.
+        name: String,
+        /// As seen from this rig.
+        rig: Option<RigName>,
+        /// Values for its variables. With any, all that need one must have it.
+        #[serde(default)]
+        vars: BTreeMap<String, String>,
+    },
+    /// Looks formulas over.
+    FormulaLint {
+        /// Which; all that there are if no name and no file is given.
+        #[serde(default)]
+        names: Vec<String>,
+        /// Files that the asker holds.
+        #[serde(default)]
+        files: Vec<crate::formula::Text>,
+        /// As seen from this rig.
+        rig: Option<RigName>,
+    },
+    /// What a new formula begins with, and where it belongs.
+    FormulaNew {
+        /// Its name.
+        name: String,
+        /// workflow, expansion, aspect or convoy.
+        kind: String,
+        /// For this rig alone.
+        rig: Option<RigName>,
     },
 
     // ship

@@ -15,6 +15,7 @@ pub mod cost;
 pub mod crash;
 pub mod escalation;
 pub mod event;
+pub mod formula;
 pub mod hook;
 pub mod ids;
 pub mod import;

@@ -408,12 +408,12 @@ fn every_line_of_the_old_documents_is_understood_or_answered() {
         gt send wyvern/plugins/merge-oracle -s \"Analyze\" -m \"...\"\ngt stop --all\ngt merge-queue list\n\
         gt spawn --issue gt-1 rig/name\ngt kill rig/name\ngt wake rig/name\ngt merge-queue add\n\
         gt peek rig/name\ngt escalate help\ngt stop --rig web\n\
-        gt sleep web/docs\nbd ready --parent gt-1\nbd sync\ngt doctor --fix\ngt costs report";
+        gt sleep web/docs\nbd ready --parent gt-1\nbd mol cook f\nbd cook f\nbd formula list\nbd sync\ngt doctor --fix\ngt costs report";
     for line in understood.lines().map(str::trim) {
         assert!(read(line).is_ok(), "{line}: {:?}", read(line));
     }
     let answered = "\
-        gt crew add max --rig web\nbd mol cook f\nbd mol pour p gt-1\nbd init --prefix x\n\
+        gt crew add max --rig web\nbd mol pour p gt-1\nbd init --prefix x\n\
         gt land --direct web/docs\ngt refinery process\ngt plugin list\ngt memory\ngt capture web/docs ls\n\
         gt ask \"fix it\"\ngt install /tmp/x\ngt inject Message\n\
         gt handoff\ngt dashboard\ngt work\ngt talk\ngt sling --issue gt-1\ngt quickstart";
