@@ -100,14 +100,15 @@ fn refusal(error: CannotLoad) -> Refusal {
         CannotLoad::Unknown { name, near } => {
             Refusal::no_such("formula", name, near.iter().map(String::as_str))
         }
-        CannotLoad::Invalid { problems, .. } => {
+        CannotLoad::Invalid { name, problems } => {
             // Only the values that were given, or not given, are wrong.
             let of_values = |problem: &Problem| {
                 matches!(problem.why, Why::NeedsValue { .. } | Why::BadValue { .. } | Why::UnknownVar { .. })
             };
             match problems.problems.iter().all(of_values) {
                 true => Refusal::usage(problems.to_string()).hint("give values with --var NAME=VALUE"),
-                false => Refusal::new(Class::Usage, "invalid_formula", error.to_string()),
+                false => Refusal::new(Class::Usage, "invalid_formula", error.to_string())
+                    .hint(format!("when it is mended: gastown formula lint {name}")),
             }
         }
         CannotLoad::Unreadable { .. } => Refusal::failed("cannot_read", error.to_string()),

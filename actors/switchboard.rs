@@ -8,7 +8,7 @@
 //!
 //! Each command is answered in a task of its own, so that a long one holds nobody up.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use clerk::decide::{Need, need};
@@ -20,8 +20,10 @@ use model::ids::Seq;
 use model::recovery::Symptom;
 use model::refusal::{Class, Refusal};
 use model::role::Address;
+use model::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::attachment::Attachment;
 use crate::directory::Ask;
@@ -534,14 +536,19 @@ fn status(tools: &Tools) -> model::answer::StatusReport {
 
 /// Fills in what only the living town knows of its agents.
 fn enliven(tools: &Tools, rows: &mut [model::answer::AgentRow]) {
-    let now = tools.clock.now();
+    // One moment on both clocks, so that what has not changed is said in the same words each time.
+    static MOMENT: OnceLock<(Instant, Timestamp)> = OnceLock::new();
+    let (moment, then) = *MOMENT.get_or_init(|| (Instant::now(), tools.clock.now()));
     for row in rows {
         if let Some(live) = tools.directory.session(&row.address) {
             row.pid = Some(live.terminal.pid());
             row.session = Some(live.session.clone());
             row.preset = Some(live.preset.clone());
             if let Some(last) = live.terminal.last_output() {
-                row.last_activity = Some(now.minus(last.elapsed()));
+                row.last_activity = Some(match last.checked_duration_since(moment) {
+                    Some(since) => then.plus(since),
+                    None => then.minus(moment.duration_since(last)),
+                });
             }
         }
     }
