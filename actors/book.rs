@@ -98,7 +98,9 @@ fn findings(problems: &[Problem]) -> Vec<Finding> {
 fn refusal(error: CannotLoad) -> Refusal {
     match &error {
         CannotLoad::Unknown { name, near } => {
-            Refusal::no_such("formula", name, near.iter().map(String::as_str))
+            let refusal = Refusal::no_such("formula", name, near.iter().map(String::as_str));
+            let known = refusal.hint.is_some();
+            if known { refusal } else { refusal.hint("see what there is with `gastown formula list`") }
         }
         CannotLoad::Invalid { name, problems } => {
             // Only the values that were given, or not given, are wrong.

@@ -13,6 +13,7 @@ use clerk::bell::Ear;
 use clerk::moving;
 use git::{Oid, Repo};
 use ledger::views::Board;
+use model::agent::SessionEnd;
 use model::ids::RigName;
 use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
@@ -164,6 +165,11 @@ impl State {
             let board = draft.board;
             // One at a time: each goes to a worker that is free after the one before.
             if let Some(hook) = moving::orphans(board, &rig).next() {
+                // Its session died with its actor, and nobody else is there to say so.
+                let open = board.agents.get(&hook.agent).and_then(|agent| agent.session.as_ref());
+                if let Some(open) = open.filter(|open| open.end.is_none()) {
+                    clerk::agents::ended(draft, &hook.agent, &open.id, SessionEnd::Lost.into())?;
+                }
                 let reason = format!("{} failed too often and was given up", hook.agent);
                 moving::reset(draft, hook, &reason, &rules, &pool);
             }

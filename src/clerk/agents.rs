@@ -186,7 +186,10 @@ pub fn judged(
     }
     let Some(next) = next else {
         let hung = board.hooks.of(agent).is_some();
-        state(draft, agent, if hung { AgentState::Done } else { AgentState::Parked }, None);
+        // Whose actor was given up stays so until a person starts it.
+        if board.agents.state(agent) != AgentState::Failed {
+            state(draft, agent, if hung { AgentState::Done } else { AgentState::Parked }, None);
+        }
         return Ok(());
     };
     let failed = Failure {
