@@ -107,7 +107,7 @@ mod tests {
         let steps = &cooked.proto.steps;
         assert_eq!(steps.len(), 1_025);
         for (before, step) in steps.iter().zip(&steps[1..]) {
-            assert_eq!(step.needs, [before.id.clone()]);
+            assert_eq!(step.needs, std::slice::from_ref(&before.id));
         }
         assert_eq!(poured_with("towers-of-hanoi", &[("disks", "3")]).proto.steps.len(), 9);
     }

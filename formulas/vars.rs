@@ -62,7 +62,7 @@ pub(crate) fn settle(
                     .iter()
                     .any(|other| given.contains_key(&other.value) || ambient.contains_key(&other.value));
                 let wanted = var.required || !others.is_empty();
-                if strict && wanted && !(excused && !others.is_empty()) {
+                if strict && wanted && (!excused || others.is_empty()) {
                     let description = match &others[..] {
                         [] => var.description.clone(),
                         others => {

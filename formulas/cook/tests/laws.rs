@@ -52,7 +52,7 @@ fn text(steps: &[Made]) -> String {
             What::Plain => {}
             What::LeftOut => text.push_str("condition='{{no}}'\n"),
             What::Loop(count) => {
-                write!(text, "loop={{count={count},body=[{{id='x'}},{{id='y',needs=['x']}}]}}\n").unwrap();
+                writeln!(text, "loop={{count={count},body=[{{id='x'}},{{id='y',needs=['x']}}]}}").unwrap();
             }
             What::Expanded => text.push_str("expand='two'\n"),
             What::Parts(count) => {

@@ -115,7 +115,7 @@ fn a_bead_whose_sessions_have_failed_too_often_goes_on() {
     assert!(told.because.iter().any(|why| why == "3 of 3 failures: failed (3 times)"), "{told:#?}");
     assert!(told.because.iter().any(|why| why.ends_with("its last words: make: *** no rule")), "{told:#?}");
     assert_eq!(told.hint, Some(format!("gastown recover {bead}")));
-    assert_eq!(broken(&paper.board, None), [bead.clone()]);
+    assert_eq!(broken(&paper.board, None), std::slice::from_ref(&bead));
 
     let row = brought_back(&mut paper, &bead, &nothing());
     did(&row, "running", &["3 sessions had failed"]);
@@ -267,7 +267,7 @@ fn board_and_hook_that_disagree_are_settled() {
     };
     let lost = status(&mut paper, Status::Hooked, Some("web/polecats/nux"));
     assert_eq!(why(&paper, &lost).state, "lost");
-    assert_eq!(broken(&paper.board, None), [lost.clone()]);
+    assert_eq!(broken(&paper.board, None), std::slice::from_ref(&lost));
     did(&brought_back(&mut paper, &lost, &nothing()), "ready", &["hangs on no hook"]);
     for who in [None, Some("web/polecats/nux")] {
         let bead = status(&mut paper, Status::InProgress, who);
@@ -371,7 +371,7 @@ fn a_letter_that_could_not_be_handled_is_handled_afresh() {
             })
             .unwrap();
     }
-    assert_eq!(broken(&paper.board, None), [bead.clone()]);
+    assert_eq!(broken(&paper.board, None), std::slice::from_ref(&bead));
     did(&brought_back(&mut paper, &bead, &nothing()), "running", &["is handled afresh"]);
     assert_eq!((paper.board.mail.dead().count(), paper.board.mail.unacked(&witness).count()), (0, 1));
 }
