@@ -83,7 +83,7 @@ pub async fn recover(tools: &Tools, origin: &Origin, wish: Wish) -> Result<Answe
 /// Brings beads back where no runtime is up. `write` records what is decided.
 ///
 /// # Errors
-/// As [`recover`].
+/// As [`recover()`].
 pub fn recover_offline(
     store: &ledger::Store,
     (paths, config): (&TownPaths, &TownConfig),
