@@ -163,6 +163,7 @@ mod tests {
     use std::sync::Arc;
 
     use ledger::memory::MemoryLog;
+    use model::crash::Crash;
     use model::event::Event;
     use model::role::Address;
     use model::time::Timestamp;
@@ -202,5 +203,35 @@ mod tests {
         assert_eq!(lines.len(), 10);
         assert!(lines.last().unwrap().ends_with("denied by test: thing 600"));
         assert_eq!(why("myaor/").unwrap_err().code, "no_such_agent");
+    }
+
+    #[test]
+    fn the_last_death_of_an_actor_is_told_at_length() {
+        let store = store(300);
+        for restarts in 1..=12 {
+            let crash = Crash {
+                in_hand: Some("Write".into()),
+                busy_ms: Some(restarts),
+                state: Some("3 decisions waiting".into()),
+                ..Crash::default()
+            };
+            let event = Event::ActorEnded {
+                name: "scribe".into(),
+                reason: "boom".into(),
+                outcome: "restarted".into(),
+                restarts: u32::try_from(restarts).unwrap(),
+                crash: Box::new(crash),
+            };
+            store
+                .write_one(Timestamp::from_millis(2), |_, _| Ok((vec![(Address::Runtime, event)], ())))
+                .unwrap();
+        }
+        let lines = why(&store, "scribe").unwrap();
+        assert_eq!(lines.len(), 10, "{lines:#?}");
+        let death = "actor scribe died with Write in hand for 12 ms: boom; started again (restart 12)";
+        assert!(lines[8].ends_with(death), "{lines:#?}");
+        assert_eq!(lines[9], "    its state: 3 decisions waiting");
+        let untold = why(&store, "postmaster").unwrap();
+        assert_eq!(untold, ["postmaster is an actor of the tree: nothing bad is known of it"]);
     }
 }

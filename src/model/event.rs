@@ -988,4 +988,16 @@ mod tests {
         assert!(record.is_about(&"web-1".parse().unwrap()));
         assert!(!record.is_about(&"web-2".parse().unwrap()));
     }
+
+    #[test]
+    fn the_end_of_an_actor_loads_from_before_there_were_crash_reports() {
+        let fields =
+            serde_json::json!({"name": "scribe", "reason": "x", "outcome": "restarted", "restarts": 2});
+        let old = serde_json::json!({"type": "actor.ended", "data": fields});
+        let read: Event = serde_json::from_value(old.clone()).unwrap();
+        let Event::ActorEnded { restarts: 2, crash, .. } = &read else { panic!("{read:?}") };
+        assert_eq!(**crash, Crash::default());
+        let packed = rmp_serde::to_vec_named(&old).unwrap();
+        assert_eq!(rmp_serde::from_slice::<Event>(&packed).unwrap(), read);
+    }
 }

@@ -147,12 +147,14 @@ fn node(of: &Value, pen: &Pen) -> String {
         "session" => pen.paint(Tint::Cyan, &said("name")),
         _ => said("name"),
     };
+    let state = said("state");
     let mut facts: Vec<String> =
-        [said("strategy"), said("state")].into_iter().filter(|s| !s.is_empty()).collect();
+        [said("strategy"), state.clone()].into_iter().filter(|s| !s.is_empty()).collect();
     if let Some(n @ 1..) = of["restarts"].as_u64() {
         facts.push(count(usize::try_from(n).unwrap_or(usize::MAX), "restart"));
     }
-    if facts.is_empty() { name } else { format!("{name}  {}", pen.paint(Tint::Dim, &facts.join(", "))) }
+    let tint = if state == "blocked" { Tint::Red } else { Tint::Dim };
+    if facts.is_empty() { name } else { format!("{name}  {}", pen.paint(tint, &facts.join(", "))) }
 }
 
 #[cfg(test)]
