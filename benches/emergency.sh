@@ -25,7 +25,7 @@ since() { echo "$1 $(now)" | awk '{ printf "%.0f ms", ($2 - $1) / 1e6 }'; }
 # Living processes of the agents: their command lines name the folder, also when they have shed all else.
 left() { pgrep -f -c "$home" || :; }
 
-# Starts the runtime and waits until so many sessions have a process.
+# Starts the runtime and waits until it says that so many sessions have a process.
 start() {
     began=$(now)
     "$gastown" run >"$home/log" 2>&1 &
