@@ -89,8 +89,22 @@ impl Catalog {
         Self { folders: folders.into_iter().collect() }
     }
 
-    /// Returns the nearest formula of this name, and where it was found.
+    /// Returns the nearest formula of this name, and where it was found; if there is none, the one that is called
+    /// so with `mol-` before it, as people leave that away.
     pub fn load(&self, name: &str) -> Result<(Arc<Formula>, Source), CannotLoad> {
+        match self.load_exactly(name) {
+            Err(CannotLoad::Unknown { .. }) if !name.starts_with("mol-") => {
+                let longer = self.load_exactly(&format!("mol-{name}"));
+                longer.map_err(|error| match error {
+                    CannotLoad::Unknown { .. } => self.unknown(name),
+                    error => error,
+                })
+            }
+            found => found,
+        }
+    }
+
+    fn load_exactly(&self, name: &str) -> Result<(Arc<Formula>, Source), CannotLoad> {
         if !is_name(name) {
             return Err(self.unknown(name));
         }
@@ -239,6 +253,7 @@ mod tests {
         let catalog = Catalog::new([rig.path().to_owned(), town.path().to_owned(), "/no/such/folder".into()]);
         let title = |name: &str| catalog.cook(name, &Order::default()).unwrap().proto.steps[0].title.clone();
         assert_eq!(catalog.load(DEFAULT).unwrap().1, Source::Shipped);
+        assert_eq!(catalog.load("polecat-work").unwrap().0.name(), DEFAULT);
 
         write(town.path(), "mol-polecat-work.formula.toml", "the town's");
         write(town.path(), "own.toml", "plain ending");

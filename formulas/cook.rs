@@ -16,6 +16,7 @@
 //! - `compose`: `expand`, `map`, `branch`, `gate`, bond points and hooks.
 //! - `advise`: steps around others.
 //! - `legs`: what runs side by side.
+//! - `spelling`: names that are nearly variables.
 //! - `finish`: names to steps, an order, and what today's engine cannot carry out.
 
 mod advise;
@@ -28,6 +29,7 @@ mod legs;
 mod make;
 mod rounds;
 mod scope;
+mod spelling;
 mod weave;
 
 use std::collections::{BTreeSet, HashMap};

@@ -178,6 +178,7 @@ impl Kitchen<'_> {
             id,
         };
         self.not_yet(step);
+        self.spelling(step, scope);
         Draft { step: step_made, needs, place: step.place.clone() }
     }
 

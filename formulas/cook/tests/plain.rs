@@ -98,6 +98,25 @@ fn values_that_do_not_fit_are_all_told() {
 }
 
 #[test]
+fn a_name_that_is_nearly_a_variable_is_odd() {
+    let texts = texts(&[(
+        "f",
+        "[vars]\nfeature='x'\n[[steps]]\nid='a'\ntitle='{{feture}} {{feature}} {{feature_id}} {{.feature}} {{else}}'\n\
+         description='{{#each featured}}{{fixture}}'",
+    )]);
+    let lint = Order { mode: Mode::Lint, ..Order::default() };
+    let told: Vec<String> =
+        cooked_with(&texts, "f", &lint).unwrap().warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "f.toml:6: steps.a.title: there is no variable feture; did you mean \"feature\"?",
+            "f.toml:7: steps.a.description: there is no variable fixture; did you mean \"feature\"?",
+        ]
+    );
+}
+
+#[test]
 fn ambient_values_need_no_use() {
     let texts = texts(&[("f", "[vars]\nbead='none'\n[[steps]]\nid='s'\ntitle='{{bead}} {{rig}}'")]);
     let ambient = vars(&[("bead", "web-1"), ("rig", "web"), ("unused", "x")]);
