@@ -26,6 +26,7 @@ use git::{Oid, Repo};
 use ledger::views::Board;
 use ledger::views::agents::Sandbox;
 use model::bead::Status;
+use model::hook::Stage;
 use model::ids::{AgentName, BeadId, RigName};
 use model::merge::{MergeRequest, MergeState};
 use model::role::Address;
@@ -71,7 +72,8 @@ impl Believed {
                 };
                 Some((place, (address.clone(), sandbox)))
             });
-            let hooked = board.hooks.in_rig(name).filter_map(|hook| match &hook.agent {
+            let wanted = board.hooks.in_rig(name).filter(|hook| hook.stage != Stage::Landed);
+            let hooked = wanted.filter_map(|hook| match &hook.agent {
                 Address::Polecat(_, worker) => Some((worker.clone(), hook.bead.clone())),
                 _ => None,
             });
@@ -190,7 +192,7 @@ fn in_rig(rig: &Rig, repo: &Repo, found: &mut Found) {
             Stands::Whole { .. } => continue,
             Stands::Leaving => (format!("{shown} was being removed"), "put back, looked at and saved anew"),
             Stands::Vacant if wanted => (format!("{shown} is gone"), "made again from its branch"),
-            Stands::Vacant => (format!("{shown} is gone"), "forgotten: nothing hangs on the hook"),
+            Stands::Vacant => (format!("{shown} is gone"), "forgotten: nobody needs it any more"),
             Stands::HalfMade => (format!("{shown} is only half made"), "made anew; what is in it goes aside"),
             Stands::Foreign => (format!("{shown} is no worktree of ours"), "moved aside as it is"),
         };

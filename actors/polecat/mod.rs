@@ -398,7 +398,7 @@ impl State {
                         .map_err(|panic| Refusal::failed("git_failed", panic))
                         .and_then(|cleaned| cleaned.map_err(sandbox::broken))
                 }
-                (None, _) => Ok(sandbox::CleanedUp { saved: None, left: None }),
+                (None, _) => Ok(sandbox::CleanedUp { saved: Vec::new(), left: None }),
                 (_, Err(refusal)) => Err(refusal),
             };
             let _ = me.cast(Message::Back(Box::new(Back::Clean { letter, result })));
@@ -770,8 +770,8 @@ impl State {
         let record = move |draft: &mut clerk::draft::Draft<'_>| {
             draft.handled(&letter)?;
             let sandbox = draft.board.agents.get(&agent).and_then(|agent| agent.sandbox.clone());
-            if let (Some(saved), Some(sandbox)) = (cleaned.saved, &sandbox) {
-                draft.push(rescued(&agent, &sandbox.bead, saved, "it came after the head that landed"));
+            if let Some(sandbox) = &sandbox {
+                say(draft, &agent, &sandbox.bead, cleaned.saved, "it came after the head that landed");
             }
             if let Some(left) = cleaned.left {
                 let subject = format!("the worktree of {agent} was left: {left}");
@@ -802,14 +802,30 @@ impl State {
         }
         let agent = self.agent.clone();
         let record = move |draft: &mut clerk::draft::Draft<'_>| {
-            if let Some(saved) = saved {
-                draft.push(rescued(&agent, &sandbox.bead, saved, "the bead was taken back"));
-            }
+            say(draft, &agent, &sandbox.bead, saved, "the bead was taken back");
             let Sandbox { bead, branch, .. } = sandbox;
             draft.push(Event::SandboxRemoved { agent, bead, branch, left });
             Ok(())
         };
         Ok(self.tools.write(&self.agent, record).await?)
+    }
+}
+
+/// Records where work was saved, once.
+fn say(draft: &mut clerk::draft::Draft<'_>, agent: &Address, bead: &BeadId, saved: Vec<Saved>, reason: &str) {
+    let kept = draft.board.kept.of(bead);
+    // The ledger remembers only so many of one bead; the oldest are not said again.
+    if kept.is_some_and(|kept| kept.saved.len() >= ledger::views::kept::RESCUES) {
+        saved.into_iter().take(1).for_each(|saved| draft.push(rescued(agent, bead, saved, reason)));
+        return;
+    }
+    for saved in saved {
+        let commit = saved.oid.to_string();
+        let known =
+            kept.is_some_and(|kept| kept.saved.iter().any(|known| known.commit.as_ref() == Some(&commit)));
+        if !known {
+            draft.push(rescued(agent, bead, saved, reason));
+        }
     }
 }
 

@@ -265,6 +265,14 @@ impl Place {
             Removal::Removed => git::left::forget_if_empty(&repo, &sandbox.branch, &self.target)?,
             Removal::Refused(_) => None,
         };
+        let mut saved: Vec<Saved> = saved.into_iter().collect();
+        // A runtime that died may have saved it and not have said so.
+        for (branch, oid) in git::rescue::of_branch(&repo, name, &sandbox.branch)? {
+            if saved.iter().all(|known| known.oid != oid) {
+                let bundle = git::rescue::bundle_of(&branch, oid, &self.bundles);
+                saved.push(Saved { branch, oid, pushed: bundle.is_none(), bundle, why: None });
+            }
+        }
         Ok(Cleared { saved, removal, left: left.map(|head| head.to_string()) })
     }
 
@@ -283,7 +291,7 @@ impl Place {
     ) -> Result<CleanedUp, git::Error> {
         let repo = self.open(cancel)?;
         repo.fetch_branch(target)?;
-        let mut saved = None;
+        let mut saved = Vec::new();
         let landed = Oid::from_str(commit)
             .map_err(|source| git::Error::Library { doing: format!("read the commit {commit}"), source })?;
         if let Removal::Refused(why) = git::worktree::remove(&repo, &self.folder, landed)? {
@@ -326,8 +334,8 @@ pub struct HandIn {
 /// What became of a worktree that had to go.
 #[derive(Debug)]
 pub struct Cleared {
-    /// What was saved out of it.
-    pub saved: Option<Saved>,
+    /// What was saved out of it, now or before.
+    pub saved: Vec<Saved>,
     /// Whether it is gone.
     pub removal: Removal,
     /// The head of its branch, if that has work that has not landed.
@@ -338,7 +346,7 @@ pub struct Cleared {
 #[derive(Debug)]
 pub struct CleanedUp {
     /// Work that came after the landed head.
-    pub saved: Option<Saved>,
+    pub saved: Vec<Saved>,
     /// Why the folder is still there.
     pub left: Option<String>,
 }

@@ -14,7 +14,7 @@ use clerk::moving;
 use git::{Oid, Repo};
 use ledger::views::Board;
 use model::agent::SessionEnd;
-use model::ids::RigName;
+use model::ids::{RigName, SessionId};
 use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
@@ -154,6 +154,7 @@ impl State {
 
     /// Takes what hangs on the hooks of workers that are gone for good, and gives it to others.
     async fn take_back(&self) -> Result<(), ActorProcessingErr> {
+        self.bury().await?;
         let gone = |board: &Board| moving::orphans(board, &self.rig).next().is_some();
         if !self.tools.look(gone) {
             return Ok(());
@@ -177,6 +178,32 @@ impl State {
         };
         self.tools.write(&self.me, take).await?;
         self.post.bell.pull();
+        Ok(())
+    }
+
+    /// Records the end of sessions whose worker is gone for good: it cannot do so itself any more.
+    async fn bury(&self) -> Result<(), ActorProcessingErr> {
+        let open: Vec<(Address, SessionId)> = self.tools.look(|board| {
+            let gone = |agent: &Address| board.agents.get(agent).is_some_and(|agent| agent.given_up);
+            let leases =
+                board.agents.leases().filter(|(agent, _)| agent.rig() == Some(&self.rig) && gone(agent));
+            leases.map(|(agent, open)| (agent.clone(), open.id.clone())).collect()
+        });
+        for (agent, session) in open {
+            if self.tools.directory.session(&agent).is_some_and(|live| live.session == session) {
+                continue;
+            }
+            let lost = move |draft: &mut clerk::draft::Draft<'_>| match clerk::agents::ended(
+                draft,
+                &agent,
+                &session,
+                SessionEnd::Lost.into(),
+            ) {
+                Err(refusal) if refusal.code == "no_such_session" => Ok(()),
+                other => other,
+            };
+            self.tools.write(&self.me, lost).await?;
+        }
         Ok(())
     }
 

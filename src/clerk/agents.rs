@@ -312,7 +312,7 @@ pub fn hold(draft: &mut Draft<'_>, agent: &Address, held: bool, reason: &str) {
     let waits = trial.is_some_and(|trial| trial.strategy.is_some());
     let is = view.is_some_and(|agent| {
         let failed = agent.state == AgentState::Failed || agent.strategy == Some(Strategy::Person);
-        agent.held || failed || agent.quarantined.is_some()
+        agent.held || failed || agent.given_up || agent.quarantined.is_some()
     });
     if is != held {
         draft.push(Event::AgentHeld { agent: agent.clone(), held, reason: reason.to_owned() });

@@ -98,6 +98,10 @@ impl Left {
                     sandbox.bead, risk.why
                 )),
                 None if idle_rig(address.rig()) => {}
+                None if agent.given_up => left.attention.push(format!(
+                    "the worktree of {address} for {} waits for its worker, which was given up: gastown agent start {address}",
+                    sandbox.bead
+                )),
                 None => left.busy.push(format!("the worktree of {address} for {} is put in safety", sandbox.bead)),
             }
         }

@@ -427,11 +427,14 @@ pub fn of_agent(board: &Board, agent: &Address, rules: &Rules, now: Timestamp) -
             standing
                 .is("leaving")
                 .because(format!("its worktree for {} is put in safety{asked}", sandbox.bead));
-            standing.next("then it is removed, and the worker is free");
+            match view.given_up {
+                true => standing.because("it failed too often itself, and nobody wakes it").hint(start()),
+                false => standing.next("then it is removed, and the worker is free"),
+            };
         }
     } else if view.given_up {
         standing.is("given_up").because("it failed too often itself: nobody wakes it");
-        standing.next("the next `gastown run` begins it anew");
+        standing.next("the next `gastown run` begins it anew").hint(start());
     } else if view.held {
         standing.is("held").because("it is held back").hint(start());
     } else if let Some(until) = view.quarantined.filter(|until| *until > now) {

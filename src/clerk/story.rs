@@ -128,7 +128,7 @@ pub fn tell(board: &Board, subject: &Subject, records: &[Record], rules: &Rules,
     let last_death = records.iter().rposition(|record| matches!(record.event, Event::ActorEnded { .. }));
     let mut told = Vec::new();
     for (nth, record) in records.iter().enumerate() {
-        told.extend(sentence(record).map(|text| line(record, &text, now)));
+        told.extend(telling(record).map(|text| line(record, &text, now)));
         if let (Event::ActorEnded { crash, .. }, true) = (&record.event, Some(nth) == last_death) {
             told.extend(crash.details().into_iter().map(|detail| format!("    {detail}")));
         }

@@ -130,7 +130,7 @@ impl Default for Policies {
             min_free_memory: Memory::Bytes(256 << 20),
             max_memory_stall: Stall(Some(25)),
             save_asks: 3,
-            save_wait: Duration::from_secs(20),
+            save_wait: Duration::from_secs(10),
         }
     }
 }

@@ -74,7 +74,10 @@ pub fn save_and_remove(
     };
     let stashes = status::status(&leaving)?.stashes;
     let mut library = open_library(repo.path())?;
-    worktree::discard(repo, worktree, &leaving, &entry)?;
+    if let Err(e) = worktree::discard(repo, worktree, &leaving, &entry) {
+        put_back(repo, worktree)?;
+        return Err(e);
+    }
     for stash in stashes {
         drop_stash(&mut library, stash.oid)
             .map_err(Error::library(format!("drop a saved stash of {}", worktree.display())))?;

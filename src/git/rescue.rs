@@ -95,8 +95,7 @@ fn send(repo: &Repo, branch: &str, oid: Oid) -> Result<Option<String>> {
 pub(crate) fn bundle(repo: &Repo, branch: &str, oid: Oid, dir: &Path) -> Result<PathBuf> {
     fs::create_dir_all(dir).map_err(Error::io(format!("make the folder {}", dir.display())))?;
     let dir = dir.canonicalize().map_err(Error::io(format!("find {}", dir.display())))?;
-    let short = &oid.to_string()[..12];
-    let path = dir.join(format!("{}-{short}.bundle", branch.replace('/', "-")));
+    let path = dir.join(bundle_name(branch, oid));
     if path.exists() {
         return Ok(path);
     }
@@ -149,6 +148,29 @@ pub fn is_pending(worktree: &Path, agent: &str) -> Result<bool> {
     let beside = Beside::of(worktree)?;
     let doing = Error::library(format!("look for what was saved of {}", worktree.display()));
     Ok(beside.any && saved_as(&beside, agent).map_err(doing)?.is_none())
+}
+
+/// The rescue branches of `agent` that hold what was in a worktree on `branch`: also those of which nobody has heard,
+/// because the runtime died between saving and saying so.
+pub fn of_branch(repo: &Repo, agent: &str, branch: &str) -> Result<Vec<(String, Oid)>> {
+    let library = repo.library()?;
+    let line = format!("Branch: {branch}");
+    let saved = repo.branches(&format!("rescue/{}/", clean_name(agent)))?;
+    let holds = |(_, oid): &(String, Oid)| {
+        let message = library.find_commit(*oid).ok().map(|commit| commit.message_bytes().to_owned());
+        message.is_some_and(|message| String::from_utf8_lossy(&message).lines().any(|found| found == line))
+    };
+    Ok(saved.into_iter().filter(holds).collect())
+}
+
+/// Where the bundle of a rescue branch lies, if it was bundled.
+pub fn bundle_of(branch: &str, oid: Oid, dir: &Path) -> Option<PathBuf> {
+    let path = dir.join(bundle_name(branch, oid));
+    path.is_file().then_some(path)
+}
+
+fn bundle_name(branch: &str, oid: Oid) -> String {
+    format!("{}-{}.bundle", branch.replace('/', "-"), &oid.to_string()[..12])
 }
 
 /// The rescue branch of `agent` on which exactly this state is saved.

@@ -33,12 +33,13 @@ pub(crate) fn signal_marked(name: &str, value: &[u8], signal: Signal) -> usize {
     processes().filter(marked).filter(|pid| kill_process(*pid, signal).is_ok()).count()
 }
 
-/// Returns whether a git program has its working directory in `path` or below.
-pub(crate) fn git_works_in(path: &Path) -> bool {
+/// Returns whether a git program has its working directory in one of `paths` or below.
+pub(crate) fn git_works_in(paths: &[impl AsRef<Path>]) -> bool {
     processes().any(|pid| {
         let proc = format!("/proc/{}", pid.as_raw_nonzero());
         fs::read(format!("{proc}/comm")).is_ok_and(|name| name.starts_with(b"git"))
-            && fs::read_link(format!("{proc}/cwd")).is_ok_and(|cwd| cwd.starts_with(path))
+            && fs::read_link(format!("{proc}/cwd"))
+                .is_ok_and(|cwd| paths.iter().any(|path| cwd.starts_with(path.as_ref())))
     })
 }
 
@@ -77,7 +78,7 @@ pub(crate) fn take_away(lock: &Path) -> bool {
     let Some(home) = repo.and_then(Path::parent).and_then(|home| home.canonicalize().ok()) else {
         return false;
     };
-    if !is_lock || age.is_none_or(|age| age < STALE) || git_works_in(&home) {
+    if !is_lock || age.is_none_or(|age| age < STALE) || git_works_in(&[&home]) {
         return false;
     }
     let gone = fs::remove_file(lock).is_ok();

@@ -8,6 +8,7 @@ mod bad_input;
 mod beads;
 mod capacity;
 mod carriers;
+mod comeback;
 mod compact;
 mod costs;
 mod deaths;
@@ -16,6 +17,7 @@ mod durability;
 mod emergency;
 mod ends;
 mod escalations;
+mod exits;
 mod faults;
 mod flow;
 mod formulas;
@@ -28,6 +30,8 @@ mod outage;
 #[path = "../../src/notify/tests/fakes.rs"]
 mod outside;
 mod post;
+mod recover;
+mod rescue;
 mod rework;
 mod service;
 #[path = "../../src/ledger/tests/shim/mod.rs"]

@@ -268,6 +268,7 @@ impl Agents {
                     agent.forgive();
                     agent.trust();
                     agent.strategy = None;
+                    agent.given_up = false;
                 }
             }),
             Event::AgentQuarantined { agent, until, .. } => {

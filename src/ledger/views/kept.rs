@@ -10,7 +10,7 @@ use model::story::Kept;
 use serde::{Deserialize, Serialize};
 
 /// How many rescues of one bead are remembered; the branches themselves stay.
-const RESCUES: usize = 8;
+pub const RESCUES: usize = 8;
 
 /// What is kept of the work at one bead.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -84,8 +84,11 @@ impl Trials {
                     return;
                 }
                 let trial = self.by_bead.entry(bead.clone()).or_default();
-                trial.strategy = *strategy;
-                trial.not_before = *until;
+                // One whose bead has gone elsewhere meanwhile says nothing about what follows.
+                if strategy.is_some() {
+                    trial.strategy = *strategy;
+                    trial.not_before = *until;
+                }
                 if !verdict.is_abnormal() {
                     return;
                 }
