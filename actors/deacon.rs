@@ -37,6 +37,7 @@ impl Duty for Patrol {
         judge::all(tools, &Self::ADDRESS, watches).await?;
         let again =
             letters::handle_due(tools, &Self::ADDRESS, |letter| handle(tools.clone(), letter)).await?;
+        neighbours::look(tools, &Self::ADDRESS);
         let calls = unanswered(tools).await?;
         let messages = outbox::look(tools).await?;
         let again = again.then_some(Duration::ZERO);
@@ -48,12 +49,8 @@ impl Duty for Patrol {
     }
 }
 
-/// What the Witnesses tell: a bead that lost its worker, work that cannot be saved; and what anybody says of those
-/// whom it watches.
+/// What the Witnesses tell: a bead that lost its worker, work that cannot be saved.
 async fn handle(tools: Tools, letter: Letter) -> Result<(), Refusal> {
-    if matches!(letter.kind, Kind::Stuck { .. }) {
-        return neighbours::look_into(&tools, &Address::Deacon, letter).await;
-    }
     let write = move |draft: &mut clerk::draft::Draft<'_>| {
         draft.handled(&letter.id)?;
         match &letter.kind {

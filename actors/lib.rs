@@ -28,7 +28,7 @@ pub mod letters;
 pub mod living_tree;
 pub mod mayor;
 pub mod memory;
-mod neighbours;
+pub mod neighbours;
 pub mod office;
 pub mod outbox;
 pub mod polecat;

@@ -27,6 +27,7 @@ use crate::keys::Keys;
 use crate::letters::Hands;
 use crate::living_tree::TreeHandle;
 use crate::memory;
+use crate::neighbours::Looking;
 use crate::outbox::Outbox;
 use crate::rigs;
 use crate::scribe;
@@ -162,6 +163,8 @@ pub struct Tools {
     pub hands: Hands,
     /// The messages that are leaving the town.
     pub outbox: Outbox,
+    /// What neighbours have said of each other and is looked into.
+    pub neighbours: Looking,
     /// The living tree.
     pub tree: TreeHandle,
     /// What each actor has in hand.

@@ -105,6 +105,7 @@ impl Actor for Witness {
                     .await
                     .map(|wait| role::look_in(wait, &state.tools.freeze, &me));
                 state.letters().await?;
+                neighbours::look(&state.tools, &state.me);
                 state.judge().await?;
                 state.take_back().await?;
                 state.tell_of_risks().await?;
@@ -235,9 +236,6 @@ impl State {
 }
 
 async fn handle(tools: Tools, rig: RigName, letter: Letter) -> Result<(), Refusal> {
-    if let Kind::Stuck { .. } = letter.kind {
-        return neighbours::look_into(&tools, &Address::Witness(rig), letter).await;
-    }
     let (to, answer) = match letter.kind {
         Kind::PolecatDone { bead, branch, head, .. } => {
             verify(&tools, &rig, &head).await?;

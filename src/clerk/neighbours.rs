@@ -59,6 +59,12 @@ fn waiting(board: &Board, watcher: &Address, agent: &Address, by: &Address) -> O
     board.mail.unacked(watcher).find(|post| same(&post.letter)).map(|post| post.letter.id.clone())
 }
 
+/// The oldest word that `watcher` was told and has not looked into.
+pub fn word_to(board: &Board, watcher: &Address) -> Option<Letter> {
+    let mut words = board.mail.unacked(watcher).filter(|post| post.delivered_at.is_some());
+    words.find(|post| matches!(post.letter.kind, Kind::Stuck { .. })).map(|post| Letter::clone(&post.letter))
+}
+
 /// Whether `agent` has called for help and has had no answer: then it may wait for it.
 pub fn waits_for_help(board: &Board, agent: &Address) -> bool {
     let mut calls = board.mail.unacked(&Address::Mayor).map(|post| &post.letter);

@@ -17,6 +17,7 @@ use actors::keys::Keys;
 use actors::letters::Hands;
 use actors::living_tree::TreeHandle;
 use actors::memory::Gauge;
+use actors::neighbours::Looking;
 use actors::outbox::Outbox;
 use actors::rigs;
 use actors::session::usage::Meter;
@@ -110,6 +111,7 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
         nursery: Late::default(),
         door: Late::default(),
         stopping,
+        neighbours: Looking::default(),
         hurry: tokio::sync::watch::Sender::new(false),
         freeze: Freeze::default(),
         memory: Gauge::default(),

@@ -171,6 +171,8 @@ fn who_works_outside_of_its_worktree_is_reported_once() {
 #[test]
 fn an_agent_that_waits_for_help_is_not_urged() {
     let (town, _origin) = Town::with_rig();
+    // Nobody is to answer it.
+    town.configure("config/town.json", |config| config["policies"] = json!({"judgement": false}));
     let asks = "gt mail send mayor/ --kind help -s 'Which schema?' -m 'two or one' >/dev/null; echo 'ready>'; linger";
     let fields = json!({"ready": ["screen:ready>"], "nudge_after": "300ms"});
     agent::preset(&town, "asks", asks, hasty(fields.clone()));
