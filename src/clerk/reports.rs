@@ -226,12 +226,12 @@ mod tests {
                 .write_one(Timestamp::from_millis(2), |_, _| Ok((vec![(Address::Runtime, event)], ())))
                 .unwrap();
         }
-        let lines = why(&store, "scribe").unwrap();
+        let why = |about| why(&store, about, &Rules::default(), Timestamp::from_millis(9_000)).unwrap().lines;
+        let lines = why("scribe");
         assert_eq!(lines.len(), 10, "{lines:#?}");
         let death = "actor scribe died with Write in hand for 12 ms: boom; started again (restart 12)";
         assert!(lines[8].ends_with(death), "{lines:#?}");
         assert_eq!(lines[9], "    its state: 3 decisions waiting");
-        let untold = why(&store, "postmaster").unwrap();
-        assert_eq!(untold, ["postmaster is an actor of the tree: nothing bad is known of it"]);
+        assert_eq!(why("postmaster"), ["postmaster is an actor of the tree: nothing bad is known of it"]);
     }
 }
