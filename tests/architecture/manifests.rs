@@ -16,6 +16,7 @@ const ROOMS: &[(&str, &str, u32)] = &[
     ("ledger", "src/ledger", 2),
     ("protocol", "src/protocol", 2),
     ("pty", "src/pty", 2),
+    ("queue", "src/queue", 2),
     ("backup", "src/backup", 3),
     ("clerk", "src/clerk", 3),
     ("actors", "actors", 4),
