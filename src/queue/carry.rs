@@ -16,8 +16,7 @@ const DOUBT: f64 = 0.25;
 
 /// What rides under the next run, in order.
 pub(crate) fn load(state: &State) -> Vec<MergeId> {
-    let suspects: BTreeSet<&MergeId> =
-        evidence::discords(state).flat_map(|red| red.members.iter()).collect();
+    let suspects: BTreeSet<&MergeId> = evidence::discords(state).flat_map(|red| red.members.iter()).collect();
     let mut cleared: Vec<(Cleared, &Entry)> = state
         .entries
         .values()
@@ -44,8 +43,7 @@ pub(crate) fn load(state: &State) -> Vec<MergeId> {
 /// How many pairs of cleared changes among `stack`, and of these and the `landed` ones below, no green run has seen.
 pub(crate) fn strange_pairs(state: &State, stack: &[MergeId], landed: u64) -> f64 {
     let mut pairs = Pairs::default();
-    let mut cleared: Vec<Cleared> =
-        stack.iter().filter_map(|id| state.entries.get(id)?.cleared).collect();
+    let mut cleared: Vec<Cleared> = stack.iter().filter_map(|id| state.entries.get(id)?.cleared).collect();
     cleared.sort();
     for cleared in cleared {
         pairs.add(landed, cleared);

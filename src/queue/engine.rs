@@ -10,7 +10,7 @@ use crate::plan;
 use crate::record::{Aim, Record, Run, RunId, Tree, Verdict};
 use crate::request::Request;
 use crate::rules::Rules;
-use crate::state::{Flight, State, Target};
+use crate::state::{Flight, Red, State, Target};
 
 /// Why a request cannot be taken back: it is being pushed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -224,12 +224,12 @@ impl Queue {
 
     fn end(&mut self, run: RunId, verdict: Verdict, gated: bool, records: &mut Vec<Record>) {
         let Some(flight) = self.state.flights.get(&run).cloned() else { return };
-        let reds = flight.tree.as_ref().map_or(0, |tree| self.state.memo.of(tree).reds);
+        let refuted = self.refuted(&flight, verdict, gated);
         self.note(records, Record::Ended { run, verdict, gated });
+        if let Some((tree, same)) = refuted {
+            self.note(records, Record::Flaky { tree, run, same });
+        }
         if let Some(tree) = flight.tree {
-            if gated && verdict == Verdict::Green && reds > 0 {
-                self.note(records, Record::Flaky { tree: tree.clone(), run, reds });
-            }
             let red_twice = verdict == Verdict::Red && self.state.memo.of(&tree).reds > 1;
             if flight.run.aim == Aim::Baseline && red_twice && flight.run.epoch == self.state.epoch {
                 self.note(records, Record::TargetRed { run });
@@ -239,6 +239,18 @@ impl Queue {
             self.note(records, Record::Landing { run: flight.run });
         }
         self.settle(records);
+    }
+
+    /// The red tree that a green run shows to have been red by chance, and whether the green one is the same.
+    fn refuted(&self, flight: &Flight, verdict: Verdict, gated: bool) -> Option<(Tree, bool)> {
+        let tree = flight.tree.as_ref().filter(|_| gated && verdict == Verdict::Green)?;
+        if self.state.memo.of(tree).reds > 0 {
+            return Some((tree.clone(), true));
+        }
+        let accused = |red: &&Red| red.members == flight.run.stack;
+        let confirm = matches!(flight.run.aim, Aim::Confirm { .. });
+        let red = self.state.reds.iter().filter(|_| confirm).find(accused)?;
+        Some((red.tree.clone(), false))
     }
 
     /// What earlier runs say of `tree`; `again` asks for a second look at a tree that was red once.
@@ -315,7 +327,10 @@ impl Queue {
     fn make_room(&mut self, records: &mut Vec<Record>) {
         let urgent = |run: &Run| {
             matches!(run.aim, Aim::Confirm { .. } | Aim::Baseline)
-                || run.stack.iter().all(|id| self.state.entries.get(id).is_some_and(|entry| entry.request.hot))
+                || run
+                    .stack
+                    .iter()
+                    .all(|id| self.state.entries.get(id).is_some_and(|entry| entry.request.hot))
         };
         let youngest = self.state.flights.values().rev().find(|flight| !urgent(&flight.run));
         if let Some(run) = youngest.map(|flight| flight.run.id) {

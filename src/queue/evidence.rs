@@ -34,7 +34,8 @@ pub(crate) fn open(state: &State) -> Vec<(&Red, Vec<&MergeId>)> {
     let explained = |n: usize| {
         let (red, whole) = &all[n];
         all.iter().enumerate().any(|(m, (other, part))| {
-            let smaller = (part.len() < whole.len() || (part.len() == whole.len() && m < n)) && within(part, whole);
+            let smaller =
+                (part.len() < whole.len() || (part.len() == whole.len() && m < n)) && within(part, whole);
             let below = other.members.len() < red.members.len()
                 && other.members.iter().all(|id| red.members.contains(id));
             m != n && (smaller || below)
@@ -88,7 +89,7 @@ fn case(state: &State, rules: &Rules, id: &MergeId) -> Case {
     let sure = rules.confirm == Confirm::Adaptive && chance_of_innocence(state, id, times) <= rules.risk;
     if !sure {
         Case::Once { weight: 1 }
-    } else if mix(shown.0) % SAMPLE == 0 {
+    } else if mix(shown.0).is_multiple_of(SAMPLE) {
         Case::Once { weight: SAMPLE as u32 }
     } else {
         Case::Convicted(shown)
@@ -123,7 +124,8 @@ pub(crate) fn idle_run(state: &State) -> Option<RunId> {
 }
 
 fn clears_nobody(state: &State, run: &Run) -> bool {
-    matches!(run.aim, Aim::Fresh | Aim::Search | Aim::Ahead) && run.stack.iter().all(|id| is_cleared(state, id))
+    matches!(run.aim, Aim::Fresh | Aim::Search | Aim::Ahead)
+        && run.stack.iter().all(|id| is_cleared(state, id))
 }
 
 /// Whether a run of `stack` can only be red: all of a red set is in it.

@@ -21,7 +21,7 @@
 //! - Only the exact tree of a green run lands, and only on the head of the target that the run was built on.
 //! - A change leaves the queue once: landed, evicted, or withdrawn.
 //! - A tree that was green is not gated again; one that was red is gated once more, by a run that says so.
-//! - Nobody is evicted while the target itself is not known to be green.
+//! - Nobody is evicted for a run on a target that was not known to be green itself.
 
 pub mod footprint;
 pub mod group;

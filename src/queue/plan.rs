@@ -9,6 +9,7 @@
 //! 6. prefixes of what is under way, where the first bad change may be: each runner on top of what stands before it;
 //! 7. what rides along, if nothing else takes it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use model::ids::MergeId;
@@ -21,6 +22,9 @@ use crate::order;
 use crate::record::Aim;
 use crate::rules::Rules;
 use crate::state::{Entry, State, Target};
+
+/// A run stands on top of another that is under way if that is at least this likely to land.
+const LIKELY: f64 = 0.7;
 
 /// A run to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,8 +95,8 @@ impl<'a> Plan<'a> {
                 Case::Unsound => 1,
                 Case::Once { weight } => weight,
             };
-            let twice = self
-                .under_way(|aim, stack| matches!(aim, Aim::Confirm { .. }) && *stack == [id.clone()]);
+            let twice =
+                self.under_way(|aim, stack| matches!(aim, Aim::Confirm { .. }) && *stack == [id.clone()]);
             if !twice && self.fits(&id, &[]) {
                 return Some(Draft { aim: Aim::Confirm { weight }, stack: vec![id] });
             }
@@ -103,11 +107,12 @@ impl<'a> Plan<'a> {
     /// On a red target each change is tried alone: one of them may mend it.
     fn mend(&self) -> Option<Draft> {
         let order = order::order(self.state, self.rules);
-        let next = order.into_iter().filter(|entry| !self.state.frozen || entry.request.hot).find(|entry| {
-            entry.tried != Some(self.state.epoch)
-                && self.fits(&entry.request.id, &[])
-                && !self.under_way(|aim, stack| aim == Aim::Mend && *stack == [entry.request.id.clone()])
-        })?;
+        let next =
+            order.into_iter().filter(|entry| !self.state.frozen || entry.request.hot).find(|entry| {
+                entry.tried != Some(self.state.epoch)
+                    && self.fits(&entry.request.id, &[])
+                    && !self.under_way(|aim, stack| aim == Aim::Mend && *stack == [entry.request.id.clone()])
+            })?;
         Some(Draft { aim: Aim::Mend, stack: vec![next.request.id.clone()] })
     }
 
@@ -161,12 +166,15 @@ impl<'a> Plan<'a> {
             .filter(|id| self.is_hot(id) && !busy.contains(id))
             .collect();
         // One that is suspected is searched for among its own kind.
-        if let Some((_, suspects)) = open.iter().find(|(_, s)| s.len() > 1 && s.iter().all(|id| hot.contains(id))) {
+        if let Some((_, suspects)) =
+            open.iter().find(|(_, s)| s.len() > 1 && s.iter().all(|id| hot.contains(id)))
+        {
             let part = group::cut(suspects.len(), self.failure);
             return self.draft(Aim::Search, self.stacked(&[], suspects[..part].iter().copied()));
         }
         let accused = |id: &MergeId| {
-            open.iter().any(|(red, s)| s.iter().any(|s| *s == id) && red.members.iter().all(|id| self.is_hot(id)))
+            open.iter()
+                .any(|(red, s)| s.contains(&id) && red.members.iter().all(|id| self.is_hot(id)))
         };
         let free = hot.into_iter().filter(|id| !accused(id));
         let stack = self.stacked(&[], free);
@@ -247,15 +255,37 @@ impl<'a> Plan<'a> {
             let reach = group::reach(self.free / full, self.failure).min(self.rules.batch);
             waiting.len().div_ceil(full).min(reach.max(size))
         };
-        let chosen = self.choose(&waiting, target, full * target);
-        let stack = self.stacked(&self.load, chosen);
-        if stack.len() == self.load.len() { None } else { self.draft(Aim::Fresh, stack) }
+        let base = if waiting.len() < self.free * size { self.base() } else { self.load.clone() };
+        let chosen = self.choose(&waiting, &base, target, full * target);
+        let stack = self.stacked(&base, chosen);
+        if stack.len() == base.len() { None } else { self.draft(Aim::Fresh, stack) }
+    }
+
+    /// What a run stands on when there are more runners than work: on the highest stack under way that is more likely
+    /// than not to land, as if it had landed. So it can land right after that, without another run.
+    fn base(&self) -> Vec<MergeId> {
+        let q = 1.0 - self.failure;
+        let likely = |stack: &[MergeId]| {
+            let open = stack.iter().filter(|id| !evidence::is_cleared(self.state, id)).count();
+            q.powi(i32::try_from(open).unwrap_or(i32::MAX)) > LIKELY
+        };
+        let flights = self.state.flights.values().map(|flight| &flight.run);
+        let below = flights
+            .filter(|run| run.epoch == self.state.epoch && likely(&run.stack) && run.aim != Aim::Mend)
+            .max_by_key(|run| (run.stack.len(), Reverse(run.id)));
+        self.stacked(below.map_or(&[], |run| &run.stack), &self.load)
     }
 
     /// Up to `target` of `waiting`: the first, then those among the next `window` that it is not disjoint from, since
     /// they are better tested together than in two runs at once; then the next in order.
-    fn choose<'b>(&self, waiting: &[&'b Entry], target: usize, window: usize) -> Vec<&'b MergeId> {
-        let mut below = self.load.clone();
+    fn choose<'b>(
+        &self,
+        waiting: &[&'b Entry],
+        base: &[MergeId],
+        target: usize,
+        window: usize,
+    ) -> Vec<&'b MergeId> {
+        let mut below = base.to_vec();
         let mut chosen: Vec<&'b Entry> = Vec::new();
         let takes = |entry: &Entry, chosen: &[&Entry], below: &[MergeId]| {
             chosen.len() < target
@@ -308,7 +338,10 @@ impl<'a> Plan<'a> {
             for ends in ends.windows(2) {
                 let (from, to) = (ends[0], ends[1]);
                 let useful = mass(from, to) / whole;
-                if to - from > 1 && useful >= self.rules.worthwhile && best.is_none_or(|(most, ..)| useful > most) {
+                if to - from > 1
+                    && useful >= self.rules.worthwhile
+                    && best.is_none_or(|(most, ..)| useful > most)
+                {
                     best = Some((useful, from + group::cut(to - from, self.failure), chain));
                 }
             }

@@ -74,12 +74,12 @@ pub enum Aim {
 pub struct Run {
     /// Its number.
     pub id: RunId,
-    /// On which head of the target, counted; see [`crate::State::epoch`].
+    /// On which head of the target, counted; see [`crate::State::epoch`]. It moves on with the target when exactly
+    /// the lowest part of the stack lands.
     pub epoch: u64,
-    /// How many changes had landed when it was decided.
+    /// How many changes had landed below it.
     pub landed: u64,
-    /// What is merged onto that head, in this order. What lands meanwhile leaves the list in the queue's memory, not
-    /// in the record.
+    /// What is merged onto that head, in this order. What lands meanwhile leaves the list.
     pub stack: Vec<MergeId>,
     /// What it is for.
     #[serde(flatten)]
@@ -99,7 +99,7 @@ pub enum Verdict {
 }
 
 /// One entry of the queue's memory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "record")]
 pub enum Record {
     /// Told: a request is in the queue.
@@ -174,16 +174,18 @@ pub enum Record {
         /// Which.
         run: RunId,
     },
-    /// Decided: this tree was red and green. Its gate is flaky; the green counts.
+    /// Decided: a gate is flaky, and the green counts.
     Flaky {
-        /// The tree.
+        /// The tree that was red.
         tree: Tree,
         /// The run that was green.
         run: RunId,
-        /// How often the tree was red.
-        reds: u32,
+        /// It was of the same tree. If not, it was of the accused change on a target that had moved meanwhile.
+        same: bool,
     },
-    /// Decided: push what this run has built. Nothing is begun before it is known what came of that.
+    /// Decided: push a commit with the tree that this run has built, on top of the target as it stands. What lands by
+    /// it is `run.stack`: what stood below that has landed already. Nothing is begun before it is known what came of
+    /// the push.
     Landing {
         /// The run.
         run: Run,

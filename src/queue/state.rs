@@ -80,6 +80,10 @@ pub struct Red {
     pub members: Vec<MergeId>,
 }
 
+fn is_confirm(run: &Run) -> bool {
+    matches!(run.aim, Aim::Confirm { .. })
+}
+
 /// What a queue knows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -247,7 +251,8 @@ impl State {
             let before = self.memo.of(tree);
             self.memo.note(tree, true);
             self.tally.true_green();
-            if !before.green && before.reds > 0 {
+            let accused = |red: &Red| red.tree == *tree || (is_confirm(run) && red.members == run.stack);
+            if !before.green && self.reds.iter().any(accused) {
                 let weight = if let Aim::Confirm { weight } = run.aim { weight } else { 1 };
                 self.tally.false_reds(weight);
             }
@@ -289,6 +294,8 @@ impl State {
         let times = self.memo.of(tree).reds;
         if let Some(red) = self.reds.iter_mut().find(|red| red.tree == *tree) {
             red.times = times;
+            // The same tree, on a target that is known to be green.
+            red.sound |= sound;
             return;
         }
         let members: Vec<MergeId> =
@@ -311,6 +318,12 @@ impl State {
             }
         }
         for flight in self.flights.values_mut() {
+            // What stands on top of exactly this is now on top of the target.
+            if flight.run.epoch == self.epoch && flight.run.stack.starts_with(stack) {
+                flight.run.epoch += 1;
+                flight.run.landed += stack.len() as u64;
+                flight.sound = true;
+            }
             flight.run.stack.retain(|id| !stack.contains(id));
         }
         for red in &mut self.reds {

@@ -60,7 +60,8 @@ pub enum Why {
 /// Says what `id` waits for; nothing when it is not in the queue.
 pub fn why(state: &State, rules: &Rules, id: &MergeId) -> Option<Why> {
     let entry = state.entries.get(id)?;
-    let others = |all: &[&MergeId]| all.iter().filter(|other| **other != id).map(|id| (*id).clone()).collect();
+    let others =
+        |all: &[&MergeId]| all.iter().filter(|other| **other != id).map(|id| (*id).clone()).collect();
     if state.landing.as_ref().is_some_and(|landing| landing.stack.contains(id)) {
         return Some(Why::Landing);
     }

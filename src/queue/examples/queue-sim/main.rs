@@ -23,7 +23,11 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(text) => {
             let asked = text == options::HELP;
-            if asked { println!("{text}") } else { eprintln!("queue-sim: {text}") }
+            if asked {
+                println!("{text}")
+            } else {
+                eprintln!("queue-sim: {text}")
+            };
             return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
         }
     };
@@ -31,7 +35,11 @@ fn main() -> ExitCode {
     let mut world = World::new(&options, &truth);
     world.go();
     let report = Report::new(&options, &truth, &world);
-    if options.json { report.print_json() } else { report.print() }
+    if options.json {
+        report.print_json()
+    } else {
+        report.print()
+    }
     if world.oracle.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -70,15 +78,21 @@ impl<'a> Report<'a> {
 
     fn wait(&self, share: f64) -> f64 {
         let waits = self.world.waits();
-        waits.get(((waits.len() as f64 * share) as usize).min(waits.len().saturating_sub(1))).copied().unwrap_or(0.0)
+        waits
+            .get(((waits.len() as f64 * share) as usize).min(waits.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or(0.0)
     }
 
     fn print(&self) {
         let Options { failure_rate, runners, changes, seed, flake, .. } = self.options;
         let oracle = &self.world.oracle;
-        println!("failure rate {failure_rate}, flakes {flake}, {runners} runners, {changes} changes, seed {seed}\n");
+        println!(
+            "failure rate {failure_rate}, flakes {flake}, {runners} runners, {changes} changes, seed {seed}\n"
+        );
         println!("{:<26} {:>22} {:>24}", "", "CI runs per merged", "merged per CI duration");
-        let line = |name: &str, figure: &Figure| println!("{name:<26} {:>22.3} {:>24.2}", figure.runs, figure.rate);
+        let line =
+            |name: &str, figure: &Figure| println!("{name:<26} {:>22.3} {:>24.2}", figure.runs, figure.rate);
         line("this queue", &self.ours);
         self.others.iter().for_each(|(_, name, figure)| line(name, figure));
         println!("{:<26} {:>22.3} {:>24}\n", "bound (entropy)", self.bound, "");

@@ -102,7 +102,7 @@ impl Options {
                 "--always" => options.always = true,
                 "--json" => options.json = true,
                 "--help" | "-h" => return Err(HELP.to_owned()),
-                _ => return Err(format!("there is no option {name}\n\n{HELP}")),
+                _ => return Err(format!("there is no option {name}; --help lists them")),
             }
         }
         Ok(options)
@@ -114,7 +114,8 @@ fn number<T: FromStr>(name: &str, text: &str) -> Result<T, String> {
 }
 
 fn at_least_one(name: &str, text: &str) -> Result<usize, String> {
-    number(name, text).and_then(|n: usize| if n > 0 { Ok(n) } else { Err(format!("{name} must be at least 1")) })
+    number(name, text)
+        .and_then(|n: usize| if n > 0 { Ok(n) } else { Err(format!("{name} must be at least 1")) })
 }
 
 fn share(name: &str, text: &str) -> Result<f64, String> {

@@ -72,7 +72,8 @@ impl Oracle {
             self.broke(format!("{stack:?} landed and is bad"));
         }
         for n in stack {
-            if truth.changes[*n].needs.is_some_and(|needed| !self.landed[needed] && !stack.contains(&needed)) {
+            if truth.changes[*n].needs.is_some_and(|needed| !self.landed[needed] && !stack.contains(&needed))
+            {
                 self.broke(format!("{n} landed before what it needs"));
             }
             self.over(*n, Fate::Landed);

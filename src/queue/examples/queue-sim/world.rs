@@ -17,7 +17,6 @@ use crate::truth::Truth;
 const TICKS: f64 = 1e6;
 
 struct Build {
-    stack: Vec<usize>,
     tree: u64,
     /// What a gate that never lies says of it.
     green: bool,
@@ -104,7 +103,9 @@ impl<'a> World<'a> {
                 continue;
             }
             self.now = at;
-            while let Some(Reverse((_, run))) = self.ends.peek().copied().filter(|Reverse((end, _))| *end <= at) {
+            while let Some(Reverse((_, run))) =
+                self.ends.peek().copied().filter(|Reverse((end, _))| *end <= at)
+            {
                 self.ends.pop();
                 self.gate_ends(run);
                 if self.rng.chance(self.options.kill) {
@@ -228,14 +229,15 @@ impl<'a> World<'a> {
                 self.give_back(*n);
                 return records;
             }
-            let with: Vec<MergeId> = stack[..at].iter().filter(|other| clash.contains(other)).copied().map(id).collect();
+            let with: Vec<MergeId> =
+                stack[..at].iter().filter(|other| clash.contains(other)).copied().map(id).collect();
             if !with.is_empty() {
                 return self.queue.clashed(run.id, &id(*n), with);
             }
         }
         let tree = stack.iter().fold(self.target, |hash, n| hash ^ self.truth.changes[*n].hash);
         let green = self.truth.is_green(&self.oracle.landed, &stack);
-        self.builds.insert(run.id, Build { stack, tree, green });
+        self.builds.insert(run.id, Build { tree, green });
         self.queue.built(run.id, Tree::new(format!("{tree:016x}")))
     }
 
@@ -266,10 +268,11 @@ impl<'a> World<'a> {
             self.target ^= self.rng.next();
             return self.queue.moved();
         }
-        self.oracle.lands(self.truth, &build.stack, build.tree, self.target);
+        let stack: Vec<usize> = run.stack.iter().map(number).collect();
+        self.oracle.lands(self.truth, &stack, build.tree, self.target);
         self.target = build.tree;
         let records = self.queue.landed(run.id);
-        build.stack.into_iter().for_each(|n| self.over(n));
+        stack.into_iter().for_each(|n| self.over(n));
         records
     }
 
