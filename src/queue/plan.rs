@@ -173,8 +173,7 @@ impl<'a> Plan<'a> {
             return self.draft(Aim::Search, self.stacked(&[], suspects[..part].iter().copied()));
         }
         let accused = |id: &MergeId| {
-            open.iter()
-                .any(|(red, s)| s.contains(&id) && red.members.iter().all(|id| self.is_hot(id)))
+            open.iter().any(|(red, s)| s.contains(&id) && red.members.iter().all(|id| self.is_hot(id)))
         };
         let free = hot.into_iter().filter(|id| !accused(id));
         let stack = self.stacked(&[], free);

@@ -22,6 +22,15 @@ struct Build {
     green: bool,
 }
 
+/// What comes of merging.
+enum Merge {
+    Tree(Build),
+    /// With what has landed.
+    Conflict(usize),
+    /// With what stands below it in the stack.
+    Clash(usize, Vec<usize>),
+}
+
 pub(crate) struct World<'a> {
     options: &'a Options,
     truth: &'a Truth,
@@ -195,10 +204,19 @@ impl<'a> World<'a> {
     }
 
     fn carry_out(&mut self, records: Vec<Record>) {
+        // Runs stand on the target as it was when they were decided, also when the first of them lands at once.
+        let merge = |record: &Record| match record {
+            Record::Started { run } => Some((run.id, self.merge(run))),
+            _ => None,
+        };
+        let mut merges: HashMap<RunId, Merge> = records.iter().filter_map(merge).collect();
         let mut orders: VecDeque<Record> = records.into();
         while let Some(order) = orders.pop_front() {
             match order {
-                Record::Started { run } => orders.extend(self.build(run)),
+                Record::Started { run } => {
+                    let merge = merges.remove(&run.id).expect("it was made above");
+                    orders.extend(self.merged(run.id, merge));
+                }
                 Record::Built { run, gate: true, .. } => self.gate_begins(run),
                 Record::Stopped { run } => {
                     self.builds.remove(&run);
@@ -214,31 +232,44 @@ impl<'a> World<'a> {
         }
     }
 
-    fn build(&mut self, run: Run) -> Vec<Record> {
-        if !self.queue.state().flights().contains_key(&run.id) {
-            return Vec::new(); // It was stopped by what came of the run before.
-        }
-        if run.epoch != self.queue.state().epoch() {
-            self.oracle.broken.push(format!("run {} is on a target of the past", run.id));
-        }
+    /// Merges the stack of `run` onto the target as it stands.
+    fn merge(&self, run: &Run) -> Merge {
         let stack: Vec<usize> = run.stack.iter().map(number).collect();
         for (at, n) in stack.iter().enumerate() {
             let clash = &self.truth.changes[*n].clash;
             if clash.iter().any(|other| self.oracle.landed[*other]) {
-                let records = self.queue.withdraw(&id(*n)).expect("nothing is pushed while a run is built");
-                self.give_back(*n);
-                return records;
+                return Merge::Conflict(*n);
             }
-            let with: Vec<MergeId> =
-                stack[..at].iter().filter(|other| clash.contains(other)).copied().map(id).collect();
+            let with: Vec<usize> =
+                stack[..at].iter().filter(|other| clash.contains(other)).copied().collect();
             if !with.is_empty() {
-                return self.queue.clashed(run.id, &id(*n), with);
+                return Merge::Clash(*n, with);
             }
         }
         let tree = stack.iter().fold(self.target, |hash, n| hash ^ self.truth.changes[*n].hash);
-        let green = self.truth.is_green(&self.oracle.landed, &stack);
-        self.builds.insert(run.id, Build { tree, green });
-        self.queue.built(run.id, Tree::new(format!("{tree:016x}")))
+        Merge::Tree(Build { tree, green: self.truth.is_green(&self.oracle.landed, &stack) })
+    }
+
+    fn merged(&mut self, run: RunId, merge: Merge) -> Vec<Record> {
+        if !self.queue.state().flights().contains_key(&run) {
+            return Vec::new(); // It was stopped by what came of the run before.
+        }
+        match merge {
+            // When it is being pushed it is merged anew afterwards.
+            Merge::Conflict(n) => match self.queue.withdraw(&id(n)) {
+                Ok(records) if !records.is_empty() => {
+                    self.give_back(n);
+                    records
+                }
+                _ => self.queue.ended(run, Verdict::Lost),
+            },
+            Merge::Clash(n, with) => self.queue.clashed(run, &id(n), with.into_iter().map(id).collect()),
+            Merge::Tree(build) => {
+                let tree = Tree::new(format!("{:016x}", build.tree));
+                self.builds.insert(run, build);
+                self.queue.built(run, tree)
+            }
+        }
     }
 
     fn gate_begins(&mut self, run: RunId) {

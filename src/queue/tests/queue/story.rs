@@ -255,7 +255,7 @@ fn a_restart_loses_no_verdict() {
     while world.evicted().is_empty() {
         world.plan();
         world.finish(0);
-        world.restart();
+        world.restart(Push::Fails);
     }
     world.rest();
     assert_eq!(world.landed(), [0, 1, 2, 3, 5, 6, 7]);

@@ -28,11 +28,16 @@ enum Step {
         broken: bool,
     },
     Doubt,
-    Restart,
+    PushEnds(Push),
+    Restart(Push),
 }
 
 fn rarely(back: std::ops::Range<usize>) -> impl Strategy<Value = Option<usize>> {
     prop_oneof![8 => Just(None), 1 => back.prop_map(Some)]
+}
+
+fn ends() -> impl Strategy<Value = Push> {
+    prop_oneof![Just(Push::Lands), Just(Push::Fails), Just(Push::Loses)]
 }
 
 fn step(lies: bool) -> impl Strategy<Value = Step> {
@@ -57,10 +62,11 @@ fn step(lies: bool) -> impl Strategy<Value = Step> {
         2 => (one(), any::<bool>()).prop_map(|(n, held)| Step::Hold(n, held)),
         2 => (one(), 0..5_u8, prop::bool::weighted(0.2)).prop_map(|(n, p, hot)| Step::Prioritise(n, p, hot)),
         1 => any::<bool>().prop_map(Step::Freeze),
-        3 => prop_oneof![Just(Push::Fails), Just(Push::Loses)].prop_map(Step::Push),
+        6 => prop_oneof![Just(Push::Fails), Just(Push::Loses), Just(Push::Hangs)].prop_map(Step::Push),
+        6 => ends().prop_map(Step::PushEnds),
         1 => prop::bool::weighted(0.3).prop_map(|broken| Step::Foreign { broken }),
         1 => Just(Step::Doubt),
-        2 => Just(Step::Restart),
+        2 => ends().prop_map(Step::Restart),
     ]
 }
 
@@ -103,7 +109,8 @@ fn take(world: &mut World, step: Step, last: &mut usize) {
             let records = world.queue.doubt();
             world.carry_out(records);
         }
-        Step::Restart => world.restart(),
+        Step::PushEnds(push) => world.push_ends(push),
+        Step::Restart(push) => world.restart(push),
         _ => {}
     }
 }
@@ -111,6 +118,7 @@ fn take(world: &mut World, step: Step, last: &mut usize) {
 /// Lets everything go on undisturbed, and takes out what waits for what will not come.
 fn come_to_rest(world: &mut World, last: usize) {
     world.pushes.clear();
+    world.push_ends(Push::Fails);
     let thawed = world.queue.freeze(false);
     world.carry_out(thawed);
     for n in 0..last {
@@ -132,7 +140,7 @@ fn come_to_rest(world: &mut World, last: usize) {
         assert!(world.fates.contains_key(&n), "{n} has no fate");
     }
     // From the records alone comes the same memory.
-    world.restart();
+    world.restart(Push::Lands);
 }
 
 proptest! {

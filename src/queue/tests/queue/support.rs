@@ -31,6 +31,8 @@ pub(crate) enum Push {
     Lands,
     Fails,
     Loses,
+    /// Not yet: see [`World::push_ends`].
+    Hangs,
 }
 
 pub(crate) struct World {
@@ -54,7 +56,7 @@ pub(crate) struct World {
     trees: BTreeMap<RunId, Content>,
     green: BTreeSet<Content>,
     reds: BTreeMap<Content, u32>,
-    landing: Option<RunId>,
+    landing: Option<(RunId, Vec<usize>, Content)>,
     submitted: usize,
 }
 
@@ -108,6 +110,8 @@ impl World {
 
     pub(crate) fn plan(&mut self) {
         let records = self.queue.plan(self.runners);
+        let begun = records.iter().any(|record| matches!(record, Record::Started { .. }));
+        assert!(!begun || self.landing.is_none(), "a run begins while the target is on the move");
         self.carry_out(records);
         assert!(self.queue.state().flights().len() <= self.runners, "more runs than runners");
     }
@@ -145,12 +149,19 @@ impl World {
     }
 
     pub(crate) fn withdraw(&mut self, n: usize) {
-        if let Ok(records) = self.queue.withdraw(&id(n)) {
-            if !records.is_empty() {
-                self.over(n, Fate::Gone);
-            }
-            self.carry_out(records);
+        let records = self.give_back(n);
+        self.carry_out(records);
+    }
+
+    fn give_back(&mut self, n: usize) -> Vec<Record> {
+        let pushed = self.landing.as_ref().is_some_and(|(_, stack, _)| stack.contains(&n));
+        let answer = self.queue.withdraw(&id(n));
+        assert_eq!(answer.is_err(), pushed, "what is being pushed cannot be taken back, all else can");
+        let records = answer.unwrap_or_default();
+        if !records.is_empty() {
+            self.over(n, Fate::Gone);
         }
+        records
     }
 
     pub(crate) fn foreign_push(&mut self, broken: bool, mended_by: Option<usize>) {
@@ -158,12 +169,14 @@ impl World {
         if broken {
             self.broken.insert(self.target.0, mended_by);
         }
+        // What was being pushed came too late.
+        self.landing = None;
         let records = self.queue.moved();
         self.carry_out(records);
     }
 
-    /// The runtime dies with all runs; what is kept are the records, as JSON.
-    pub(crate) fn restart(&mut self) {
+    /// The runtime dies with all runs; what is kept are the records, as JSON. A push that hung has ended like this.
+    pub(crate) fn restart(&mut self, push: Push) {
         let kept: Vec<String> = self.records.iter().map(|r| serde_json::to_string(r).unwrap()).collect();
         let records: Vec<Record> = kept.iter().map(|r| serde_json::from_str(r).unwrap()).collect();
         assert_eq!(records, self.records);
@@ -176,21 +189,19 @@ impl World {
         self.running.clear();
         self.trees.clear();
         let mut records = self.queue.wake();
-        // The push had not gone through.
-        if let Some(run) = self.landing.take() {
-            records.extend(self.queue.unlanded(run));
-        }
+        records.extend(self.pushed(push));
         self.carry_out(records);
     }
 
     pub(crate) fn carry_out(&mut self, records: Vec<Record>) {
+        // Runs stand on the target as it was when they were decided, also when the first of them lands at once.
+        let base = self.target.clone();
         let mut orders: VecDeque<Record> = records.into();
         while let Some(order) = orders.pop_front() {
             self.records.push(order.clone());
             match order {
                 Record::Started { run } => {
-                    assert!(self.landing.is_none(), "a run begins while the target is on the move");
-                    let mut content = self.target.clone();
+                    let mut content = base.clone();
                     let mut clashed = None;
                     for change in run.stack.iter().map(number) {
                         let mut with = self.clash.iter().filter_map(|(a, b)| (*b == change).then_some(*a));
@@ -199,10 +210,8 @@ impl World {
                     }
                     match clashed {
                         _ if !self.queue.state().flights().contains_key(&run.id) => {}
-                        Some((change, with)) if self.target.1.contains(&with) => {
-                            let gone = self.queue.withdraw(&id(change)).unwrap();
-                            self.over(change, Fate::Gone);
-                            orders.extend(gone);
+                        Some((change, with)) if base.1.contains(&with) => {
+                            orders.extend(self.give_back(change));
                         }
                         Some((change, with)) => {
                             orders.extend(self.queue.clashed(run.id, &id(change), vec![id(with)]));
@@ -235,26 +244,11 @@ impl World {
                 Record::Stopped { run } => self.running.retain(|(running, _)| *running != run),
                 Record::Flaky { .. } => self.flaky += 1,
                 Record::Landing { run } => {
-                    assert_eq!(self.landing, None, "two pushes at once");
-                    self.landing = Some(run.id);
+                    assert!(self.landing.is_none(), "two pushes at once");
                     let tree = self.trees.remove(&run.id).expect("what lands was built since the last start");
-                    let stack: Vec<usize> = run.stack.iter().map(number).collect();
-                    match self.pushes.pop_front().unwrap_or(Push::Lands) {
-                        Push::Lands => {
-                            self.land(&stack, tree);
-                            self.landing = None;
-                            orders.extend(self.queue.landed(run.id));
-                        }
-                        Push::Fails => {
-                            self.landing = None;
-                            orders.extend(self.queue.unlanded(run.id));
-                        }
-                        Push::Loses => {
-                            self.landing = None;
-                            self.target.0 += 1;
-                            orders.extend(self.queue.moved());
-                        }
-                    }
+                    self.landing = Some((run.id, run.stack.iter().map(number).collect(), tree));
+                    let push = self.pushes.pop_front().unwrap_or(Push::Lands);
+                    orders.extend(self.pushed(push));
                 }
                 Record::Evicted { id, .. } => {
                     let n = number(&id);
@@ -268,6 +262,29 @@ impl World {
                     self.over(n, Fate::Evicted);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// A push that hangs comes to its end.
+    pub(crate) fn push_ends(&mut self, push: Push) {
+        let records = self.pushed(push);
+        self.carry_out(records);
+    }
+
+    fn pushed(&mut self, push: Push) -> Vec<Record> {
+        let Some((run, stack, tree)) = self.landing.take_if(|_| push != Push::Hangs) else {
+            return Vec::new();
+        };
+        match push {
+            Push::Fails => self.queue.unlanded(run),
+            Push::Loses => {
+                self.target.0 += 1;
+                self.queue.moved()
+            }
+            Push::Lands | Push::Hangs => {
+                self.land(&stack, tree);
+                self.queue.landed(run)
             }
         }
     }
