@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Tree;
 
-/// How many trees are remembered; then the oldest go. That is years of a busy rig.
-const MOST: usize = 100_000;
+/// How many trees are remembered; then the oldest go. One comes back when a change is pushed again or reverted.
+const MOST: usize = 10_000;
 
 /// What is known of one tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -49,12 +49,15 @@ struct Report<'a> {
     ours: Figure,
     others: Vec<(&'static str, &'static str, Figure)>,
     bound: f64,
+    /// The same for the changes that this stream happened to have.
+    bound_of_stream: f64,
     good: u64,
 }
 
 impl<'a> Report<'a> {
     fn new(options: &'a Options, truth: &Truth, world: &'a World<'a>) -> Self {
         let merged = world.oracle.merged as f64;
+        let good = truth.changes.iter().filter(|change| !change.bad).count();
         let mut others = vec![
             ("serial", "one by one", rivals::serial(truth)),
             ("halving", "plain halving", rivals::halving(truth, options)),
@@ -68,7 +71,8 @@ impl<'a> Report<'a> {
             ours: Figure { runs: world.runs as f64 / merged, rate: merged / world.time() },
             others,
             bound: group::bound(options.failure_rate),
-            good: truth.changes.iter().filter(|change| !change.bad).count() as u64,
+            bound_of_stream: group::bound(1.0 - good as f64 / truth.changes.len() as f64),
+            good: good as u64,
         }
     }
 
@@ -95,7 +99,8 @@ impl<'a> Report<'a> {
             |name: &str, figure: &Figure| println!("{name:<26} {:>22.3} {:>24.2}", figure.runs, figure.rate);
         line("this queue", &self.ours);
         self.others.iter().for_each(|(_, name, figure)| line(name, figure));
-        println!("{:<26} {:>22.3} {:>24}\n", "bound (entropy)", self.bound, "");
+        println!("{:<26} {:>22.3}", "bound (entropy)", self.bound);
+        println!("{:<26} {:>22.3}\n", "the same, of this stream", self.bound_of_stream);
         println!(
             "merged {} in {} first-parent commits, {} of them untested; evicted {}",
             oracle.merged, oracle.commits, oracle.untested, oracle.evicted
@@ -129,12 +134,14 @@ impl<'a> Report<'a> {
             self.others.iter().map(|(key, _, other)| format!("\"{key}\":{}", figure(other))).collect();
         println!(
             "{{\"failure_rate\":{failure_rate},\"flake\":{flake},\"runners\":{runners},\"changes\":{changes},\
-             \"seed\":{seed},\"queue\":{},{},\"bound\":{:.5},\"merged\":{},\"commits\":{},\"untested\":{},\
+             \"seed\":{seed},\"queue\":{},{},\"bound\":{:.5},\
+             \"bound_of_stream\":{:.5},\"merged\":{},\"commits\":{},\"untested\":{},\
              \"evicted\":{},\"innocents\":{},\"innocent_share\":{:.7},\"runs\":{},\"flakes\":{},\"kills\":{},\
              \"wait_p50\":{:.2},\"wait_p99\":{:.2},\"wait_max\":{:.2},\"broken\":{}}}",
             figure(&self.ours),
             others.join(","),
             self.bound,
+            self.bound_of_stream,
             oracle.merged,
             oracle.commits,
             oracle.untested,

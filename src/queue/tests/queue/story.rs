@@ -1,6 +1,8 @@
 //! What the queue does in single situations.
 
 use crate::support::{Fate, Push, World, id};
+use std::time::Duration;
+
 use gastown_queue::why::{Why, why};
 use gastown_queue::{Confirm, Queue, Record, Request, Rules, Tree, Verdict};
 use model::ids::Seq;
@@ -260,4 +262,27 @@ fn a_restart_loses_no_verdict() {
     world.rest();
     assert_eq!(world.landed(), [0, 1, 2, 3, 5, 6, 7]);
     assert!(world.gated.len() <= 6, "{:?}", world.gated);
+}
+
+#[test]
+fn a_stream_of_urgent_requests_does_not_keep_a_patient_one_out() {
+    let mut world = World::new(1, Rules { ageing: Duration::from_millis(10), batch: 1, ..Rules::default() });
+    let patient = Request { priority: 4.try_into().unwrap(), ..world.request() };
+    world.submit(patient);
+    let urgent = |world: &mut World| {
+        let request = Request { priority: 0.try_into().unwrap(), ..world.request() };
+        world.submit(request);
+    };
+    // Two come for each that lands. Four steps of priority are the first forty of them.
+    for landed in 0..60 {
+        urgent(&mut world);
+        urgent(&mut world);
+        world.plan();
+        world.finish(0);
+        if world.fates.contains_key(&0) {
+            assert!((30..45).contains(&landed), "{landed}");
+            return;
+        }
+    }
+    panic!("it is still waiting");
 }
