@@ -4,6 +4,7 @@ use model::refusal::Refusal;
 use model::role::Address;
 use pty::{Piece, Size, Viewer};
 
+use crate::freeze::Freeze;
 use crate::session::Live;
 use crate::session::keyboard::Keyboard;
 
@@ -14,6 +15,7 @@ pub struct Attachment {
     pub agent: Address,
     viewer: Viewer,
     live: Live,
+    freeze: Freeze,
     seat: Option<u64>,
     said_size: Option<Size>,
     ended: bool,
@@ -43,6 +45,7 @@ impl Attachment {
     pub(crate) fn new(
         agent: Address,
         live: Live,
+        freeze: Freeze,
         read_only: bool,
         take: bool,
         (rows, cols): (u16, u16),
@@ -57,8 +60,8 @@ impl Attachment {
                 .hint("look on with --read-only, or take the keyboard with --take")
             })?),
         };
-        let mut attachment =
-            Attachment { agent, viewer: live.terminal.attach(), live, seat, said_size: None, ended: false };
+        let viewer = live.terminal.attach();
+        let mut attachment = Attachment { agent, viewer, live, freeze, seat, said_size: None, ended: false };
         attachment.resize(rows, cols);
         Ok(attachment)
     }
@@ -85,7 +88,7 @@ impl Attachment {
     /// Types what the person typed.
     ///
     /// # Errors
-    /// `read_only_view`, `keyboard_taken` once another has taken the keyboard, `not_typed`.
+    /// `read_only_view`, `keyboard_taken` once another has taken the keyboard, `town_frozen`, `not_typed`.
     pub async fn type_in(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let seat = self.seat.ok_or_else(|| {
             Refusal::forbidden("read_only_view", "you are looking on only").hint("attach without --read-only")
@@ -94,6 +97,7 @@ impl Attachment {
         if !mine {
             return Err(Refusal::forbidden("keyboard_taken", "somebody else has taken the keyboard"));
         }
+        self.freeze.check("nothing is typed")?;
         self.live
             .terminal
             .write(bytes)

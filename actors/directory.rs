@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use clerk::bell::Ear;
 use model::agent::Exit;
 use model::answer::Answer;
-use model::command::Origin;
+use model::command::{Leave, Origin};
 use model::recovery::Symptom;
 use model::refusal::Refusal;
 use model::role::Address;
@@ -32,6 +32,8 @@ pub enum Ask {
         exit: Exit,
         /// Why.
         reason: Option<String>,
+        /// What it leaves.
+        leave: Leave,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Answer, Refusal>>,
     },
@@ -49,6 +51,17 @@ pub enum Ask {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Answer, Refusal>>,
     },
+}
+
+impl Ask {
+    /// Its kind, in a word or two.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Ask::Done { .. } => "Ask: done",
+            Ask::Start { .. } => "Ask: start a session",
+            Ask::Restart { .. } => "Ask: restart the session",
+        }
+    }
 }
 
 /// A bell that rings once, however often it is pulled before it is heard.

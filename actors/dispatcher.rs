@@ -3,22 +3,30 @@
 //! - Owns: the pace at which a rig's workers are given work.
 //! - Hears: bells, when beads were slung, freed or closed, or hooks became free.
 //! - Says: hooks, to the scribe; wakes the polecat whose hook it is.
-//! - Wakes: from the hooks of the rig, so that after a restart every worker with a hook lives again.
+//! - Wakes: from the hooks of the rig, so that after a restart every worker with a hook lives again. When the
+//!   last worker was given work stands on the board, so the rig's pace outlasts a restart, too.
 //! - Fails: when it cannot record.
 
 use std::time::Duration;
 
 use clerk::bell::Ear;
+use clerk::{capacity, waits};
 use model::answer::Answer;
 use model::ids::RigName;
 use model::refusal::Refusal;
 use model::role::Address;
-use model::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::errand::Errand;
 use crate::role::Post;
+use crate::seat::WITHOUT_MEMORY;
 use crate::tools::Tools;
+use crate::vitals::{Digest, Named};
+
+/// The name in the tree of the dispatcher of `rig`.
+pub fn name(rig: &RigName) -> String {
+    format!("{rig}/dispatcher")
+}
 
 /// How long nothing is tried by itself while the ledger cannot be written.
 const WITHOUT_DISK: Duration = Duration::from_secs(20);
@@ -44,8 +52,6 @@ pub enum Message {
 pub struct State {
     tools: Tools,
     rig: RigName,
-    /// When the last worker was given work.
-    last: Option<Timestamp>,
     timer: Option<Errand>,
     post: Post,
 }
@@ -62,7 +68,7 @@ impl Actor for Dispatcher {
     async fn pre_start(&self, me: ActorRef<Message>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { tools, rig } = args;
         let post = Post::listening(&tools, Ear::Dispatcher(rig.clone()), &me, || Message::Look);
-        Ok(State { tools, rig, last: None, timer: None, post })
+        Ok(State { tools, rig, timer: None, post })
     }
 
     async fn post_start(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
@@ -78,8 +84,24 @@ impl Actor for Dispatcher {
     ) -> Result<(), ActorProcessingErr> {
         state.post.bell.heard();
         state.timer = None;
+        // Everybody is rung when it thaws.
+        if state.tools.freeze.is_frozen() || state.tools.is_stopping() {
+            return Ok(());
+        }
         state.wake();
         state.assign(&me).await
+    }
+}
+
+impl Named for Message {
+    fn name(&self) -> &'static str {
+        "Look"
+    }
+}
+
+impl Digest for State {
+    fn digest(&self) -> String {
+        self.timer.as_ref().map(|_| "was to look again later".to_owned()).unwrap_or_default()
     }
 }
 
@@ -98,6 +120,9 @@ impl State {
         for worker in wanted {
             if !self.tools.directory.hears(&Ear::Role(worker.clone())) {
                 nursery.wake(&worker);
+            } else if self.tools.directory.session(&worker).is_none() {
+                // It may have waited for a place.
+                self.tools.directory.ring(&Ear::Role(worker));
             }
         }
     }
@@ -106,20 +131,16 @@ impl State {
     async fn assign(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
         loop {
             let town = self.tools.town();
-            let Ok(rig) = town.rig(&self.rig) else { return Ok(()) };
-            let (pool, most) = (rig.workers.clone(), rig.max_workers as usize);
-            let delay = rig.worker_spawn_delay;
-            let most = town.town.max_workers.map_or(most, |all| {
-                let elsewhere = self.tools.look(|board| {
-                    let at_work = board.hooks.iter().filter(|hook| hook.stage.wants_session());
-                    at_work.filter(|hook| hook.agent.rig() != Some(&self.rig)).count()
-                });
-                most.min((all as usize).saturating_sub(elsewhere))
+            let (Ok(rig), Ok(limits)) = (town.rig(&self.rig), self.tools.limits(&self.rig)) else {
+                return Ok(());
+            };
+            let (pool, delay, now) = (&rig.workers, rig.worker_spawn_delay, self.tools.clock.now());
+            let rest = town.town.policies.redispatch_after;
+            let (next, pause) = self.tools.look(|board| {
+                let next = clerk::hooks::next_assignment(board, &self.rig, pool, limits.rig, (now, rest));
+                let next = next.filter(|_| capacity::full(board, &self.rig, &limits).is_none());
+                (next, waits::pause_left(board, &self.rig, delay, now))
             });
-            let (now, rest) = (self.tools.clock.now(), town.town.policies.redispatch_after);
-            let next = self
-                .tools
-                .look(|board| clerk::hooks::next_assignment(board, &self.rig, &pool, most, (now, rest)));
             let Some((waiting, worker)) = next else {
                 // A bead that rests after a failure is looked at when it has rested.
                 let rested = self.tools.look(|board| clerk::hooks::rested_next(board, &self.rig, now, rest));
@@ -128,27 +149,37 @@ impl State {
                 }
                 return Ok(());
             };
-            let since = self.last.map_or(delay, |last| self.tools.clock.now().since(last));
-            if since < delay {
-                self.look_after(delay - since, me);
+            if !pause.is_zero() {
+                self.look_after(pause, me);
+                return Ok(());
+            }
+            if self.tools.memory_short().is_some() {
+                self.look_after(WITHOUT_MEMORY, me);
                 return Ok(());
             }
             let (book, chosen) = (std::sync::Arc::clone(&self.tools.book), worker.clone());
             let bead = waiting.bead.clone();
             let hang = move |board: &ledger::views::Board, now| {
+                // Another rig's dispatcher may have taken the town's last place since.
+                if let (Some(rig), Some(full)) =
+                    (chosen.rig(), chosen.rig().and_then(|rig| capacity::full(board, rig, &limits)))
+                {
+                    return Err(Refusal::failed("no_place", format!("{rig}: {full}")));
+                }
                 let mut draft = clerk::draft::Draft::new(board, Address::Runtime, now);
                 clerk::hooks::hang(&mut draft, book.as_ref(), &waiting, &chosen)?;
                 Ok((draft.finish(), Answer::Done))
             };
             match self.tools.decide(hang).await {
                 Ok(_) => {
-                    self.last = Some(self.tools.clock.now());
                     if let Some(nursery) = self.tools.nursery.get() {
                         nursery.wake(&worker);
                     }
                 }
                 // Somebody was quicker; the board says what is so now.
                 Err(refusal) if matches!(refusal.code.as_str(), "bead_taken" | "hook_taken") => {}
+                // Whoever changes that rings.
+                Err(refusal) if matches!(refusal.code.as_str(), "no_place" | "rig_closed") => return Ok(()),
                 // Everybody is rung when the disk can again; the timer is for a scribe that died meanwhile.
                 Err(refusal) if refusal.is_of_the_disk() => {
                     self.look_after(WITHOUT_DISK, me);
@@ -161,9 +192,9 @@ impl State {
     }
 
     fn look_after(&mut self, wait: Duration, me: &ActorRef<Message>) {
-        let me = me.clone();
+        let (me, freeze) = (me.clone(), self.tools.freeze.clone());
         self.timer = Some(Errand::run(|_| async move {
-            tokio::time::sleep(wait).await;
+            freeze.sleep(wait).await;
             let _ = me.cast(Message::Look);
         }));
     }

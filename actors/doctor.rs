@@ -3,8 +3,8 @@
 //! Reads, and with `fix` mends only what can be made anew from something that is sound: the board from its
 //! records, links to this program. Nothing that somebody has made is ever changed.
 
-use std::collections::BTreeSet;
-use std::fs;
+mod escalations;
+
 use std::path::Path;
 
 use config::{LiveConfig, TownPaths};
@@ -12,10 +12,11 @@ use ledger::Store;
 use model::answer::{Examined, Health};
 use model::ids::RigName;
 use model::ledger::Finding;
-use model::role::{Address, Role};
+use model::role::Role;
 use model::time::Timestamp;
 
 use crate::rigs;
+use crate::survey::{self, Believed};
 
 /// A letter for code that has lain for so long, in seconds, is one that nobody handles.
 const FORGOTTEN: u64 = 600;
@@ -61,8 +62,9 @@ pub fn examine(patient: &Patient<'_>, fix: bool) -> Vec<Examined> {
     configuration(patient, &mut report);
     programs(patient, fix, &mut report);
     repositories(patient, &mut report);
-    sandboxes(patient, &mut report);
+    reality(patient, &mut report);
     mail(patient, &mut report);
+    escalations::look(patient, &mut report);
     report.0
 }
 
@@ -182,30 +184,24 @@ fn repositories(patient: &Patient<'_>, report: &mut Report) {
     }
 }
 
-/// Whether the worktrees that the ledger knows are there, and no others.
-fn sandboxes(patient: &Patient<'_>, report: &mut Report) {
-    let known: Vec<Address> = patient.store.read(|board| {
-        let with = board.agents.iter().filter(|(_, agent)| agent.sandbox.is_some());
-        with.map(|(address, _)| address.clone()).collect()
-    });
-    let mut expected = BTreeSet::new();
-    for address in &known {
-        let Address::Polecat(rig, name) = address else { continue };
-        let folder = patient.paths.rig(rig).polecat(name);
-        if folder.is_dir() {
-            report.say("sandbox", address.to_string(), Health::Ok, folder.display().to_string());
-        } else {
-            let detail = format!("{} is gone; its branch is taken up at the next start", folder.display());
-            report.say("sandbox", address.to_string(), Health::Warn, detail);
-        }
-        expected.insert(folder);
+/// Whether what is on this machine is as the ledger has it: worktrees, branches, hooks.
+fn reality(patient: &Patient<'_>, report: &mut Report) {
+    let config = patient.config.current();
+    let believed = patient.store.read(|board| Believed::of(board, &config, patient.paths));
+    let differences = survey::look(&believed).differences;
+    if differences.is_empty() {
+        let known = patient
+            .store
+            .read(|board| board.agents.iter().filter(|(_, agent)| agent.sandbox.is_some()).count());
+        report.say("reality", "town", Health::Ok, format!("{known} worktrees, each as the ledger has it"));
     }
-    for rig in patient.config.current().rigs.keys() {
-        let entries = fs::read_dir(patient.paths.rig(rig).polecats()).into_iter().flatten().flatten();
-        for stray in entries.map(|entry| entry.path()).filter(|path| !expected.contains(path)) {
-            let detail = format!("{} belongs to nobody's work; look what is in it", stray.display());
-            report.say("sandbox", rig.to_string(), Health::Warn, detail);
-        }
+    for found in differences {
+        let of = found.agent.as_ref().map(ToString::to_string);
+        let scope =
+            of.or_else(|| found.rig.as_ref().map(ToString::to_string)).unwrap_or_else(|| "town".to_owned());
+        // What is settled by itself at the next start is no illness, but whoever asks wants to know.
+        let when = if found.open { "" } else { "with the next start: " };
+        report.say("reality", scope, Health::Warn, format!("{}; {when}{}", found.found, found.settled));
     }
 }
 

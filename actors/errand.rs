@@ -19,6 +19,11 @@ impl Errand {
         let cancel = CancelToken::new();
         Self { task: tokio::spawn(errand(cancel.clone())), cancel }
     }
+
+    /// Whether it has ended, also by a panic.
+    pub fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
 }
 
 impl Drop for Errand {

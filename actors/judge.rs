@@ -1,6 +1,8 @@
 //! Gives ended sessions their verdict, for whoever watches over them: the Witness in its rig, the
 //! Deacon in the town.
 
+use std::sync::Arc;
+
 use clerk::agents::{self, Judged};
 use clerk::strategy::Rules;
 use config::town::Policies;
@@ -8,6 +10,8 @@ use model::agent::SessionEnd;
 use model::ids::SessionId;
 use model::refusal::Refusal;
 use model::role::Address;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::errand::blocking;
 use crate::tools::Tools;
@@ -15,6 +19,9 @@ use crate::witness::verdict::{Evidence, judge};
 
 /// How much of a screen is kept with a failure, in lines.
 const CONTEXT: usize = 200;
+
+/// How many are looked at side by side.
+const AT_ONCE: usize = 8;
 
 /// Judges all ended sessions of those whom `watches` names.
 ///
@@ -25,18 +32,31 @@ pub(crate) async fn all(
     watcher: &Address,
     watches: impl Fn(&Address) -> bool + Copy,
 ) -> Result<(), Refusal> {
-    let ended: Vec<(Address, SessionId)> = tools.look(|board| {
+    let ended: Vec<(Address, SessionId, bool)> = tools.look(|board| {
         agents::without_verdict(board, watches)
-            .map(|(agent, open)| (agent.clone(), open.id.clone()))
+            .map(|(agent, open)| (agent.clone(), open.id.clone(), open.end == Some(SessionEnd::Lost)))
             .collect()
     });
     let town = tools.town();
     let rules = rules(&town.town.policies);
-    for (agent, session) in ended {
-        let recording = tools.paths.session_log(&agent, &session);
-        let output = blocking(move || pty::replay::tail(&recording, CONTEXT)).await.ok().and_then(Result::ok);
-        let output = output.filter(|text| !text.trim().is_empty());
-        let diff = unfinished(tools, &agent).await;
+    // What is kept of each is gathered side by side: after a crash all are judged at once, and until then none goes on.
+    let mut gathering = JoinSet::new();
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    for (agent, session, lost) in ended {
+        let (tools, places) = (tools.clone(), Arc::clone(&places));
+        gathering.spawn(async move {
+            let _place = places.acquire_owned().await;
+            let recording = tools.paths.session_log(&agent, &session);
+            let output =
+                blocking(move || pty::replay::tail(&recording, CONTEXT)).await.ok().and_then(Result::ok);
+            let output = output.filter(|text| !text.trim().is_empty());
+            // Who went down with the runtime goes on in the same worktree: what is in it says nothing of the end.
+            let diff = if lost { None } else { unfinished(&tools, &agent).await };
+            (agent, session, output, diff)
+        });
+    }
+    while let Some(gathered) = gathering.join_next().await {
+        let Ok((agent, session, output, diff)) = gathered else { continue };
         let (rules, pool) = (rules.clone(), agent.rig().and_then(|rig| town.rig(rig).ok()));
         let pool = pool.map(|rig| rig.workers.clone()).unwrap_or_default();
         let write = move |draft: &mut clerk::draft::Draft<'_>| {
@@ -66,7 +86,7 @@ pub(crate) async fn all(
 }
 
 /// What the town has set about what follows from failures.
-pub(crate) fn rules(policies: &Policies) -> Rules {
+pub fn rules(policies: &Policies) -> Rules {
     Rules {
         max_failures: policies.max_failures,
         max_setbacks: policies.max_setbacks,
@@ -77,7 +97,7 @@ pub(crate) fn rules(policies: &Policies) -> Rules {
 }
 
 /// What the worktree of `agent` holds that its target branch does not; none when that cannot be said.
-async fn unfinished(tools: &Tools, agent: &Address) -> Option<String> {
+pub(crate) async fn unfinished(tools: &Tools, agent: &Address) -> Option<String> {
     let Address::Polecat(rig, name) = agent else { return None };
     let sandbox = tools.look(|board| {
         let wanted = board.hooks.of(agent).is_some_and(|hook| hook.stage.wants_session());

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clerk::draft::Draft;
 use model::command::Poison;
 use model::ids::MailId;
-use model::mail::Letter;
+use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
 use tokio::task::JoinSet;
@@ -49,6 +49,11 @@ impl Hands {
 
     fn held(&self, who: &Address) -> Option<MailId> {
         self.lock().by.get(who).cloned()
+    }
+
+    /// The letter that whoever is meant has in hand.
+    pub fn held_by(&self, meant: impl Fn(&Address) -> bool) -> Option<MailId> {
+        self.lock().by.iter().find(|(who, _)| meant(who)).map(|(_, letter)| letter.clone())
     }
 
     /// Makes the handling of `letters` (the name of a letter or of a kind) go wrong, or right again.
@@ -87,7 +92,9 @@ where
     let mut again = due.len() == BATCH;
     let mut held_up: BTreeSet<Address> = BTreeSet::new();
     for letter in due {
-        if held_up.contains(&letter.from) {
+        // What takes a look at somebody is handled aside; what the same sender wrote after it waits for that.
+        if held_up.contains(&letter.from) || matches!(letter.kind, Kind::Stuck { .. }) {
+            held_up.insert(letter.from);
             continue;
         }
         tools.hands.pick_up(me, &letter.id);

@@ -34,6 +34,8 @@ pub enum NodeState {
     Restarting,
     /// Not alive, and nobody is about to change that.
     Stopped,
+    /// Alive, and takes no messages.
+    Blocked,
 }
 
 /// One node with everything below it, as `tree --json` prints it.
@@ -82,6 +84,7 @@ struct Node {
     kind: NodeKind,
     strategy: Option<String>,
     state: NodeState,
+    blocked: bool,
     restarts: u64,
     children: Vec<String>,
     sessions: Vec<(u64, String)>,
@@ -130,6 +133,14 @@ impl TreeHandle {
     pub fn set_state(&self, name: &str, state: NodeState) {
         if let Some(node) = self.lock().nodes.get_mut(name) {
             node.state = state;
+            node.blocked = false;
+        }
+    }
+
+    /// Notes whether a node that is alive takes no messages. Unknown names are ignored.
+    pub fn set_blocked(&self, name: &str, blocked: bool) {
+        if let Some(node) = self.lock().nodes.get_mut(name) {
+            node.blocked = blocked;
         }
     }
 
@@ -228,7 +239,10 @@ impl Picture {
             name: name.to_owned(),
             kind: node.kind,
             strategy: node.strategy.clone(),
-            state: node.state,
+            state: match node.state {
+                NodeState::Running if node.blocked => NodeState::Blocked,
+                state => state,
+            },
             restarts: node.restarts,
             children,
         })
@@ -242,6 +256,7 @@ impl Node {
             kind,
             strategy: None,
             state: NodeState::Stopped,
+            blocked: false,
             restarts: 0,
             children: Vec::new(),
             sessions: Vec::new(),

@@ -20,6 +20,7 @@ use crate::errand::Errand;
 use crate::role::{Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
+use crate::vitals::Digest;
 
 /// What makes one office different from another.
 pub trait Duty: Send + Sync + 'static {
@@ -35,6 +36,11 @@ pub trait Duty: Send + Sync + 'static {
     /// # Errors
     /// What keeps it from its duty; it is then started afresh.
     fn look(tools: &Tools) -> impl Future<Output = Result<Option<Duration>, Refusal>> + Send;
+
+    /// What it sees to before it ends in order.
+    fn leave(_: &Tools) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// What an office hears.
@@ -55,6 +61,13 @@ pub struct State {
     seat: Seat,
     timer: Option<Errand>,
     post: Post,
+}
+
+impl Digest for State {
+    fn digest(&self) -> String {
+        let timer = if self.timer.is_some() { ", was to look again later" } else { "" };
+        format!("{}{timer}", self.seat.digest())
+    }
 }
 
 /// The actor.
@@ -104,9 +117,10 @@ impl<D: Duty> Actor for Office<D> {
                 state.seat.again(me.get_cell(), folder.clone()).await;
                 let called = state.seat.judge(me.get_cell(), folder).await;
                 let next = D::look(&state.tools).await?.into_iter().chain(called).min();
+                let freeze = state.tools.freeze.clone();
                 state.timer = next.map(|wait| {
                     Errand::run(|_| async move {
-                        tokio::time::sleep(wait).await;
+                        freeze.sleep(wait).await;
                         let _ = me.cast(Message::Look);
                     })
                 });
@@ -132,6 +146,7 @@ impl<D: Duty> Actor for Office<D> {
 
     async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
         state.seat.close().await;
+        D::leave(&state.tools).await;
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::role::Post;
 use crate::tools::Tools;
+use crate::vitals::{Digest, Named};
 
 /// The name in the tree.
 pub const NAME: &str = "postmaster";
@@ -31,11 +32,24 @@ pub enum Message {
     Look,
 }
 
+impl Named for Message {
+    fn name(&self) -> &'static str {
+        "Look"
+    }
+}
+
 /// What the postmaster is at any moment.
 #[derive(Debug)]
 pub struct State {
     tools: Tools,
     post: Post,
+}
+
+impl Digest for State {
+    fn digest(&self) -> String {
+        let board = self.tools.look(|board| board.mail.undelivered().count());
+        if board == 0 { String::new() } else { format!("{board} letters not handed over") }
+    }
 }
 
 /// The actor.

@@ -1,8 +1,10 @@
 //! Taking a project in: clone, folders, configuration, record. Shared by the living town and the
 //! offline carrier; blocks.
 
+use clerk::capacity::Limits;
 use clerk::draft::Draft;
-use config::live::LiveConfig;
+use clerk::waits::Known;
+use config::live::{LiveConfig, TownConfig};
 use config::paths::TownPaths;
 use config::rig::{Gate, RigConfig};
 use git::{CancelToken, Repo};
@@ -10,7 +12,7 @@ use ledger::views::Board;
 use model::answer::{Answer, RigRow};
 use model::command::NewRig;
 use model::event::Event;
-use model::ids::Prefix;
+use model::ids::{Prefix, RigName};
 use model::refusal::{Class, Refusal};
 use model::time::Timestamp;
 
@@ -188,10 +190,28 @@ pub fn row(config: &RigConfig) -> RigRow {
         default_branch: config.default_branch.clone(),
         max_workers: config.max_workers as usize,
         parked: false,
+        pause: None,
+        stopped: false,
+        working: 0,
         open: 0,
         waiting: 0,
         gates: config.gates.iter().map(|gate| gate.name.clone()).collect(),
     }
+}
+
+/// What the board does not know of a rig, as `why` wants it; none when it is not configured.
+pub fn known(town: &TownConfig, rig: &RigName, memory: Option<String>) -> Option<Known> {
+    let delay = town.rig(rig).ok()?.worker_spawn_delay;
+    Some(Known { limits: limits(town, rig).ok()?, delay, memory })
+}
+
+/// How many workers of `rig` may be at work, and of all rigs together.
+///
+/// # Errors
+/// `no_such_rig`, when it is not configured.
+pub fn limits(town: &TownConfig, rig: &RigName) -> Result<Limits, Refusal> {
+    let most = |most: u32| usize::try_from(most).unwrap_or(usize::MAX);
+    Ok(Limits { rig: most(town.rig(rig)?.max_workers), town: town.town.max_workers.map(most) })
 }
 
 /// The answer to `rig add`.

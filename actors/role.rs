@@ -10,6 +10,7 @@ use ractor::{ActorCell, ActorRef};
 
 use crate::directory::{Ask, Bell, Entry};
 use crate::errand::Errand;
+use crate::freeze::Freeze;
 use crate::seat::{Seat, Wanted};
 use crate::tools::Tools;
 
@@ -34,6 +35,7 @@ pub(crate) struct Post {
 
 impl Post {
     /// Takes the place of the role at `address`.
+    #[expect(clippy::result_large_err, reason = "an ask that is not taken is given back whole")]
     pub(crate) fn of_role<M: Vocabulary>(tools: &Tools, address: &Address, me: &ActorRef<M>) -> Self {
         let hand = me.clone();
         let hand = std::sync::Arc::new(move |ask: Ask| match hand.cast(M::ask(ask)) {
@@ -52,19 +54,22 @@ impl Post {
         me: &ActorRef<M>,
         look: fn() -> M,
     ) -> Self {
-        let me = me.clone();
+        let (me, pulse) = (me.clone(), crate::listener(&ear).map(|name| tools.vitals.pulse(&name)));
         let bell = Bell::new(move || {
+            if let Some(pulse) = &pulse {
+                pulse.rung();
+            }
             let _ = me.cast(look());
         });
         Self { _ear: tools.directory.listen(ear, bell.clone()), bell, _hand: None }
     }
 }
 
-/// Lets a role look at the board again after `wait`.
-pub(crate) fn look_in<M: Vocabulary>(wait: Duration, me: &ActorRef<M>) -> Errand {
-    let me = me.clone();
+/// Lets a role look at the board again after `wait`, which does not pass while everything stands still.
+pub(crate) fn look_in<M: Vocabulary>(wait: Duration, freeze: &Freeze, me: &ActorRef<M>) -> Errand {
+    let (me, freeze) = (me.clone(), freeze.clone());
     Errand::run(|_| async move {
-        tokio::time::sleep(wait).await;
+        freeze.sleep(wait).await;
         let _ = me.cast(M::look());
     })
 }
@@ -88,9 +93,18 @@ pub(crate) async fn serve_seat(ask: Ask, seat: &mut Seat, me: ActorCell, cwd: st
     }
 }
 
-/// Makes a message type with `Look` and `Ask` a role's vocabulary.
+/// Makes a message type with `Look` and `Ask` a role's vocabulary; what else it has is named after it.
 macro_rules! vocabulary {
-    ($message:ty) => {
+    ($message:ty $(, $kind:pat => $name:literal)*) => {
+        impl $crate::vitals::Named for $message {
+            fn name(&self) -> &'static str {
+                match self {
+                    Self::Look => "Look",
+                    Self::Ask(ask) => ask.name(),
+                    $($kind => $name,)*
+                }
+            }
+        }
         impl $crate::role::Vocabulary for $message {
             fn look() -> Self {
                 Self::Look

@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 
 use crate::errand::{Errand, blocking};
 use crate::tools::Tools;
+use crate::vitals::{Digest, Named};
 
 /// The name in the tree.
 pub const NAME: &str = "scribe";
@@ -61,11 +62,7 @@ pub enum Message {
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Message::Write { .. } => "Write",
-            Message::Flushed => "Flushed",
-            Message::Tried => "Tried",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -92,6 +89,24 @@ impl std::fmt::Debug for State {
     }
 }
 
+impl Named for Message {
+    fn name(&self) -> &'static str {
+        match self {
+            Message::Write { .. } => "Write",
+            Message::Flushed => "Flushed",
+            Message::Tried => "Tried the disk",
+        }
+    }
+}
+
+impl Digest for State {
+    fn digest(&self) -> String {
+        let flushing = if self.flushing { ", a group on its way to the disk" } else { "" };
+        let outage = if self.outage.is_some() { ", the ledger read-only" } else { "" };
+        format!("{} decisions waiting{flushing}{outage}", self.waiting.len())
+    }
+}
+
 /// The actor.
 #[derive(Debug)]
 pub struct Scribe;
@@ -104,7 +119,8 @@ impl Actor for Scribe {
     async fn pre_start(&self, me: ActorRef<Message>, tools: Tools) -> Result<State, ActorProcessingErr> {
         let mut state = State { tools, waiting: Vec::new(), flushing: false, outage: None };
         state.look_at_disk(&me, false);
-        state.tools.scribe.seat(me);
+        let pulse = state.tools.vitals.pulse(NAME);
+        state.tools.scribe.seat(me, pulse);
         Ok(state)
     }
 

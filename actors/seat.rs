@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clerk::agents::Begun;
 use clerk::judgement::{self, Call};
+use ledger::views::Board;
 use ledger::views::agents::Agent;
 use model::agent::{SessionEnd, Verdict};
 use model::ids::{BeadId, MailId, SessionId};
@@ -27,6 +28,9 @@ use crate::tools::Tools;
 
 /// How long a session that was killed may take to be gone.
 const VACATED_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long until it is looked whether memory has come back.
+pub(crate) const WITHOUT_MEMORY: Duration = Duration::from_secs(5);
 
 /// How often that is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -61,6 +65,13 @@ impl Seat {
     /// An empty seat.
     pub fn new(tools: Tools, agent: Address) -> Self {
         Self { tools, agent, session: None, another: false, told: HashSet::new() }
+    }
+
+    /// Who sits there, for those who find it empty.
+    pub(crate) fn digest(&self) -> String {
+        let session = self.session.as_ref().map(|(_, session)| format!("session {session}"));
+        let another = if self.another { ", another one to begin" } else { "" };
+        format!("{}{another}", session.as_deref().unwrap_or("no session"))
     }
 
     /// Whether a session lives.
@@ -104,10 +115,15 @@ impl Seat {
     /// A program that cannot be started is no error here: it is recorded as the session's end.
     ///
     /// # Errors
-    /// `no_such_preset`, `no_agent`, `session_open`, or the scribe's refusal.
+    /// `no_such_preset`, `no_agent`, `session_open`, `no_place`, `town_frozen`, `town_stops`, or the scribe's
+    /// refusal.
     pub async fn start(&mut self, me: ActorCell, wanted: Wanted) -> Result<(), Refusal> {
         if self.is_taken() {
             return Ok(());
+        }
+        self.tools.freeze.check("no session begins")?;
+        if self.tools.is_stopping() {
+            return Err(Refusal::failed("town_stops", "the town is about to end: no session begins"));
         }
         self.vacated().await?;
         let town = self.tools.town();
@@ -132,7 +148,17 @@ impl Seat {
             bead: wanted.bead.clone(),
             reason,
         };
-        match self.tools.write(&self.agent, move |draft| clerk::agents::begun(draft, begun)).await {
+        let limits = match &self.agent {
+            Address::Polecat(rig, _) => self.tools.limits(rig).ok(),
+            _ => None,
+        };
+        let begin = move |draft: &mut clerk::draft::Draft<'_>| {
+            if let Some(limits) = limits {
+                clerk::capacity::check_place(draft.board, &begun.agent, &limits)?;
+            }
+            clerk::agents::begun(draft, begun)
+        };
+        match self.tools.write(&self.agent, begin).await {
             // An earlier life of this role had asked for it, and its record came when this one had looked
             // already. Nothing runs: it is over, and when that has its verdict the next one begins.
             Err(refusal) if refusal.code == "session_open" => {
@@ -206,6 +232,11 @@ impl Seat {
         if !self.tools.town().town.policies.judgement {
             return None;
         }
+        // Everybody is rung at the thaw, and when a rig is let go.
+        let halted = self.agent.rig().is_some_and(|rig| self.tools.look(|board| board.rigs.is_halted(rig)));
+        if halted || self.tools.freeze.is_frozen() || self.tools.is_stopping() {
+            return None;
+        }
         if self.is_taken() {
             self.tell_of_letters();
             return None;
@@ -214,6 +245,7 @@ impl Seat {
         match self.tools.look(|board| judgement::call(board, &self.agent, now)) {
             Call::None => None,
             Call::Wait(wait) => Some(wait),
+            Call::Start(_) if self.tools.memory_short().is_some() => Some(WITHOUT_MEMORY),
             Call::Start(reason) => {
                 let wanted = Wanted { reason: reason.to_owned(), cwd, preset: None, bead: None };
                 if let Err(refusal) = self.start(me, wanted).await {
@@ -254,7 +286,8 @@ impl Seat {
 
     /// Begins the session that [`Seat::restart`] has promised, once the last one has its verdict.
     pub async fn again(&mut self, me: ActorCell, cwd: PathBuf) {
-        if !self.another || self.is_taken() {
+        // Frozen, it is promised still: everybody is rung at the thaw.
+        if !self.another || self.is_taken() || self.tools.freeze.is_frozen() {
             return;
         }
         let (open, held) = self.tools.look(|board| {
@@ -274,9 +307,13 @@ impl Seat {
         }
     }
 
-    /// Ends the session when a person holds the agent back.
+    /// Ends the session when a person holds the agent back, or its rig.
     pub fn obey(&self, agent: &Address) {
-        if self.tools.look(|board| board.agents.get(agent).is_some_and(|agent| agent.held)) {
+        let held = |board: &Board| {
+            board.agents.get(agent).is_some_and(|agent| agent.held)
+                || agent.rig().is_some_and(|rig| board.rigs.is_halted(rig))
+        };
+        if self.is_taken() && self.tools.look(held) {
             self.stop("held back");
         }
     }

@@ -8,7 +8,8 @@
 //!
 //! Each command is answered in a task of its own, so that a long one holds nobody up.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use clerk::decide::{Need, need};
 use clerk::{answers, names, past, reports};
@@ -19,14 +20,18 @@ use model::ids::Seq;
 use model::recovery::Symptom;
 use model::refusal::{Class, Refusal};
 use model::role::Address;
+use model::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::attachment::Attachment;
 use crate::directory::Ask;
 use crate::errand::blocking;
+use crate::standstill::{self, no_session};
 use crate::tools::{Door, Tools};
-use crate::{brief, copies, doctor, rigs, sync};
+use crate::vitals::{Blocked, Digest, Named, Pulse};
+use crate::{brief, copies, doctor, judge, recovery, rigs, sync};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -55,10 +60,23 @@ pub enum Message {
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.name())
+    }
+}
+
+impl Named for Message {
+    fn name(&self) -> &'static str {
+        match self {
             Message::Submit { .. } => "Submit",
             Message::Ask { .. } => "Ask",
-        })
+        }
+    }
+}
+
+impl Digest for Tools {
+    /// The switchboard has no state of its own.
+    fn digest(&self) -> String {
+        String::new()
     }
 }
 
@@ -76,8 +94,9 @@ impl Actor for Operator {
         me: ActorRef<Message>,
         (tools, switchboard): (Tools, Switchboard),
     ) -> Result<Tools, ActorProcessingErr> {
+        let pulse = tools.vitals.pulse(NAME);
         switchboard.seat(me.clone());
-        tools.door.set(Arc::new(Slot(me)));
+        tools.door.set(Arc::new(Slot(me, pulse)));
         Ok(tools)
     }
 
@@ -101,7 +120,7 @@ impl Actor for Operator {
 }
 
 /// The sessions' way in.
-struct Slot(ActorRef<Message>);
+struct Slot(ActorRef<Message>, Pulse);
 
 impl Door for Slot {
     fn submit(
@@ -111,6 +130,7 @@ impl Door for Slot {
         answer: Box<dyn FnOnce(Result<Answer, Refusal>) + Send>,
     ) {
         let message = Message::Submit { origin, command: Box::new(command), answer };
+        self.1.rung();
         if let Err(ractor::MessagingErr::SendErr(Message::Submit { answer, .. })) = self.0.cast(message) {
             answer(Err(gone()));
         }
@@ -152,6 +172,9 @@ impl Switchboard {
     pub async fn ask(&self, origin: Origin, command: Command) -> Result<Answer, Refusal> {
         let living = self.living.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let (reply, answer) = oneshot::channel();
+        if let Some(tools) = &*self.tools.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            tools.vitals.pulse(NAME).rung();
+        }
         let asked = living.is_some_and(|living| {
             living.cast(Message::Ask { origin, command: Box::new(command), reply }).is_ok()
         });
@@ -166,7 +189,8 @@ impl Switchboard {
     /// Looking on starts nothing; whoever wants to type into a parked seat starts its session.
     ///
     /// # Errors
-    /// `no_such_agent`; `no_session` when there is nothing to look at; `keyboard_taken`.
+    /// `no_such_agent`; `no_session` when there is nothing to look at; `keyboard_taken`; `town_frozen` for who
+    /// wants to type while everything stands still.
     pub async fn attach(
         &self,
         origin: &Origin,
@@ -186,6 +210,9 @@ impl Switchboard {
             )
             .hint("look on with --read-only, or write: gt mail send"));
         }
+        if !read_only {
+            tools.freeze.check("nothing is typed")?;
+        }
         let mut live = tools.directory.session(&address);
         if live.is_none() && !read_only && !matches!(address, Address::Polecat(..)) {
             writable(&tools)?;
@@ -194,14 +221,8 @@ impl Switchboard {
             live = tools.directory.session(&address);
         }
         let live = live.ok_or_else(|| no_session(&tools, &address))?;
-        Attachment::new(address, live, read_only, take, (rows, cols))
+        Attachment::new(address, live, tools.freeze.clone(), read_only, take, (rows, cols))
     }
-}
-
-fn no_session(tools: &Tools, agent: &Address) -> Refusal {
-    let state = tools.look(|board| board.agents.state(agent));
-    Refusal::failed("no_session", format!("{agent} has no session now: it is {state}"))
-        .hint("see `gastown status`, or what it last showed with `gastown peek`")
 }
 
 /// Finds who answers, and asks them.
@@ -210,12 +231,26 @@ async fn route(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
         denied(tools, &origin, &command, &refusal).await;
         return Err(refusal);
     }
+    standstill::check(tools, &command)?;
+    heard(tools, &origin, &command);
     let answer = match need(&command) {
         Need::Write => write(tools, origin, command).await,
         Need::Read => read(tools, origin, command).await,
         Need::Town => living(tools, origin, command).await,
     }?;
     Ok(answer)
+}
+
+/// A command is a sign of life of whoever gives it; one that changes something is a step in its work.
+fn heard(tools: &Tools, origin: &Origin, command: &Command) {
+    let Origin::Session { agent, session } = origin else { return };
+    if matches!(command, Command::Said { .. } | Command::Noticed { .. }) {
+        return;
+    }
+    if let Some(live) = tools.directory.session(agent).filter(|live| live.session == *session) {
+        let looks_only = matches!(command, Command::Hook { .. } | Command::MailAck(_));
+        live.spoke(command, need(command) == Need::Write && !looks_only);
+    }
 }
 
 /// Notes that something was tried that is not permitted.
@@ -231,6 +266,11 @@ async fn denied(tools: &Tools, origin: &Origin, command: &Command, refusal: &Ref
 }
 
 async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
+    match command {
+        Command::Freeze { reason } => return standstill::freeze(tools, &origin, reason).await,
+        Command::Thaw => return standstill::thaw(tools, &origin).await,
+        _ => {}
+    }
     let starts = match &command {
         Command::AgentStart { agent } => Some(tools.look(|board| names::address(board, agent))?),
         _ => None,
@@ -259,6 +299,18 @@ async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
             })
             .await;
     }
+    // Whoever is told of it sees how far the work has come.
+    if let Command::Escalate { bead, .. } = &command {
+        let asker = origin.actor();
+        let holder = tools.look(|board| bead.as_ref().and_then(|bead| board.hooks.holder(bead)).cloned());
+        let diff = judge::unfinished(tools, &holder.unwrap_or(asker)).await;
+        let book = Arc::clone(&tools.book);
+        return tools
+            .decide(move |board, now| {
+                clerk::escalations::decide(board, &book.escalation(), &origin, &command, diff, now)
+            })
+            .await;
+    }
     let letters = match &command {
         Command::MailReply { .. } | Command::MailAck(_) | Command::MailRetry(_) => {
             let (store, command) = (tools.store.clone(), command.clone());
@@ -272,10 +324,18 @@ async fn write(tools: &Tools, origin: Origin, command: Command) -> Result<Answer
             clerk::decide::decide(board, book.as_ref(), &letters, &origin, &command, now)
         })
         .await?;
-    if let Some(agent) = starts
-        && !matches!(agent, Address::Polecat(..))
-    {
-        tools.directory.ask(&agent, |reply| Ask::Start { reason: "operator".into(), reply }).await?;
+    match starts {
+        Some(agent @ Address::Polecat(..)) => {
+            if let Some(nursery) = tools.nursery.get()
+                && tools.look(|board| board.hooks.of(&agent).is_some())
+            {
+                nursery.revive(&agent);
+            }
+        }
+        Some(agent) => {
+            tools.directory.ask(&agent, |reply| Ask::Start { reason: "operator".into(), reply }).await?;
+        }
+        None => {}
     }
     Ok(answer)
 }
@@ -323,8 +383,14 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             read_log(move || reports::events(&store, store.head(), &filter)).await.map(Answer::Events)
         }
         Command::Why { about } => {
-            let (store, about) = (tools.store.clone(), about.clone());
-            read_log(move || reports::why(&store, &about)).await.map(Answer::Story)
+            let (store, about, now) = (tools.store.clone(), about.clone(), tools.clock.now());
+            let town = tools.town();
+            let (rules, asked) = (judge::rules(&town.town.policies), about.clone());
+            let story = read_log(move || reports::why(&store, &asked, &rules, now)).await?;
+            let memory = tools.memory_short();
+            let known = |rig: &model::ids::RigName| rigs::known(&town, rig, memory.clone());
+            let story = tools.look(|board| clerk::waits::told(board, &about, story, known, now));
+            Ok(Answer::Story(Box::new(story)))
         }
         Command::Ledger(question) => {
             let (store, question) = (tools.store.clone(), question.clone());
@@ -356,6 +422,12 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
                 note_seen(tools, &origin, &origin.actor(), false).await;
             }
             Ok(answer)
+        }
+        Command::EscalateList { .. } | Command::EscalateShow { .. } => {
+            let (store, now) = (tools.store.clone(), tools.clock.now());
+            let answer =
+                move || clerk::escalations::answer(&store, &command, now).unwrap_or_else(|| Err(gone()));
+            read_log(answer).await
         }
         _ => {
             let now = tools.clock.now();
@@ -417,6 +489,7 @@ fn rig_rows(tools: &Tools) -> Vec<model::answer::RigRow> {
         path: String::new(),
         state: String::new(),
         note: None,
+        frozen: None,
         pid: None,
         uptime_s: None,
         seq: Default::default(),
@@ -437,6 +510,7 @@ fn status(tools: &Tools) -> model::answer::StatusReport {
         }
         .to_owned(),
         note: trouble.map(|error| error.to_string()),
+        frozen: None,
         pid: Some(std::process::id()),
         uptime_s: Some(now.since(tools.started).as_secs()),
         seq: tools.store.head(),
@@ -445,19 +519,36 @@ fn status(tools: &Tools) -> model::answer::StatusReport {
     let mut report = tools.look(|board| answers::status(board, row, rigs, now));
     enliven(tools, &mut report.agents);
     report.attention.extend(rigs::complaints(&tools.config));
+    report.attention.extend(tools.vitals.blocked().into_iter().map(|blocked| {
+        let over = blocked.in_hand.map(|what| format!(" over {what}")).unwrap_or_default();
+        let Blocked { name, since, .. } = blocked;
+        format!("the actor {name} takes no messages{over}, for {} s: gastown why {name}", since.as_secs())
+    }));
+    let waiting: usize = report.rigs.iter().filter(|rig| !rig.parked).map(|rig| rig.waiting).sum();
+    if waiting > 0
+        && let Some(short) = tools.memory_short()
+    {
+        let beads = if waiting == 1 { "a bead waits".to_owned() } else { format!("{waiting} beads wait") };
+        report.attention.push(format!("{beads}: {short}"));
+    }
     report
 }
 
 /// Fills in what only the living town knows of its agents.
 fn enliven(tools: &Tools, rows: &mut [model::answer::AgentRow]) {
-    let now = tools.clock.now();
+    // One moment on both clocks, so that what has not changed is said in the same words each time.
+    static MOMENT: OnceLock<(Instant, Timestamp)> = OnceLock::new();
+    let (moment, then) = *MOMENT.get_or_init(|| (Instant::now(), tools.clock.now()));
     for row in rows {
         if let Some(live) = tools.directory.session(&row.address) {
             row.pid = Some(live.terminal.pid());
             row.session = Some(live.session.clone());
             row.preset = Some(live.preset.clone());
             if let Some(last) = live.terminal.last_output() {
-                row.last_activity = Some(now.minus(last.elapsed()));
+                row.last_activity = Some(match last.checked_duration_since(moment) {
+                    Some(since) => then.plus(since),
+                    None => then.minus(moment.duration_since(last)),
+                });
             }
         }
     }
@@ -466,18 +557,28 @@ fn enliven(tools: &Tools, rows: &mut [model::answer::AgentRow]) {
 async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answer, Refusal> {
     if matches!(
         command,
-        Command::Done { .. } | Command::AgentRestart { .. } | Command::Handoff { .. } | Command::RigAdd(_)
+        Command::Done { .. }
+            | Command::AgentRestart { .. }
+            | Command::Handoff { .. }
+            | Command::RigAdd(_)
+            | Command::RigStop { .. }
+            | Command::RigStart { .. }
+            | Command::Recover { dry_run: false, .. }
     ) {
         writable(tools)?;
     }
+    // Whoever says so stands still themselves, and goes on when this does.
+    if matches!(command, Command::Done { .. } | Command::Handoff { .. }) {
+        tools.freeze.thawed().await;
+    }
     match command {
-        Command::Done { exit, reason } => {
+        Command::Done { exit, reason, leave } => {
             let Origin::Session { agent, .. } = &origin else {
                 return Err(Refusal::usage("only an agent says that it is done")
                     .hint("a person closes a bead with `gastown bead close ID`"));
             };
             let agent = agent.clone();
-            tools.directory.ask(&agent, |reply| Ask::Done { origin, exit, reason, reply }).await
+            tools.directory.ask(&agent, |reply| Ask::Done { origin, exit, reason, leave, reply }).await
         }
         Command::Said { key, text } => {
             let Origin::Session { agent, session } = &origin else {
@@ -485,6 +586,14 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             };
             let live = tools.directory.session(agent).filter(|live| live.session == *session);
             live.ok_or_else(|| no_session(tools, agent))?.said(key, text);
+            Ok(Answer::Done)
+        }
+        Command::Noticed { what, cwd } => {
+            let Origin::Session { agent, session } = &origin else {
+                return Err(Refusal::usage("only an agent's own program tells that"));
+            };
+            let live = tools.directory.session(agent).filter(|live| live.session == *session);
+            live.ok_or_else(|| no_session(tools, agent))?.told(what, cwd);
             Ok(Answer::Done)
         }
         Command::Nudge { agent, text } => {
@@ -504,6 +613,9 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
             tools.directory.ask(&address, |reply| Ask::Restart { symptom: None, reply }).await
         }
+        Command::AgentKill { agent, restart } => standstill::kill(tools, &origin, &agent, restart).await,
+        Command::RigStop { rig } => standstill::rig_stop(tools, &origin, rig).await,
+        Command::RigStart { rig } => standstill::rig_start(tools, &origin, rig).await,
         Command::Handoff { note } => handoff(tools, &origin, note).await,
         Command::RigAdd(new) => rig_add(tools, &origin, new).await,
         Command::BeadSync { rig, push, dry_run } => {
@@ -513,8 +625,15 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             let done = blocking(move || sync::sync(&store, &config, &paths, &origin, &wish)).await;
             done.map_err(|why| Refusal::failed("git_failed", why))?
         }
+        Command::Recover { beads, all, rig, dry_run } => {
+            let wish = recovery::Wish { beads, all, rig, dry_run };
+            recovery::recover(tools, &origin, wish).await
+        }
         Command::Backup { dir } => copies::backup(tools, &origin, dir).await,
-        Command::Stop => {
+        Command::Stop | Command::StopAll => {
+            if command == Command::StopAll {
+                tools.hurry.send_replace(true);
+            }
             let why = format!("asked for by {}", origin.actor());
             tools.stopping.send_replace(Some(why));
             Ok(Answer::Done)
@@ -527,6 +646,18 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
         Command::FaultPoisonMail { letters, how } => {
             faults_allowed(tools)?;
             tools.hands.poison(letters, how);
+            Ok(Answer::Done)
+        }
+        Command::FaultBlockActor { name, millis } => {
+            faults_allowed(tools)?;
+            if !tools.vitals.block_next(&name, Duration::from_millis(millis)) {
+                let known = tools.look(clerk::actors::all);
+                return Err(Refusal::no_such("actor", &name, known.iter().map(String::as_str)));
+            }
+            // Everybody gets a message, so that it need not be waited for.
+            tools.directory.ring_all();
+            let poke = tools.clone();
+            tokio::spawn(async move { poke.note(&Address::Runtime, |_| Ok(())).await });
             Ok(Answer::Done)
         }
         Command::FaultKillActor { name } => {

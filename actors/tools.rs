@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clerk::book::Book;
+use clerk::capacity::Limits;
 use clerk::draft::{Deed, Draft};
 use config::live::{LiveConfig, TownConfig};
 use config::paths::TownPaths;
@@ -13,6 +14,7 @@ use ledger::Store;
 use ledger::views::Board;
 use model::answer::Answer;
 use model::command::{Command, Origin};
+use model::ids::RigName;
 use model::refusal::Refusal;
 use model::role::Address;
 use model::time::{Clock, Timestamp};
@@ -20,10 +22,16 @@ use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 
 use crate::directory::Directory;
+use crate::freeze::Freeze;
 use crate::keys::Keys;
 use crate::letters::Hands;
 use crate::living_tree::TreeHandle;
+use crate::memory;
+use crate::neighbours::Looking;
+use crate::outbox::Outbox;
+use crate::rigs;
 use crate::scribe;
+use crate::vitals::{Pulse, Vitals};
 
 /// The words of a command line to the command that they mean; the one grammar of all carriers.
 pub type Grammar = Arc<dyn Fn(&[String], &Origin) -> Result<Command, Refusal> + Send + Sync>;
@@ -42,8 +50,14 @@ pub trait Nursery: Send + Sync {
     /// Sees to it that the polecat at `address` lives.
     fn wake(&self, address: &Address);
 
+    /// As [`Nursery::wake`], when a person wants it: also when it has failed too often and was set aside.
+    fn revive(&self, address: &Address);
+
     /// Sees to it that the rig lives.
     fn open_rig(&self, rig: &model::ids::RigName);
+
+    /// Ends the rig's actors by their graces; `done` hears when nothing is left of them.
+    fn close_rig(&self, rig: &model::ids::RigName, done: oneshot::Sender<Result<(), Refusal>>);
 
     /// Makes the actor called `name` in the tree die, as if it had failed.
     ///
@@ -63,9 +77,12 @@ pub trait Door: Send + Sync {
     );
 }
 
+/// A scribe that lives, and its pulse.
+type Writer = (ActorRef<scribe::Message>, Pulse);
+
 /// The way to the scribe that lives now.
 #[derive(Clone, Default)]
-pub struct ScribeSeat(Arc<Mutex<Option<ActorRef<scribe::Message>>>>);
+pub struct ScribeSeat(Arc<Mutex<Option<Writer>>>);
 
 impl fmt::Debug for ScribeSeat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,11 +92,11 @@ impl fmt::Debug for ScribeSeat {
 
 impl ScribeSeat {
     /// Makes `scribe` the one who is written to from now on.
-    pub(crate) fn seat(&self, scribe: ActorRef<scribe::Message>) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(scribe);
+    pub(crate) fn seat(&self, scribe: ActorRef<scribe::Message>, pulse: Pulse) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((scribe, pulse));
     }
 
-    fn get(&self) -> Option<ActorRef<scribe::Message>> {
+    fn get(&self) -> Option<Writer> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }
@@ -144,14 +161,26 @@ pub struct Tools {
     pub keys: Keys,
     /// The letters that are being handled.
     pub hands: Hands,
+    /// The messages that are leaving the town.
+    pub outbox: Outbox,
+    /// What neighbours have said of each other and is looked into.
+    pub neighbours: Looking,
     /// The living tree.
     pub tree: TreeHandle,
+    /// What each actor has in hand.
+    pub vitals: Vitals,
     /// Starts actors.
     pub nursery: Late<dyn Nursery>,
     /// Takes what sessions say.
     pub door: Late<dyn Door>,
     /// Asked to stop: why.
     pub stopping: watch::Sender<Option<String>>,
+    /// Asked to stop everything at once.
+    pub hurry: watch::Sender<bool>,
+    /// Whether everything stands still.
+    pub freeze: Freeze,
+    /// How much memory there is.
+    pub memory: memory::Gauge,
     /// How often the ledger has become writable again after it was not.
     pub recoveries: watch::Sender<u64>,
     /// Since when the runtime is up.
@@ -168,6 +197,29 @@ impl Tools {
     /// The configuration as it is now.
     pub fn town(&self) -> Arc<TownConfig> {
         self.config.current()
+    }
+
+    /// How many workers of `rig` may be at work, and of all rigs together.
+    ///
+    /// # Errors
+    /// `no_such_rig`, when it is not configured.
+    pub fn limits(&self, rig: &RigName) -> Result<Limits, Refusal> {
+        rigs::limits(&self.town(), rig)
+    }
+
+    /// Why no further worker's session is to be started, if memory is short.
+    pub fn memory_short(&self) -> Option<String> {
+        self.memory.short(&self.town().town.policies)
+    }
+
+    /// Whether the town is about to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.borrow().is_some()
+    }
+
+    /// Whether all agents' programs are stopped on a person's word.
+    pub fn is_frozen(&self) -> bool {
+        self.freeze.is_frozen()
     }
 
     /// Looks at the board.
@@ -204,10 +256,27 @@ impl Tools {
             .hint("it is being started again: see `gastown tree`, then try again"))
     }
 
+    /// As [`Tools::note`], but with one try: `None` when nothing was recorded because the scribe was not there
+    /// to do it.
+    pub async fn note_once<F>(&self, actor: &Address, decide: F) -> Option<Result<(), Refusal>>
+    where
+        F: FnOnce(&mut Draft<'_>) -> Result<(), Refusal> + Send + 'static,
+    {
+        let actor = actor.clone();
+        let decide = move |board: &Board, now| {
+            let mut draft = Draft::new(board, actor, now);
+            decide(&mut draft)?;
+            Ok((draft.finish(), Answer::Done))
+        };
+        Some(self.attempt(Box::new(decide)).await?.map(drop))
+    }
+
     /// One try; `None` when it was certainly not recorded because the scribe was not there to do it.
     async fn attempt(&self, decide: scribe::Decide) -> Option<Result<Answer, Refusal>> {
         let (reply, answer) = oneshot::channel();
-        self.scribe.get()?.cast(scribe::Message::Write { decide, reply }).ok()?;
+        let (scribe, pulse) = self.scribe.get()?;
+        pulse.rung();
+        scribe.cast(scribe::Message::Write { decide, reply }).ok()?;
         match tokio::time::timeout(scribe::PATIENCE, answer).await {
             Ok(answer) => answer.ok(),
             Err(_) => Some(Err(Refusal::failed("slow_disk", "it is not known whether this was recorded")

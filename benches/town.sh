@@ -77,6 +77,17 @@ start
 echo "start after SIGKILL to an answer     $(since "$began") ms"
 count=$("$gastown" bead list --json | grep -o '"id"' | wc -l)
 echo "beads after SIGKILL                  $count of $runs"
+
+# A worker that sits in one long command, and is looked at.
+git init -q -b main "$home/origin"
+git -C "$home/origin" -c user.name=bench -c user.email=bench@example.org commit -q --allow-empty -m start
+"$gastown" rig add web "$home/origin" >/dev/null 2>&1
+bead=$("$gastown" bead create --title "Sit" --rig web --silent --description "$(printf '```sh\necho sitting; sleep 600\n```')")
+"$gastown" sling "$bead" web >/dev/null
+until "$gastown" peek web/frontend 2>/dev/null | grep -q '^sitting'; do
+    kill -0 "$pid" 2>/dev/null || { cat "$home/log" >&2; exit 1; }
+done
+timed "peek" "$gastown" peek web/frontend
 "$gastown" stop >/dev/null
 wait "$pid" || :
 pid=

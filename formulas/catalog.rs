@@ -6,22 +6,17 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use model::near;
 
+use crate::cook::{self, Cooked, Library, Order};
 use crate::formula::Formula;
+use crate::library::SHIPPED;
 use crate::problem::{Hint, Invalid, Problem, Why};
-
-/// The formula of a worker when nothing else is said.
-pub const DEFAULT: &str = "mol-polecat-work";
 
 /// What a formula's file ends with; the first is looked for first.
 const ENDINGS: [&str; 2] = [".formula.toml", ".toml"];
-
-const SHIPPED: &[(&str, &str)] = &[
-    (DEFAULT, include_str!("library/mol-polecat-work.formula.toml")),
-    ("shell-checked", include_str!("library/shell-checked.formula.toml")),
-];
 
 /// The folders that are searched, nearest first, and behind them what is shipped.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +50,7 @@ pub struct Entry {
     /// Where it is.
     pub source: Source,
     /// The formula, or what is wrong with it.
-    pub formula: Result<Formula, CannotLoad>,
+    pub formula: Result<Arc<Formula>, CannotLoad>,
 }
 
 /// Why there is no formula of a name.
@@ -94,8 +89,22 @@ impl Catalog {
         Self { folders: folders.into_iter().collect() }
     }
 
-    /// Returns the nearest formula of this name, and where it was found.
-    pub fn load(&self, name: &str) -> Result<(Formula, Source), CannotLoad> {
+    /// Returns the nearest formula of this name, and where it was found; if there is none, the one that is called
+    /// so with `mol-` before it, as people leave that away.
+    pub fn load(&self, name: &str) -> Result<(Arc<Formula>, Source), CannotLoad> {
+        match self.load_exactly(name) {
+            Err(CannotLoad::Unknown { .. }) if !name.starts_with("mol-") => {
+                let longer = self.load_exactly(&format!("mol-{name}"));
+                longer.map_err(|error| match error {
+                    CannotLoad::Unknown { .. } => self.unknown(name),
+                    error => error,
+                })
+            }
+            found => found,
+        }
+    }
+
+    fn load_exactly(&self, name: &str) -> Result<(Arc<Formula>, Source), CannotLoad> {
         if !is_name(name) {
             return Err(self.unknown(name));
         }
@@ -104,7 +113,7 @@ impl Catalog {
                 match std::fs::read_to_string(&path) {
                     Ok(text) => {
                         let formula = parsed(name, &path.display().to_string(), &text)?;
-                        return Ok((formula, Source::File(path)));
+                        return Ok((Arc::new(formula), Source::File(path)));
                     }
                     Err(error) if is_absent(&error) => {}
                     Err(source) => return Err(CannotLoad::Unreadable { path, source }),
@@ -112,7 +121,9 @@ impl Catalog {
             }
         }
         match SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
-            Some((_, text)) => Ok((parsed(name, &format!("shipped:{name}"), text)?, Source::Shipped)),
+            Some((_, text)) => {
+                Ok((Arc::new(parsed(name, &format!("shipped:{name}"), text)?), Source::Shipped))
+            }
             None => Err(self.unknown(name)),
         }
     }
@@ -135,6 +146,20 @@ impl Catalog {
         Ok(entries.collect())
     }
 
+    /// Returns the proto of the nearest formula of this name.
+    pub fn cook(&self, name: &str, order: &Order) -> Result<Cooked, CannotLoad> {
+        let (formula, _) = self.load(name)?;
+        let invalid = |problems| CannotLoad::Invalid { name: name.to_owned(), problems };
+        cook::cook(self, &formula, order).map_err(invalid)
+    }
+
+    /// Returns the proto of a formula that need not be in the catalog: what it builds on is looked up there.
+    /// `file` is the name that messages use.
+    pub fn cook_text(&self, file: &str, text: &str, order: &Order) -> Result<Cooked, Invalid> {
+        let formula = Arc::new(Formula::parse(file, text)?);
+        cook::cook(&Beside { own: Arc::clone(&formula), catalog: self }, &formula, order)
+    }
+
     fn unknown(&self, name: &str) -> CannotLoad {
         // A folder that cannot be read has nothing to suggest.
         let found =
@@ -147,8 +172,26 @@ impl Catalog {
     }
 }
 
-/// A name is never a path: no separators, no hidden files, nothing upwards.
-fn is_name(name: &str) -> bool {
+impl Library for Catalog {
+    fn find(&self, name: &str) -> Result<Arc<Formula>, CannotLoad> {
+        self.load(name).map(|(formula, _)| formula)
+    }
+}
+
+/// A formula that is not in the catalog, before those that are.
+struct Beside<'a> {
+    own: Arc<Formula>,
+    catalog: &'a Catalog,
+}
+
+impl Library for Beside<'_> {
+    fn find(&self, name: &str) -> Result<Arc<Formula>, CannotLoad> {
+        if self.own.name() == name { Ok(Arc::clone(&self.own)) } else { self.catalog.find(name) }
+    }
+}
+
+/// Whether a formula may be called so. A name is never a path: no separators, no hidden files, nothing upwards.
+pub fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('.')
         && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
@@ -161,8 +204,8 @@ fn is_absent(error: &io::Error) -> bool {
 fn parsed(name: &str, file: &str, text: &str) -> Result<Formula, CannotLoad> {
     let mut formula = Formula::parse(file, text)
         .map_err(|problems| CannotLoad::Invalid { name: name.to_owned(), problems })?;
-    if formula.name != name {
-        let why = Why::OtherName { inside: formula.name.clone(), outside: name.to_owned() };
+    if formula.name() != name {
+        let why = Why::OtherName { inside: formula.name().to_owned(), outside: name.to_owned() };
         formula
             .warnings
             .insert(0, Problem { file: file.to_owned(), line: 1, key: "formula".to_owned(), why });
@@ -196,8 +239,7 @@ fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, CannotLoad> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formula::Vars;
-    use crate::molecule::Molecule;
+    use crate::library::DEFAULT;
 
     fn write(folder: &Path, file: &str, title: &str) {
         let name = file.split('.').next().unwrap();
@@ -209,8 +251,9 @@ mod tests {
     fn the_nearest_of_a_name_wins() {
         let (rig, town) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let catalog = Catalog::new([rig.path().to_owned(), town.path().to_owned(), "/no/such/folder".into()]);
-        let title = |name: &str| catalog.load(name).unwrap().0.steps[0].title.clone();
+        let title = |name: &str| catalog.cook(name, &Order::default()).unwrap().proto.steps[0].title.clone();
         assert_eq!(catalog.load(DEFAULT).unwrap().1, Source::Shipped);
+        assert_eq!(catalog.load("polecat-work").unwrap().0.name(), DEFAULT);
 
         write(town.path(), "mol-polecat-work.formula.toml", "the town's");
         write(town.path(), "own.toml", "plain ending");
@@ -222,7 +265,9 @@ mod tests {
         assert_eq!(title(DEFAULT), "the full ending first");
 
         let names: Vec<String> = catalog.list().unwrap().into_iter().map(|entry| entry.name).collect();
-        assert_eq!(names, [DEFAULT, "own", "shell-checked"]);
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        assert!(names.is_sorted() && has("own") && has("shiny"), "{names:?}");
+        assert_eq!(names.iter().filter(|name| *name == DEFAULT).count(), 1);
     }
 
     #[test]
@@ -246,8 +291,9 @@ mod tests {
         let catalog = Catalog::new([town.path().to_owned()]);
         assert!(matches!(catalog.load("shell-checked"), Err(CannotLoad::Invalid { .. })));
         let list = catalog.list().unwrap();
-        assert!(list[0].formula.is_ok());
-        let error = list[1].formula.as_ref().unwrap_err().to_string();
+        let broken: Vec<&Entry> = list.iter().filter(|entry| entry.formula.is_err()).collect();
+        assert_eq!((broken.len(), broken[0].name.as_str()), (1, "shell-checked"));
+        let error = broken[0].formula.as_ref().unwrap_err().to_string();
         assert!(error.contains("shell-checked.formula.toml:1: formula: expected a string"), "{error}");
     }
 
@@ -257,43 +303,5 @@ mod tests {
         std::fs::write(town.path().join("a.toml"), "formula='b'\n[[steps]]\nid='s'").unwrap();
         let (formula, _) = Catalog::new([town.path().to_owned()]).load("a").unwrap();
         assert!(matches!(&formula.warnings[0].why, Why::OtherName { inside, .. } if inside == "b"));
-    }
-
-    #[test]
-    fn what_is_shipped_is_without_fault_and_can_be_poured() {
-        for (name, _) in SHIPPED {
-            let (formula, source) = Catalog::default().load(name).unwrap();
-            assert_eq!((formula.name.as_str(), source), (*name, Source::Shipped));
-            assert_eq!(formula.warnings, []);
-            assert!(formula.vars.iter().all(|var| !var.description.is_empty()));
-            let given: Vars = formula
-                .vars
-                .iter()
-                .filter(|var| var.required && var.default.is_none())
-                .map(|var| (var.name.clone(), "true".to_owned()))
-                .collect();
-            let proto = formula.resolve(&given).unwrap();
-            assert!(proto.steps.iter().all(|step| !step.description.contains("{{")), "{name}");
-            Molecule::pour(proto).unwrap();
-        }
-    }
-
-    #[test]
-    fn the_default_leaves_nothing_for_a_shell_to_run_and_needs_no_values() {
-        let (formula, _) = Catalog::default().load(DEFAULT).unwrap();
-        let proto = formula.resolve(&Vars::new()).unwrap();
-        assert!(proto.steps.iter().all(|step| !step.description.contains("```")));
-        assert!(proto.steps.iter().all(|step| step.acceptance.is_some()));
-    }
-
-    #[test]
-    fn the_checked_one_runs_the_given_command_after_the_work() {
-        let (formula, _) = Catalog::default().load("shell-checked").unwrap();
-        assert!(formula.resolve(&Vars::new()).is_err());
-        let given = Vars::from([("check".to_owned(), "make test".to_owned())]);
-        let proto = formula.resolve(&given).unwrap();
-        let check = proto.steps.iter().find(|step| step.id == "check").unwrap();
-        assert!(check.description.contains("```sh\nmake test\n```"));
-        assert_eq!(check.needs, ["implement"]);
     }
 }

@@ -7,8 +7,10 @@
 //! (Rare, and seen.) So everybody is linked to one actor per town that outlives them all, does
 //! nothing that can fail, and is known to nobody who could kill it.
 //!
-//! States are dropped on a thread for blocking work, each on its own: a slow or panicking `Drop`
-//! is nobody else's matter. A watcher's question is answered when the drop is over.
+//! States are dropped each in a task of its own, as ractor does it with those of actors that failed: a panicking
+//! `Drop` is nobody else's matter. A watcher's question is answered when the drop is over. (On a thread for
+//! blocking work the replacement of a killed actor came milliseconds later where other programs kept the cores
+//! busy, since that thread had to wait for its turn.)
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +20,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPo
 use tokio::task::JoinHandle;
 
 use crate::decision::Exit;
-use crate::report::chain;
+use crate::report::{CrashReport, chain};
 
 /// What the coroner can be asked.
 #[derive(Debug)]
@@ -92,7 +94,9 @@ impl Actor for Coroner {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, error) => {
-                let exit = Exit::Abnormal(chain(error.as_ref()));
+                let why = chain(error.as_ref());
+                let gave_up = error.downcast_ref::<CrashReport>().is_some();
+                let exit = if gave_up { Exit::GaveUp(why) } else { Exit::Abnormal(why) };
                 state.0.insert(cell.get_id(), Finding { exit, drop: None });
             }
             SupervisionEvent::ActorTerminated(cell, last, reason) => {
@@ -104,7 +108,7 @@ impl Actor for Coroner {
                     reason => Exit::Normal(reason),
                 };
                 let drop = last.map(|last| {
-                    tokio::task::spawn_blocking(move || {
+                    tokio::spawn(async move {
                         if catch_unwind(AssertUnwindSafe(|| drop(last))).is_err() {
                             tracing::error!(actor = %id, "panicked while its state was dropped");
                         }

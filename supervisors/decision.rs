@@ -16,13 +16,22 @@ pub enum Exit {
     Normal(Option<String>),
     /// It failed, panicked, was killed or would not start; why.
     Abnormal(String),
+    /// It is a supervisor that gave up, and has ended its children in order; why. OTP's `shutdown`: a failure
+    /// to those who are told of it, and none where it decides on a transient child.
+    GaveUp(String),
 }
 
 impl Exit {
-    /// Returns whether the end counts as a failure.
+    /// Returns whether the end is abnormal in OTP's sense: a transient child is started again after it.
     #[must_use]
     pub fn is_abnormal(&self) -> bool {
         matches!(self, Self::Abnormal(_))
+    }
+
+    /// Returns whether people are told of it as of a failure.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Abnormal(_) | Self::GaveUp(_))
     }
 
     /// Returns the reason for people to read.
@@ -30,7 +39,7 @@ impl Exit {
     pub fn reason(&self) -> &str {
         match self {
             Self::Normal(None) => "stopped",
-            Self::Normal(Some(reason)) | Self::Abnormal(reason) => reason,
+            Self::Normal(Some(reason)) | Self::Abnormal(reason) | Self::GaveUp(reason) => reason,
         }
     }
 }
@@ -217,6 +226,8 @@ mod tests {
             for (restart, exit, expected) in [
                 (Permanent, normal(), None),
                 (Permanent, failed(), None),
+                (Permanent, Exit::GaveUp("too much".into()), None),
+                (Transient, Exit::GaveUp("too much".into()), Some(Verdict::Leave)),
                 (Transient, normal(), Some(Verdict::Leave)),
                 (Transient, failed(), None),
                 (Temporary, normal(), Some(Verdict::Forget)),

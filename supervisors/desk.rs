@@ -10,8 +10,8 @@ use ractor::rpc::CallResult;
 use ractor::{ActorCell, ActorRef, RpcReplyPort};
 
 use crate::report::Living;
-use crate::spec::DynChild;
-use crate::supervisor::{ChildStatus, Message, StartError, UnknownChild};
+use crate::spec::{ChildKind, DynChild};
+use crate::supervisor::{ChildStatus, Message, NotDown, StartError, UnknownChild};
 
 /// How long an answer may take. A supervisor answers between two ends of its children, so this is
 /// longer than any one grace.
@@ -32,6 +32,22 @@ pub enum DeskError {
     /// There is no such child.
     #[error(transparent)]
     Unknown(#[from] UnknownChild),
+    /// The child is not down, or cannot be started again.
+    #[error(transparent)]
+    NotDown(#[from] NotDown),
+}
+
+/// How many children a supervisor has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All, dead or alive.
+    pub specs: usize,
+    /// Those that are alive.
+    pub active: usize,
+    /// Those that are supervisors, dead or alive.
+    pub supervisors: usize,
+    /// Those that are not.
+    pub workers: usize,
 }
 
 /// Asks supervisors. Clones ask the same town.
@@ -73,6 +89,34 @@ impl Desk {
         Ok(self.ask(supervisor, |reply| Message::StopChild(child, reply)).await??)
     }
 
+    /// Ends a child by its grace; returns when nothing is left of it. Its place is kept, unless it is
+    /// temporary or came at run time.
+    ///
+    /// # Errors
+    /// When there is no such child, or nobody answers.
+    pub async fn terminate_child(&self, supervisor: &str, child: &str) -> Result<(), DeskError> {
+        let child = child.to_owned();
+        Ok(self.ask(supervisor, |reply| Message::TerminateChild(child, reply)).await??)
+    }
+
+    /// Starts a child again that is down, and returns it when its `pre_start` is through.
+    ///
+    /// # Errors
+    /// When there is no such child, when it is not down or does not start, or nobody answers.
+    pub async fn restart_child(&self, supervisor: &str, child: &str) -> Result<ActorCell, DeskError> {
+        let child = child.to_owned();
+        Ok(self.ask(supervisor, |reply| Message::RestartChild(child, reply)).await??)
+    }
+
+    /// Forgets a child that is down.
+    ///
+    /// # Errors
+    /// When there is no such child, when it is not down, or nobody answers.
+    pub async fn delete_child(&self, supervisor: &str, child: &str) -> Result<(), DeskError> {
+        let child = child.to_owned();
+        Ok(self.ask(supervisor, |reply| Message::DeleteChild(child, reply)).await??)
+    }
+
     /// Kills a child as if it had failed; its supervisor does what its policy says.
     ///
     /// # Errors
@@ -97,6 +141,23 @@ impl Desk {
     /// When nobody answers.
     pub async fn which_children(&self, supervisor: &str) -> Result<Vec<ChildStatus>, DeskError> {
         self.ask(supervisor, Message::WhichChildren).await
+    }
+
+    /// Returns how many children a supervisor has.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn count_children(&self, supervisor: &str) -> Result<Counts, DeskError> {
+        let mut counts = Counts::default();
+        for child in self.which_children(supervisor).await? {
+            counts.specs += 1;
+            counts.active += usize::from(child.actor.is_some());
+            match child.kind {
+                ChildKind::Supervisor => counts.supervisors += 1,
+                ChildKind::Actor => counts.workers += 1,
+            }
+        }
+        Ok(counts)
     }
 
     async fn ask<T: Send + 'static>(

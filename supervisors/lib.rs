@@ -2,7 +2,7 @@
 //!
 //! Nothing else in the house starts or restarts an actor. The policy is data ([`policy`]); what
 //! follows from a child's end is decided without doing anything ([`decision`]); one actor type does
-//! it ([`supervisor`]); what happened is written down for others to see ([`report`]).
+//! it ([`supervisor`]); what happened is told ([`report`]) and becomes events of the ledger ([`chronicle`]).
 //!
 //! ```text
 //!   table line ──▶ DynChild ──▶ supervisor ──▶ child + its watcher
@@ -17,6 +17,7 @@
 //! supervisor counts as gone only when everything below it is.
 
 mod child;
+pub mod chronicle;
 mod coroner;
 pub mod decision;
 pub mod desk;
@@ -29,4 +30,5 @@ pub mod town;
 pub mod tree;
 pub mod window;
 
+pub use chronicle::Chronicle;
 pub use town::{Town, TownEnd, start_town};

@@ -189,7 +189,30 @@ pub struct Rules {
     pub kill_wait: Duration,
 }
 
+/// Why a line makes no sense below a supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Senseless {
+    /// It is significant, and no end of it is for good.
+    #[error("a permanent child never ends for good, so it cannot be significant")]
+    PermanentSignificant,
+    /// It is significant to a supervisor that never stops by itself.
+    #[error("its supervisor never stops by itself, so no child of it can be significant")]
+    NeverSignificant,
+}
+
 impl Rules {
+    /// Returns whether a child may be `significant` here, or why not.
+    ///
+    /// # Errors
+    /// As OTP rejects such child specifications.
+    pub const fn admit(&self, restart: Restart, significant: bool) -> Result<(), Senseless> {
+        match (significant, restart, self.auto_shutdown) {
+            (true, _, AutoShutdown::Never) => Err(Senseless::NeverSignificant),
+            (true, Restart::Permanent, _) => Err(Senseless::PermanentSignificant),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns rules as OTP has them: escalate, never stop by itself, end in reverse.
     #[must_use]
     pub const fn new(strategy: Strategy, intensity: Intensity) -> Self {

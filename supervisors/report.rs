@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use actors::living_tree::TreeHandle;
 use ractor::{ActorCell, ActorStatus};
@@ -36,6 +37,15 @@ pub enum Notice {
         child: String,
         /// How many restarts the window holds, this one included.
         count: usize,
+        /// The length of the window.
+        within: Duration,
+    },
+    /// A child that has failed is not started again, as its policy has it.
+    Left {
+        /// Its supervisor.
+        supervisor: String,
+        /// The child.
+        child: String,
     },
     /// A child could not be started again; this counts as one more failure.
     StartFailed {
@@ -61,6 +71,8 @@ pub struct CrashReport {
     pub reason: String,
     /// How many restarts there would have been within the window.
     pub restarts: usize,
+    /// The length of the window.
+    pub within: Duration,
     /// Whether the supervisor itself fails for it, or has set the child aside and goes on.
     pub escalated: bool,
 }
@@ -68,6 +80,9 @@ pub struct CrashReport {
 impl fmt::Display for CrashReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { supervisor, child, reason, restarts, .. } = self;
+        if supervisor == child {
+            return write!(f, "{supervisor} has ended: {reason}");
+        }
         write!(f, "{supervisor} gave up: {child} would have been restarted {restarts} times: {reason}")
     }
 }
@@ -143,7 +158,8 @@ impl Records {
             Notice::Ended { supervisor, child, reason, abnormal: false } => {
                 tracing::debug!(%supervisor, %child, %reason, "ended");
             }
-            Notice::Restarted { supervisor, child, count } => {
+            Notice::Left { supervisor, child } => tracing::info!(%supervisor, %child, "is left as it is"),
+            Notice::Restarted { supervisor, child, count, .. } => {
                 tracing::info!(%supervisor, %child, count, "restarted");
             }
             Notice::StartFailed { supervisor, child, reason } => {

@@ -7,18 +7,20 @@ use std::time::Duration;
 use actors::directory::Directory;
 use actors::switchboard::{Operator, Switchboard};
 use actors::tools::{Nursery, Tools};
+use actors::vitals::{Digest, Named};
+use actors::watched::Watched;
 use actors::{deacon, dispatcher, mayor, polecat, postmaster, refinery, scribe, switchboard, witness};
 use clerk::bell::Ear;
-use clerk::draft::Draft;
-use model::event::Event;
 use model::ids::RigName;
 use model::refusal::Refusal;
 use model::role::Address;
-use tokio::sync::mpsc;
+use ractor::Actor;
+use tokio::sync::oneshot;
 
+use crate::chronicle::{self, Chronicle};
 use crate::desk::{Desk, DeskError};
 use crate::policy::ChildSpec;
-use crate::report::{Living, Notice, Observer, Records};
+use crate::report::{Living, Records};
 use crate::spec::{DynBranch, DynChild, Start};
 use crate::supervisor::StartError;
 use crate::town::{Town, start_town};
@@ -34,19 +36,35 @@ const TRIES: u32 = 400;
 ///
 /// # Errors
 /// When one of its actors does not start.
-pub async fn raise(tools: Tools, switchboard: Switchboard) -> Result<Town, StartError> {
-    let (notices, heard) = mpsc::unbounded_channel();
-    let records = Records {
-        tree: tools.tree.clone(),
-        living: Living::default(),
-        observer: Arc::new(Chronicler(notices)),
-    };
+pub async fn raise(tools: Tools, switchboard: Switchboard) -> Result<(Town, Chronicle), StartError> {
+    let (chronicle, observer) = chronicle::open(&tools);
+    let records = Records { tree: tools.tree.clone(), living: Living::default(), observer };
     let nursery = Midwife { tools: tools.clone(), records: records.clone() };
     tools.nursery.set(Arc::new(nursery));
-    tokio::spawn(chronicle(tools.clone(), heard));
     let branch =
         DynBranch::from_table(&TOWN, TOWN.name, |line| town_child(line, &tools, &switchboard, &records));
-    start_town(branch, records).await
+    Ok((start_town(branch, records).await?, chronicle))
+}
+
+/// The start function of an actor whose vital signs are taken.
+///
+/// * `name` - its name in the tree.
+/// * `make` - makes the actor and its arguments, afresh for every start.
+fn watched<A>(
+    tools: &Tools,
+    name: &str,
+    make: impl Fn() -> (A, A::Arguments) + Send + Sync + 'static,
+) -> Start
+where
+    A: Actor,
+    A::Msg: Named,
+    A::State: Digest,
+{
+    let pulse = tools.vitals.pulse(name);
+    Start::actor(None, move || {
+        let (actor, arguments) = make();
+        (Watched::new(actor, pulse.clone()), arguments)
+    })
 }
 
 fn town_child(
@@ -58,28 +76,26 @@ fn town_child(
     let t = tools.clone();
     match line.child {
         Child::Scribe => {
-            DynChild::from_spec(line, scribe::NAME, Start::actor(None, move || (scribe::Scribe, t.clone())))
+            let start = watched(tools, scribe::NAME, move || (scribe::Scribe, t.clone()));
+            DynChild::from_spec(line, scribe::NAME, start)
         }
-        Child::Postmaster => DynChild::from_spec(
-            line,
-            postmaster::NAME,
-            Start::actor(None, move || (postmaster::Postmaster, t.clone())),
-        ),
+        Child::Postmaster => {
+            let start = watched(tools, postmaster::NAME, move || (postmaster::Postmaster, t.clone()));
+            DynChild::from_spec(line, postmaster::NAME, start)
+        }
         Child::Switchboard => {
             let way = switchboard.clone();
-            let start = Start::actor(None, move || (Operator, (t.clone(), way.clone())));
+            let start = watched(tools, switchboard::NAME, move || (Operator, (t.clone(), way.clone())));
             DynChild::from_spec(line, switchboard::NAME, start)
         }
-        Child::Deacon => DynChild::from_spec(
-            line,
-            deacon::NAME,
-            Start::actor(None, move || (deacon::Deacon::default(), t.clone())),
-        ),
-        Child::Mayor => DynChild::from_spec(
-            line,
-            mayor::NAME,
-            Start::actor(None, move || (mayor::Mayor::default(), t.clone())),
-        ),
+        Child::Deacon => {
+            let start = watched(tools, deacon::NAME, move || (deacon::Deacon::default(), t.clone()));
+            DynChild::from_spec(line, deacon::NAME, start)
+        }
+        Child::Mayor => {
+            let start = watched(tools, mayor::NAME, move || (mayor::Mayor::default(), t.clone()));
+            DynChild::from_spec(line, mayor::NAME, start)
+        }
         Child::Rigs => {
             let children = tools.town().rigs.keys().map(|rig| rig_child(rig, tools, records)).collect();
             let branch = DynBranch { children, ..DynBranch::new(RIGS.name, RIGS.rules) };
@@ -98,23 +114,26 @@ fn supervisor(branch: DynBranch, line: &ChildSpec<Child>, records: &Records) -> 
 
 /// The supervisor of one rig with its children.
 fn rig_child(rig: &RigName, tools: &Tools, records: &Records) -> DynChild {
-    let branch = DynBranch::from_table(&RIG, format!("rig {rig}"), |line| {
+    let branch = DynBranch::from_table(&RIG, rig_name(rig), |line| {
         let (t, r) = (tools.clone(), rig.clone());
         match line.child {
             Child::Refinery => {
                 let arguments = refinery::Arguments { tools: t, rig: r };
-                let start = Start::actor(None, move || (refinery::Refinery, arguments.clone()));
-                DynChild::from_spec(line, format!("{rig}/refinery"), start)
+                let name = format!("{rig}/refinery");
+                let start = watched(tools, &name, move || (refinery::Refinery, arguments.clone()));
+                DynChild::from_spec(line, name, start)
             }
             Child::Witness => {
                 let arguments = witness::Arguments { tools: t, rig: r };
-                let start = Start::actor(None, move || (witness::Witness, arguments.clone()));
-                DynChild::from_spec(line, format!("{rig}/witness"), start)
+                let name = format!("{rig}/witness");
+                let start = watched(tools, &name, move || (witness::Witness, arguments.clone()));
+                DynChild::from_spec(line, name, start)
             }
             Child::Dispatcher => {
                 let arguments = dispatcher::Arguments { tools: t, rig: r };
-                let start = Start::actor(None, move || (dispatcher::Dispatcher, arguments.clone()));
-                DynChild::from_spec(line, format!("{rig}/dispatcher"), start)
+                let name = dispatcher::name(rig);
+                let start = watched(tools, &name, move || (dispatcher::Dispatcher, arguments.clone()));
+                DynChild::from_spec(line, name, start)
             }
             Child::Polecats => supervisor(DynBranch::new(polecats(rig), POLECATS.rules), line, records),
             other => unreachable!("{other:?} is not a child of a rig"),
@@ -122,6 +141,10 @@ fn rig_child(rig: &RigName, tools: &Tools, records: &Records) -> DynChild {
     });
     let child = DynChild::supervisor(branch, A_RIG.0, records);
     DynChild { shutdown: A_RIG.1, ..child }
+}
+
+fn rig_name(rig: &RigName) -> String {
+    format!("rig {rig}")
 }
 
 fn polecats(rig: &RigName) -> String {
@@ -149,6 +172,8 @@ impl Midwife {
                     }
                     // Its supervisor is between two lives.
                     Err(DeskError::NotAlive(_) | DeskError::NoAnswer(_)) => tokio::time::sleep(LEAVING).await,
+                    // For a person, who was told.
+                    Err(DeskError::Start(StartError::SetAside(_))) => return,
                     Err(error) => {
                         tracing::error!(%error, child = %child.name, "cannot start");
                         return;
@@ -173,14 +198,41 @@ impl Nursery for Midwife {
         let Address::Polecat(rig, name) = address else { return };
         let arguments =
             polecat::Arguments { tools: self.tools.clone(), rig: rig.clone(), name: name.clone() };
-        let start = Start::actor(None, move || (polecat::Polecat, arguments.clone()));
-        let child = DynChild::actor(address.to_string(), POLECAT.0, POLECAT.1, start);
+        let worker = address.to_string();
+        let start = watched(&self.tools, &worker, move || (polecat::Polecat, arguments.clone()));
+        let child = DynChild::actor(worker, POLECAT.0, POLECAT.1, start);
         self.bring(polecats(rig), child, Ear::Role(address.clone()));
+    }
+
+    fn revive(&self, address: &Address) {
+        let Address::Polecat(rig, name) = address else { return };
+        let (desk, supervisor) = (Desk::new(self.records.living.clone()), polecats(rig));
+        let midwife = Midwife { tools: self.tools.clone(), records: self.records.clone() };
+        let worker = Address::Polecat(rig.clone(), name.clone());
+        tokio::spawn(async move {
+            // One that is not down needs nothing of the kind.
+            let _ = desk.delete_child(&supervisor, &worker.to_string()).await;
+            midwife.wake(&worker);
+        });
     }
 
     fn open_rig(&self, rig: &RigName) {
         let child = rig_child(rig, &self.tools, &self.records);
         self.bring(RIGS.name.to_owned(), child, Ear::Dispatcher(rig.clone()));
+    }
+
+    fn close_rig(&self, rig: &RigName, done: oneshot::Sender<Result<(), Refusal>>) {
+        let desk = Desk::new(self.records.living.clone());
+        let name = rig_name(rig);
+        tokio::spawn(async move {
+            let ended = match desk.stop_child(RIGS.name, &name).await {
+                // It was stopped before.
+                Ok(()) | Err(DeskError::Unknown(_)) => Ok(()),
+                Err(error) => Err(Refusal::failed("still_stopping", format!("{name} does not end: {error}"))
+                    .hint("see what is left of it with `gastown tree`")),
+            };
+            let _ = done.send(ended);
+        });
     }
 
     fn kill(&self, name: &str) -> Result<(), Refusal> {
@@ -198,66 +250,5 @@ fn gather(node: &actors::living_tree::TreeNode, names: &mut Vec<String>) {
     names.push(node.name.clone());
     for child in &node.children {
         gather(child, names);
-    }
-}
-
-/// Hands notices on to the ledger's side.
-struct Chronicler(mpsc::UnboundedSender<Notice>);
-
-impl Observer for Chronicler {
-    fn notice(&self, notice: &Notice) {
-        // Nobody listens any more once the town is going down.
-        let _ = self.0.send(notice.clone());
-    }
-}
-
-/// Writes down which actors died and what was done about it, in the order in which it happened.
-async fn chronicle(tools: Tools, mut notices: mpsc::UnboundedReceiver<Notice>) {
-    let mut last_words = std::collections::HashMap::new();
-    while let Some(notice) = notices.recv().await {
-        let event = match notice {
-            Notice::Ended { child, reason, abnormal: true, .. } => {
-                last_words.insert(child, reason);
-                continue;
-            }
-            Notice::Restarted { child, count, .. } => {
-                let Some(reason) = last_words.remove(&child) else { continue };
-                let restarts = u32::try_from(count).unwrap_or(u32::MAX);
-                Event::ActorEnded { name: child, reason, outcome: "restarted".into(), restarts }
-            }
-            Notice::GaveUp(report) => Event::ActorEnded {
-                name: report.child,
-                reason: report.reason,
-                outcome: "gave_up".into(),
-                restarts: u32::try_from(report.restarts).unwrap_or(u32::MAX),
-            },
-            _ => continue,
-        };
-        record(&tools, event).await;
-    }
-}
-
-async fn record(tools: &Tools, event: Event) {
-    // The scribe itself may be the one who is being started again.
-    for _ in 0..10 {
-        let event = event.clone();
-        let write = move |draft: &mut Draft<'_>| {
-            if let Event::ActorEnded { name, reason, outcome, .. } = &event
-                && outcome == "gave_up"
-            {
-                let subject = format!("actor {name} was given up");
-                draft.escalate("critical", (None, None), subject, reason.clone(), &[Address::Overseer]);
-            }
-            draft.push(event);
-            Ok(())
-        };
-        match tools.write(&Address::Runtime, write).await {
-            Err(refusal) if refusal.code == "no_scribe" => tokio::time::sleep(LEAVING * 4).await,
-            Err(refusal) => {
-                tracing::warn!(%refusal, "cannot record the end of an actor");
-                return;
-            }
-            Ok(()) => return,
-        }
     }
 }

@@ -12,7 +12,7 @@
 //!            started              Gone, decided              Due
 //!   (spec) ──────────▶ Running ─────────────────▶ Waiting ─────▶ Running
 //!                         │  └───── decided ─────▶ Idle
-//!                         └─ StopChild ──▶ Leaving ── Gone ──▶ forgotten
+//!                         └─ asked to ──▶ Leaving ── Gone ──▶ Idle, or forgotten
 //! ```
 //!
 //! Children are not linked to the supervisor in ractor's sense, but to the town's
@@ -26,6 +26,7 @@
 //! `pre_start` or `post_stop`.
 
 mod children;
+mod requests;
 mod restarts;
 
 use std::convert::Infallible;
@@ -39,7 +40,7 @@ pub use self::children::State;
 use self::children::{Child, Ties};
 use crate::child::Lease;
 use crate::decision::Exit;
-use crate::policy::{Restart, Shutdown};
+use crate::policy::{Restart, Senseless, Shutdown};
 use crate::report::{CrashReport, Records};
 use crate::spec::{ChildKind, DynBranch, DynChild, Start, plain};
 
@@ -49,6 +50,9 @@ pub enum StartError {
     /// There is one of this name, alive or on its way up or down.
     #[error("{0} is there already")]
     AlreadyPresent(String),
+    /// It has failed too often, and has to be deleted before it is started again.
+    #[error("{0} has failed too often and was set aside")]
+    SetAside(String),
     /// It would not start.
     #[error("cannot start {child}: {reason}")]
     Failed {
@@ -57,6 +61,31 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// It makes no sense below this supervisor, and was not tried.
+    #[error("cannot start {child}: {why}")]
+    Senseless {
+        /// Who.
+        child: String,
+        /// Why.
+        why: Senseless,
+    },
+}
+
+/// Why a child was neither started again nor deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDown {
+    /// There is no such child.
+    #[error(transparent)]
+    Unknown(#[from] UnknownChild),
+    /// It is alive, or on its way down.
+    #[error("{0} is running")]
+    Running(String),
+    /// Its supervisor is about to start it.
+    #[error("{0} is about to be started again")]
+    Restarting(String),
+    /// It would not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
 /// There is no child of this name.
@@ -93,6 +122,13 @@ pub enum Message {
     /// End a child by its grace and forget it. Answered when nothing is left of it; meanwhile
     /// the supervisor goes on with other work.
     StopChild(String, RpcReplyPort<Result<(), UnknownChild>>),
+    /// End a child by its grace and keep its place, unless it is temporary or not of the branch: it can be
+    /// started again, by request or with its siblings. Answered when nothing is left of it.
+    TerminateChild(String, RpcReplyPort<Result<(), UnknownChild>>),
+    /// Start a child again that is down and has kept its place.
+    RestartChild(String, RpcReplyPort<Result<ActorCell, NotDown>>),
+    /// Forget a child that is down.
+    DeleteChild(String, RpcReplyPort<Result<(), NotDown>>),
     /// Kill a child, as if it had failed.
     KillChild(String, RpcReplyPort<Result<(), UnknownChild>>),
     /// Tell of all children, in start order.
@@ -191,6 +227,7 @@ impl Actor for Supervisor {
         let DynBranch { name, rules, children } = branch;
         records.tree.set_strategy(&name, rules.strategy.as_str());
         let mut state = State::new(name, rules, Ties { records, lease, coroner, epitaph });
+        children.iter().try_for_each(|spec| state.admit(spec))?;
         for spec in children {
             if let Err(error) = state.add(spec, false, &me).await {
                 state.end_all().await;
@@ -219,6 +256,18 @@ impl Actor for Supervisor {
             }
             Message::StopChild(name, reply) => {
                 state.stop_child(&name, reply);
+                Ok(())
+            }
+            Message::TerminateChild(name, reply) => {
+                state.terminate_child(&name, reply);
+                Ok(())
+            }
+            Message::RestartChild(name, reply) => {
+                let _ = reply.send(state.restart_child(&name, &me).await);
+                Ok(())
+            }
+            Message::DeleteChild(name, reply) => {
+                let _ = reply.send(state.delete_child(&name));
                 Ok(())
             }
             Message::KillChild(name, reply) => {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::coroner::Coroner;
 use crate::desk::Desk;
 use crate::policy::KILL_WAIT;
-use crate::report::{CrashReport, Records, chain};
+use crate::report::{CrashReport, Notice, Records, chain};
 use crate::spec::{DynBranch, plain};
 use crate::supervisor::{Arguments, Epitaph, StartError, Supervisor};
 
@@ -88,7 +88,11 @@ pub async fn start_town(branch: DynBranch, records: Records) -> Result<Town, Sta
             Some(Epitaph::GaveUp(report)) => TownEnd::GaveUp { report: report.clone() },
             Some(Epitaph::Killed) => TownEnd::Killed,
             // The root itself was killed or has panicked.
-            None => TownEnd::GaveUp { report: wordless(name) },
+            None => {
+                let report = wordless(name);
+                last.tell(Notice::GaveUp(report.clone()));
+                TownEnd::GaveUp { report }
+            }
         }));
     });
     Ok(Town { root, records, epitaph, end })
@@ -100,6 +104,7 @@ fn wordless(root: String) -> CrashReport {
         child: root,
         reason: "the root supervisor itself was killed or has panicked".to_owned(),
         restarts: 0,
+        within: Duration::ZERO,
         escalated: true,
     }
 }

@@ -199,3 +199,33 @@ fn what_claude_code_uses_is_recorded_at_the_end_of_each_turn() {
     let sessions = office.town.json(&["costs", "--by", "session"]);
     assert_eq!(sessions["rows"].as_array().unwrap().len(), 1, "{sessions}");
 }
+
+/// A model that answers everything with this error.
+fn refuses(status: u16, message: &str, headers: &Value) -> String {
+    let answer = serde_json::json!({"status": status, "message": message, "headers": headers});
+    serde_json::json!({"default": answer, "side": answer}).to_string()
+}
+
+/// Each with the verdict, what follows, and a piece of the screen that is kept.
+#[test]
+fn what_keeps_claude_code_from_working_is_told_in_its_verdict() {
+    let limit = serde_json::json!({"retry-after": "3600", "anthropic-ratelimit-unified-status": "rejected"});
+    let none = serde_json::json!({});
+    let long = "prompt is too long: 210000 tokens > 200000 maximum";
+    for (scenario, verdict, strategy, words) in [
+        (refuses(401, "invalid x-api-key", &none), "key_refused", "person", "Invalid API key"),
+        (refuses(400, long, &none), "context_full", "hand_off", "Prompt is too long"),
+        (refuses(529, "Overloaded", &none), "overloaded", "park", "529 Overloaded"),
+        (refuses(429, "beyond your account's rate limit", &limit), "limited", "park", "API Error"),
+    ] {
+        let Some(office) = Office::open(&scenario, Trust::Given) else { return };
+        let bead = office.town.work("Greet in French", "greeting.txt says it in French");
+        let running = office.town.run();
+        let judged = office.town.event_of("agent.verdict", &bead);
+        assert_eq!(judged["data"]["verdict"], verdict, "{judged}");
+        assert_eq!(judged["data"]["strategy"], strategy, "{judged}");
+        // It had the whole screen, and took it along: what it showed last is kept all the same.
+        assert!(judged["data"]["context"].as_str().unwrap().contains(words), "{judged}");
+        office.close(running);
+    }
+}

@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "docs/agents.md",
     "docs/architecture.md",
     "docs/backup.md",
+    "docs/escalation.md",
     "docs/formulas.md",
     "docs/git.md",
     "docs/ledger.md",

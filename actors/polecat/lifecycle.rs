@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ledger::views::Board;
-use ledger::views::agents::{Agent, Sandbox};
+use ledger::views::agents::{Agent, Leaving, Sandbox};
 use model::agent::AgentState;
 use model::hook::{Hook, Stage};
 use model::ids::MailId;
@@ -30,7 +30,7 @@ pub struct Seen {
     pub hook: Option<Hook>,
     /// How it is.
     pub state: AgentState,
-    /// Whether a person holds it back.
+    /// Whether a person holds it back, or its rig.
     pub held: bool,
     /// Whether a session of its has no verdict yet, although it has ended.
     pub unjudged: bool,
@@ -42,6 +42,10 @@ pub struct Seen {
     pub worked_before: bool,
     /// Its worktree.
     pub sandbox: Option<Sandbox>,
+    /// Whether somebody else's session still works in that worktree, which came with the hook.
+    pub vacating: bool,
+    /// How far the worktree is, when it is to go.
+    pub leaving: Leaving,
     /// Letters for the worker's code, oldest first.
     pub letters: Vec<(MailId, Kind)>,
 }
@@ -54,7 +58,8 @@ impl Seen {
         Seen {
             agent: agent.clone(),
             state: board.agents.state(agent),
-            held: view.is_some_and(|agent| agent.held),
+            held: view.is_some_and(|agent| agent.held)
+                || agent.rig().is_some_and(|rig| board.rigs.is_halted(rig)),
             unjudged: view.is_some_and(|agent| agent.session.is_some()),
             trial: gone(board, view, hook.as_ref()),
             turn_over: match (
@@ -68,6 +73,11 @@ impl Seen {
                 (Some(hook), Some(agent)) => agent.last_bead.as_ref() == Some(&hook.bead),
                 _ => false,
             },
+            vacating: view
+                .and_then(|agent| agent.sandbox.as_ref()?.at.as_ref())
+                .and_then(|before| board.agents.get(before)?.session.as_ref())
+                .is_some_and(|open| open.end.is_none()),
+            leaving: view.map(|agent| agent.leaving.clone()).unwrap_or_default(),
             sandbox: view.and_then(|agent| agent.sandbox.clone()),
             letters: board
                 .mail
@@ -85,11 +95,32 @@ fn gone(board: &Board, view: Option<&Agent>, hook: Option<&Hook>) -> Gone {
     let trial = hook.and_then(|hook| board.trials.of(&hook.bead));
     let same = |agent: &&Agent| hook.is_some_and(|hook| agent.last_bead.as_ref() == Some(&hook.bead));
     let last = view.filter(same).and_then(|agent| agent.strategy);
+    let strategy = trial.map_or(last, |trial| trial.strategy);
     Gone {
-        strategy: trial.map_or(last, |trial| trial.strategy),
-        not_before: trial.and_then(|trial| trial.not_before),
+        strategy,
+        not_before: trial.and_then(|trial| {
+            let (until, since) = (trial.not_before?, trial.last.as_ref().map_or(board.at, |last| last.at));
+            Some(match strategy {
+                // A provider's limit ends when it ends.
+                Some(Strategy::Park) => until,
+                // While everything stood still no time has passed.
+                _ => until.plus(board.freezes.skipped(since).since(since)),
+            })
+        }),
     }
 }
+
+/// How long a worker that is to leave its worktree is asked to save what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How often it is asked.
+    pub asks: u32,
+    /// How long is waited after each time.
+    pub wait: Duration,
+}
+
+/// How often a worktree is looked at while its agent was asked to save what is in it.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What a worker does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +147,20 @@ pub enum Effect {
         /// The target branch.
         target: String,
     },
+    /// The bead was taken away under a living agent: look what is in its worktree and nowhere else.
+    LookAtWork,
+    /// Ask the agent to save what is in its worktree.
+    AskToSave {
+        /// The how manieth time, from 1.
+        asked: u32,
+        /// Some of what is unsaved.
+        files: Vec<String>,
+    },
+    /// It was asked often enough: a person is told, and the session ends.
+    GiveUpAsking {
+        /// How often it was asked.
+        asked: u32,
+    },
     /// The bead was taken away: what is not saved is saved, then the worktree goes.
     Clear,
     /// Nothing is left to do: the actor ends, the identity stays.
@@ -123,7 +168,16 @@ pub enum Effect {
 }
 
 /// What to do, given what is seen, whether a session lives, and the time.
-pub fn next(seen: &Seen, live: bool, now: Timestamp) -> Vec<Effect> {
+///
+/// * `unsaved` - what is in the worktree and nowhere else; none when nobody has looked yet.
+/// * `patience` - how often an agent is asked to save that itself.
+pub fn next(
+    seen: &Seen,
+    live: bool,
+    unsaved: Option<&[String]>,
+    patience: Patience,
+    now: Timestamp,
+) -> Vec<Effect> {
     let mut effects = Vec::new();
     let mut landed = None;
     for (id, kind) in &seen.letters {
@@ -139,7 +193,7 @@ pub fn next(seen: &Seen, live: bool, now: Timestamp) -> Vec<Effect> {
     }
     let Some(hook) = &seen.hook else {
         if live {
-            effects.push(Effect::End("nothing hangs on the hook".into()));
+            effects.push(leave(seen, unsaved, patience, now));
         } else if seen.sandbox.is_some() {
             effects.push(Effect::Clear);
         } else if !seen.unjudged && effects.is_empty() {
@@ -177,6 +231,10 @@ pub fn next(seen: &Seen, live: bool, now: Timestamp) -> Vec<Effect> {
     if matches!(seen.trial.strategy, Some(Strategy::Person | Strategy::Escalate)) {
         return effects;
     }
+    // Nobody moves a folder in which somebody works.
+    if seen.vacating {
+        return effects;
+    }
     if let Some(until) = seen.trial.not_before.filter(|until| *until > now) {
         effects.push(Effect::Wait(until.since(now)));
         return effects;
@@ -195,10 +253,39 @@ pub fn next(seen: &Seen, live: bool, now: Timestamp) -> Vec<Effect> {
     effects
 }
 
+/// The way of a living agent out of a worktree that is to go: it is asked to save what is in it, up to a few times;
+/// then its session ends, and what it has not saved is saved for it.
+fn leave(seen: &Seen, unsaved: Option<&[String]>, patience: Patience, now: Timestamp) -> Effect {
+    let end = || Effect::End("nothing hangs on the hook".into());
+    if seen.sandbox.is_none() || patience.asks == 0 {
+        return end();
+    }
+    let Some(unsaved) = unsaved else { return Effect::LookAtWork };
+    if unsaved.is_empty() {
+        return end();
+    }
+    let asked = seen.leaving.asked;
+    let due = seen.leaving.asked_at.map_or(now, |at| at.plus(patience.wait));
+    match (due > now, asked >= patience.asks) {
+        (true, _) => Effect::Wait(due.since(now).min(LOOK_AGAIN)),
+        (false, true) => Effect::GiveUpAsking { asked },
+        (false, false) => {
+            Effect::AskToSave { asked: asked + 1, files: unsaved.iter().take(8).cloned().collect() }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use model::merge::Rejection;
+
+    /// Without looking, as if nothing were unsaved.
+    fn next(seen: &Seen, live: bool, now: Timestamp) -> Vec<Effect> {
+        super::next(seen, live, Some(&[]), PATIENCE, now)
+    }
+
+    const PATIENCE: Patience = Patience { asks: 3, wait: Duration::from_secs(20) };
 
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millis(ms)
@@ -226,6 +313,8 @@ mod tests {
             turn_over: false,
             worked_before: false,
             sandbox: None,
+            vacating: false,
+            leaving: Leaving::default(),
             letters: Vec::new(),
         }
     }
@@ -316,5 +405,36 @@ mod tests {
         assert_eq!(next(&left, false, at(0)), [Effect::Clear]);
         assert_eq!(next(&seen(None), false, at(0)), [Effect::Retire]);
         assert!(next(&Seen { unjudged: true, ..seen(None) }, false, at(0)).is_empty());
+    }
+
+    #[test]
+    fn a_worktree_that_came_along_is_not_touched_while_somebody_works_in_it() {
+        let moved = Sandbox { at: Some("web/polecats/tests".parse().unwrap()), ..sandbox() };
+        let waits = Seen { vacating: true, sandbox: Some(moved.clone()), ..seen(Some(Stage::Working)) };
+        assert!(next(&waits, false, at(0)).is_empty());
+        assert!(started(&Seen { vacating: false, ..waits }).is_some());
+    }
+
+    #[test]
+    fn an_agent_is_asked_to_save_its_work_three_times_before_its_session_ends() {
+        let mut left = Seen { sandbox: Some(sandbox()), ..seen(None) };
+        let files = vec!["a.txt".to_owned()];
+        let look = |seen: &Seen, files: Option<&[String]>, ms| {
+            let mut effects = super::next(seen, true, files, PATIENCE, at(ms));
+            assert_eq!(effects.len(), 1);
+            effects.remove(0)
+        };
+        assert_eq!(look(&left, None, 0), Effect::LookAtWork);
+        for asked in 1..=3 {
+            let ms = i64::from(asked) * 20_000;
+            assert_eq!(look(&left, Some(&files), ms), Effect::AskToSave { asked, files: files.clone() });
+            left.leaving = Leaving { asked, asked_at: Some(at(ms)), ..Leaving::default() };
+            assert_eq!(look(&left, Some(&files), ms + 1_000), Effect::Wait(LOOK_AGAIN));
+            assert_eq!(look(&left, Some(&files), ms + 19_500), Effect::Wait(Duration::from_millis(500)));
+            // As soon as it has, nothing more is asked.
+            assert_eq!(look(&left, Some(&[]), ms + 1_000), Effect::End("nothing hangs on the hook".into()));
+        }
+        assert_eq!(look(&left, Some(&files), 80_000), Effect::GiveUpAsking { asked: 3 });
+        assert_eq!(super::next(&left, false, None, PATIENCE, at(80_000)), [Effect::Clear]);
     }
 }

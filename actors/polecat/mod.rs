@@ -16,13 +16,14 @@ pub mod sandbox;
 use std::time::Duration;
 
 use clerk::bell::Ear;
-use clerk::hooks::{self, HandedIn};
+use clerk::exits::HandedIn;
+use clerk::hooks;
 use git::publish::Published;
 use git::rescue::Saved;
 use ledger::views::agents::Sandbox;
 use model::agent::{AgentState, Exit};
 use model::answer::Answer;
-use model::command::Origin;
+use model::command::{Leave, Origin};
 use model::event::Event;
 use model::hook::Hook;
 use model::ids::{AgentName, BeadId, MailId, RigName};
@@ -35,13 +36,20 @@ use tokio::sync::oneshot;
 use crate::directory::Ask;
 use crate::errand::{Errand, blocking};
 use crate::role::{Post, vocabulary};
-use crate::seat::{Seat, Wanted};
+use crate::seat::{Seat, WITHOUT_MEMORY, Wanted};
 use crate::tools::Tools;
-use lifecycle::{Effect, Seen};
+use crate::vitals::Digest;
+use lifecycle::{Effect, Patience, Seen};
 use sandbox::{HandIn, Made, Place};
 
 /// After git has failed at making or removing a worktree, it is tried again after so long.
 const GIT_AGAIN: Duration = Duration::from_secs(10);
+
+/// The longest that is waited until work that cannot be saved is tried again.
+const SAVE_AGAIN: Duration = Duration::from_secs(300);
+
+/// How often somebody may still be writing in a worktree that is to go, until that is for a person.
+const PASSING: u32 = 3;
 
 /// Who a polecat is.
 #[derive(Debug, Clone)]
@@ -65,7 +73,7 @@ pub enum Message {
     Back(Box<Back>),
 }
 
-vocabulary!(Message);
+vocabulary!(Message, Self::Back(_) => "Back from an errand");
 
 /// What came of an errand.
 #[derive(Debug)]
@@ -79,10 +87,8 @@ pub enum Back {
     },
     /// The hand-in was looked at and brought to safety.
     HandedIn {
-        /// How the worker leaves it.
-        exit: Exit,
-        /// What it said.
-        reason: Option<String>,
+        /// How the worker leaves it, why, and with what.
+        said: (Exit, Option<String>, Leave),
         /// What came out.
         result: Result<HandIn, Refusal>,
         /// Where the answer goes.
@@ -100,8 +106,33 @@ pub enum Back {
     /// What was taken away was saved and cleared.
     Cleared {
         /// What came out.
-        result: Result<(Option<Saved>, git::worktree::Removal), Refusal>,
+        result: Result<sandbox::Cleared, Trouble>,
     },
+    /// The worktree of a living agent was looked at.
+    LookedAt {
+        /// What is in it and nowhere else.
+        result: Result<Vec<String>, Refusal>,
+    },
+}
+
+/// What keeps a worktree from being cleared.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Somebody is still at it, or the town stops: it is tried again.
+    Passing(Refusal),
+    /// Work in it cannot be saved.
+    AtRisk(Refusal),
+}
+
+impl From<git::Error> for Trouble {
+    fn from(error: git::Error) -> Self {
+        match error {
+            git::Error::InUse { .. } | git::Error::Dirty { .. } | git::Error::Cancelled { .. } => {
+                Trouble::Passing(sandbox::broken(error))
+            }
+            error => Trouble::AtRisk(sandbox::broken(error)),
+        }
+    }
 }
 
 /// What a polecat is at any moment.
@@ -114,6 +145,14 @@ pub struct State {
     seat: Seat,
     errand: Option<Errand>,
     timer: Option<Errand>,
+    /// A nudge on its way into the agent's terminal.
+    nudge: Option<Errand>,
+    /// What was last seen in a worktree that is to go and is nowhere else.
+    unsaved: Option<Vec<String>>,
+    /// How often clearing the worktree has failed in a row.
+    in_vain: u32,
+    /// Whether it rests because work cannot be saved.
+    at_risk: bool,
     post: Post,
 }
 
@@ -140,6 +179,10 @@ impl Actor for Polecat {
             seat,
             errand: None,
             timer: None,
+            nudge: None,
+            unsaved: None,
+            in_vain: 0,
+            at_risk: false,
         })
     }
 
@@ -158,6 +201,8 @@ impl Actor for Polecat {
         match message {
             Message::Look => {
                 state.post.bell.heard();
+                state.unsaved = None;
+                state.let_go();
                 state.seat.settle().await?;
             }
             Message::Ask(ask) => state.asked(ask, &me).await,
@@ -188,6 +233,14 @@ impl Actor for Polecat {
     }
 }
 
+impl Digest for State {
+    fn digest(&self) -> String {
+        let errand = if self.errand.is_some() { ", an errand under way" } else { "" };
+        let timer = if self.timer.is_some() { ", was to look again later" } else { "" };
+        format!("{}{errand}{timer}", self.seat.digest())
+    }
+}
+
 impl State {
     /// The place of the worktree.
     fn place(&self) -> Result<Place, Refusal> {
@@ -205,6 +258,17 @@ impl State {
         self.tools.look(|board| board.agents.get(&self.agent).and_then(|agent| agent.sandbox.clone()))
     }
 
+    /// Rests no longer before work that cannot be saved, when somebody has seen to it.
+    fn let_go(&mut self) {
+        let at_risk = |board: &ledger::views::Board| {
+            board.agents.get(&self.agent).is_some_and(|agent| agent.leaving.at_risk.is_some())
+        };
+        if self.at_risk && !self.tools.look(at_risk) {
+            self.errand = None;
+            (self.at_risk, self.in_vain) = (false, 0);
+        }
+    }
+
     /// Looks at the board and does what is next.
     async fn look(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
         self.seat.mail();
@@ -213,10 +277,25 @@ impl State {
         }
         let seen = self.tools.look(|board| Seen::of(board, &self.agent));
         self.timer = None;
-        for effect in lifecycle::next(&seen, self.seat.is_taken(), self.tools.clock.now()) {
+        let policies = &self.tools.town().town.policies;
+        let patience = Patience { asks: policies.save_asks, wait: policies.save_wait };
+        let (live, now) = (self.seat.is_taken(), self.tools.clock.now());
+        for effect in lifecycle::next(&seen, live, self.unsaved.as_deref(), patience, now) {
+            if self.stands_still(&effect) {
+                continue;
+            }
             self.carry_out(effect, me).await?;
         }
+        if seen.held && !self.seat.is_taken() && !seen.unjudged && seen.state == AgentState::Starting {
+            self.set(AgentState::Parked, Some("held back".into())).await?;
+        }
         Ok(())
+    }
+
+    /// Whether an effect is left for later: it is looked at again when the town thaws, or in its next life.
+    fn stands_still(&self, effect: &Effect) -> bool {
+        let begins = !matches!(effect, Effect::Acknowledge(_) | Effect::End(_));
+        begins && (self.tools.freeze.is_frozen() || self.tools.is_stopping())
     }
 
     async fn carry_out(&mut self, effect: Effect, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
@@ -230,9 +309,15 @@ impl State {
                 );
             }
             Effect::Wait(wait) => self.look_after(wait, me),
-            Effect::Start { reason } => self.prepare(reason, me),
+            Effect::Start { reason } => match self.hindrance(me) {
+                Some(why) => self.set(AgentState::Starting, Some(why)).await?,
+                None => self.prepare(reason, me),
+            },
             Effect::CleanUp { letter, commit, target } => self.clean_up(letter, commit, target, me),
             Effect::Clear => self.clear(me),
+            Effect::LookAtWork => self.look_at_work(me),
+            Effect::AskToSave { asked, files } => self.ask_to_save(asked, files, me).await?,
+            Effect::GiveUpAsking { asked } => self.give_up_asking(asked).await?,
             Effect::Retire => {
                 self.set(AgentState::Parked, None).await?;
                 me.stop(Some("nothing hangs on the hook".into()));
@@ -241,10 +326,25 @@ impl State {
         Ok(())
     }
 
+    /// What keeps a session from being begun now, if something does; it is looked at again when that may
+    /// have changed.
+    fn hindrance(&mut self, me: &ActorRef<Message>) -> Option<String> {
+        let limits = self.tools.limits(&self.rig).ok()?;
+        // Its dispatcher rings when a place is free.
+        let now = self.tools.clock.now();
+        let full = self.tools.look(|board| clerk::capacity::must_wait(board, &self.agent, &limits, now));
+        if let Some(full) = full {
+            return Some(format!("waits for a place: {full}"));
+        }
+        let short = self.tools.memory_short()?;
+        self.look_after(WITHOUT_MEMORY, me);
+        Some(short)
+    }
+
     fn look_after(&mut self, wait: Duration, me: &ActorRef<Message>) {
-        let me = me.clone();
+        let (me, freeze) = (me.clone(), self.tools.freeze.clone());
         self.timer = Some(Errand::run(|_| async move {
-            tokio::time::sleep(wait).await;
+            freeze.sleep(wait).await;
             let _ = me.cast(Message::Look);
         }));
     }
@@ -265,30 +365,40 @@ impl State {
     /// Sees to it that the worktree is there; a session is started when it is.
     fn prepare(&mut self, reason: String, me: &ActorRef<Message>) {
         let Some(hook) = self.hook() else { return };
-        let (known, place, me) = (self.sandbox(), self.place(), me.clone());
+        let (known, place, label, me) = (self.sandbox(), self.place(), self.label(), me.clone());
+        let left = self.tools.look(|board| board.kept.of(&hook.bead).and_then(|kept| kept.left.clone()));
         self.errand = Some(Errand::run(|cancel| async move {
             let made = match place {
-                Ok(place) => blocking(move || place.ensure(&hook.bead, known.as_ref(), cancel))
-                    .await
-                    .map_err(|panic| Refusal::failed("git_failed", panic))
-                    .and_then(|made| made.map_err(sandbox::broken)),
+                Ok(place) => {
+                    let make =
+                        move || place.ensure(&hook.bead, known.as_ref(), left.as_ref(), &label, cancel);
+                    blocking(make)
+                        .await
+                        .map_err(|panic| Refusal::failed("git_failed", panic))
+                        .and_then(|made| made.map_err(sandbox::broken))
+                }
                 Err(refusal) => Err(refusal),
             };
             let _ = me.cast(Message::Back(Box::new(Back::Ready { reason, made })));
         }));
     }
 
+    /// A name for what is saved now.
+    fn label(&self) -> String {
+        self.tools.clock.now().to_string()
+    }
+
     fn clean_up(&mut self, letter: MailId, commit: String, target: String, me: &ActorRef<Message>) {
-        let (sandbox, place, me) = (self.sandbox(), self.place(), me.clone());
+        let (sandbox, place, label, me) = (self.sandbox(), self.place(), self.label(), me.clone());
         self.errand = Some(Errand::run(|cancel| async move {
             let result = match (sandbox, place) {
                 (Some(sandbox), Ok(place)) => {
-                    blocking(move || place.clean_up(&sandbox, &commit, &target, cancel))
+                    blocking(move || place.clean_up(&sandbox, (&commit, &target), &label, cancel))
                         .await
                         .map_err(|panic| Refusal::failed("git_failed", panic))
                         .and_then(|cleaned| cleaned.map_err(sandbox::broken))
                 }
-                (None, _) => Ok(sandbox::CleanedUp { saved: None, left: None }),
+                (None, _) => Ok(sandbox::CleanedUp { saved: Vec::new(), left: None }),
                 (_, Err(refusal)) => Err(refusal),
             };
             let _ = me.cast(Message::Back(Box::new(Back::Clean { letter, result })));
@@ -297,22 +407,94 @@ impl State {
 
     fn clear(&mut self, me: &ActorRef<Message>) {
         let Some(sandbox) = self.sandbox() else { return };
-        let (place, me) = (self.place(), me.clone());
+        let (place, label, me) = (self.place(), self.label(), me.clone());
         self.errand = Some(Errand::run(|cancel| async move {
             let result = match place {
-                Ok(place) => blocking(move || place.clear(&sandbox, cancel))
-                    .await
-                    .map_err(|panic| Refusal::failed("git_failed", panic))
-                    .and_then(|cleared| cleared.map_err(sandbox::broken)),
-                Err(refusal) => Err(refusal),
+                Ok(place) => match blocking(move || place.clear(&sandbox, &label, cancel)).await {
+                    Ok(cleared) => cleared.map_err(Trouble::from),
+                    Err(panic) => Err(Trouble::AtRisk(Refusal::failed("git_failed", panic))),
+                },
+                Err(refusal) => Err(Trouble::Passing(refusal)),
             };
             let _ = me.cast(Message::Back(Box::new(Back::Cleared { result })));
         }));
     }
 
+    fn look_at_work(&mut self, me: &ActorRef<Message>) {
+        let (place, me) = (self.place(), me.clone());
+        self.errand = Some(Errand::run(|_| async move {
+            let result = match place {
+                Ok(place) => blocking(move || place.unsaved())
+                    .await
+                    .map_err(|panic| Refusal::failed("git_failed", panic))
+                    .and_then(|unsaved| unsaved.map_err(sandbox::broken)),
+                Err(refusal) => Err(refusal),
+            };
+            let _ = me.cast(Message::Back(Box::new(Back::LookedAt { result })));
+        }));
+    }
+
+    /// Asks the living agent to save what is in its worktree. It counts as asked even if the agent is too busy to be
+    /// spoken to until the time is over.
+    async fn ask_to_save(
+        &mut self,
+        asked: u32,
+        files: Vec<String>,
+        me: &ActorRef<Message>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(Sandbox { bead, branch, .. }) = self.sandbox() else { return Ok(()) };
+        let text = format!(
+            "{bead} is taken from you, and your worktree goes. Commit now what is worth keeping on {branch} \
+             (unsaved: {}). Then stop.",
+            files.join(", ")
+        );
+        let agent = self.agent.clone();
+        let note = move |draft: &mut clerk::draft::Draft<'_>| {
+            draft.push(Event::WorkUnsaved { agent, bead, asked, files });
+            Ok(())
+        };
+        self.tools.write(&self.agent, note).await?;
+        if let Some(live) = self.tools.directory.session(&self.agent) {
+            let wait = self.tools.town().town.policies.save_wait;
+            self.nudge = Some(Errand::run(|_| async move {
+                if let Ok(Err(refusal)) = tokio::time::timeout(wait, live.nudge(text)).await {
+                    tracing::debug!(%refusal, "an agent could not be asked to save its work");
+                }
+            }));
+        }
+        self.look_after(Duration::ZERO, me);
+        Ok(())
+    }
+
+    /// The agent was asked often enough: what it has not saved is saved for it, and a person is told.
+    async fn give_up_asking(&mut self, asked: u32) -> Result<(), ActorProcessingErr> {
+        let agent = self.agent.clone();
+        let tell = move |draft: &mut clerk::draft::Draft<'_>| {
+            let Some(sandbox) = draft.board.agents.get(&agent).and_then(|agent| agent.sandbox.clone()) else {
+                return Ok(());
+            };
+            let bead = sandbox.bead;
+            let subject = format!("{agent} does not save its work at {bead}");
+            if draft.board.escalations.open().any(|known| known.subject == subject) {
+                return Ok(());
+            }
+            let body = format!(
+                "{bead} was taken from it, its worktree is to go, and it was asked {asked} times to commit what is in \
+                 it. Its session is ended now, and what it has not saved is saved for it: gastown why {bead}"
+            );
+            draft.escalate("medium", (Some(bead), Some(agent)), subject, body, &[Address::Overseer]);
+            Ok(())
+        };
+        self.tools.write(&self.agent, tell).await?;
+        self.seat.stop("nothing hangs on the hook");
+        Ok(())
+    }
+
     async fn asked(&mut self, ask: Ask, me: &ActorRef<Message>) {
         match ask {
-            Ask::Done { origin, exit, reason, reply } => self.done(&origin, exit, reason, reply, me),
+            Ask::Done { origin, exit, reason, leave, reply } => {
+                self.done(&origin, (exit, reason, leave), reply, me);
+            }
             Ask::Start { reply, .. } => {
                 let answer = match self.hook() {
                     Some(_) => Ok(Answer::Done),
@@ -335,8 +517,7 @@ impl State {
     fn done(
         &mut self,
         origin: &Origin,
-        exit: Exit,
-        reason: Option<String>,
+        (exit, reason, leave): (Exit, Option<String>, Leave),
         reply: oneshot::Sender<Result<Answer, Refusal>>,
         me: &ActorRef<Message>,
     ) {
@@ -352,7 +533,10 @@ impl State {
                 Err(refuse("already_submitted", format!("{} has been handed in already", hook.bead)))
             }
             (Some(_), None) => Err(refuse("no_sandbox", "there is no worktree to hand in".into())),
-            (Some(_), Some(sandbox)) => self.place().map(|place| (sandbox, place)),
+            (Some(hook), Some(sandbox)) => self
+                .tools
+                .look(|board| clerk::exits::check(board, &hook.bead, exit, &leave))
+                .and_then(|()| self.place().map(|place| (sandbox, place))),
         };
         let (sandbox, place) = match checked {
             Ok(checked) => checked,
@@ -361,12 +545,13 @@ impl State {
                 return;
             }
         };
-        let (me, has_reason) = (me.clone(), reason.is_some());
+        let (me, has_reason, label) = (me.clone(), reason.is_some(), self.label());
         self.errand = Some(Errand::run(|cancel| async move {
-            let result = blocking(move || place.hand_in(&sandbox, exit, has_reason, cancel))
+            let result = blocking(move || place.hand_in(&sandbox, exit, has_reason, &label, cancel))
                 .await
                 .unwrap_or_else(|panic| Err(Refusal::failed("git_failed", panic)));
-            let _ = me.cast(Message::Back(Box::new(Back::HandedIn { exit, reason, result, reply })));
+            let said = (exit, reason, leave);
+            let _ = me.cast(Message::Back(Box::new(Back::HandedIn { said, result, reply })));
         }));
     }
 
@@ -379,33 +564,82 @@ impl State {
                 tracing::warn!(agent = %self.agent, %refusal, "cannot make a worktree");
                 self.set(AgentState::Starting, Some(note)).await?;
                 self.trouble(format!("{} cannot start: no worktree", self.agent), refusal).await?;
-                self.rest(me);
+                self.rest(GIT_AGAIN, me);
                 Ok(())
             }
-            Back::HandedIn { exit, reason, result, reply } => {
+            Back::HandedIn { said, result, reply } => {
                 let answer = match result {
-                    Ok(handed_in) => self.record_done(exit, reason, handed_in).await,
+                    Ok(handed_in) => self.record_done(said, handed_in).await,
                     Err(refusal) => Err(refusal),
                 };
                 let _ = reply.send(answer);
                 Ok(())
             }
             Back::Clean { letter, result: Ok(cleaned) } => self.record_clean(letter, cleaned).await,
-            Back::Cleared { result: Ok((saved, removal)) } => self.record_cleared(saved, removal, me).await,
-            Back::Clean { result: Err(refusal), .. } | Back::Cleared { result: Err(refusal) } => {
+            Back::LookedAt { result: Ok(unsaved) } => {
+                self.unsaved = Some(unsaved);
+                Ok(())
+            }
+            // What cannot be looked at cannot be asked for: it is put in safety, or kept, when the session has ended.
+            Back::LookedAt { result: Err(refusal) } => {
+                tracing::warn!(agent = %self.agent, %refusal, "cannot look at the worktree");
+                self.unsaved = Some(Vec::new());
+                Ok(())
+            }
+            Back::Cleared { result: Ok(cleared) } => {
+                self.in_vain = 0;
+                self.record_cleared(cleared, me).await
+            }
+            Back::Cleared { result: Err(trouble) } => self.in_the_way(trouble, me).await,
+            Back::Clean { result: Err(refusal), .. } => {
                 tracing::warn!(agent = %self.agent, %refusal, "cannot clean up");
                 self.trouble(format!("the worktree of {} cannot be cleaned up", self.agent), refusal).await?;
-                self.rest(me);
+                self.rest(GIT_AGAIN, me);
                 Ok(())
             }
         }
     }
 
+    /// A worktree that is to go stays. When work in it cannot be saved, its Witness hears of it.
+    async fn in_the_way(
+        &mut self,
+        trouble: Trouble,
+        me: &ActorRef<Message>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.in_vain += 1;
+        let refusal = match trouble {
+            Trouble::Passing(refusal) if self.in_vain < PASSING => {
+                tracing::info!(agent = %self.agent, %refusal, "the worktree cannot go yet");
+                self.rest(GIT_AGAIN, me);
+                return Ok(());
+            }
+            Trouble::Passing(refusal) | Trouble::AtRisk(refusal) => refusal,
+        };
+        tracing::warn!(agent = %self.agent, %refusal, "work cannot be saved");
+        let folder = self.tools.paths.rig(&self.rig).polecat(&self.name).display().to_string();
+        let hint = refusal.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        let (agent, why) = (self.agent.clone(), format!("{refusal}{hint}"));
+        let tell = move |draft: &mut clerk::draft::Draft<'_>| {
+            let view = draft.board.agents.get(&agent);
+            let Some(sandbox) = view.and_then(|agent| agent.sandbox.as_ref()) else { return Ok(()) };
+            let known = view.and_then(|agent| agent.leaving.at_risk.as_ref());
+            if known.is_none_or(|known| known.why != why) {
+                let bead = sandbox.bead.clone();
+                draft.push(Event::WorkAtRisk { agent, bead, folder, why });
+            }
+            Ok(())
+        };
+        self.tools.write(&self.agent, tell).await?;
+        self.at_risk = true;
+        self.rest((GIT_AGAIN * (1 << self.in_vain.min(6))).min(SAVE_AGAIN), me);
+        Ok(())
+    }
+
     /// Looks again after a while, although something is in the way; until then nothing is tried.
-    fn rest(&mut self, me: &ActorRef<Message>) {
+    fn rest(&mut self, wait: Duration, me: &ActorRef<Message>) {
         let me = me.clone();
         self.errand = Some(Errand::run(|_| async move {
-            tokio::time::sleep(GIT_AGAIN).await;
+            tokio::time::sleep(wait).await;
             let _ = me.cast(Message::Back(Box::new(Back::Rested)));
         }));
     }
@@ -430,12 +664,15 @@ impl State {
     async fn begin(
         &mut self,
         reason: String,
-        Made { sandbox, aside }: Made,
+        Made { sandbox, aside, rescued: saved }: Made,
         me: &ActorRef<Message>,
     ) -> Result<(), ActorProcessingErr> {
         let Some(hook) = self.hook().filter(|hook| hook.bead == sandbox.bead) else { return Ok(()) };
         let agent = self.agent.clone();
         let record = move |draft: &mut clerk::draft::Draft<'_>| {
+            if let Some(saved) = saved {
+                draft.push(rescued(&agent, &sandbox.bead, saved, "it stood in the place of a new worktree"));
+            }
             if let Some(aside) = aside {
                 draft.push(Event::FilesMovedAside {
                     agent: agent.clone(),
@@ -468,6 +705,15 @@ impl State {
             if crate::letters::is_of_the_ledger(&refusal) {
                 return Err(refusal.into());
             }
+            // Somebody else's session for it is about to end.
+            if refusal.code == "bead_in_session" {
+                self.look_after(GIT_AGAIN, me);
+                return Ok(());
+            }
+            // Others were quicker, or it is no time to begin: it is rung when that has changed.
+            if matches!(refusal.code.as_str(), "no_place" | "town_frozen" | "town_stops") {
+                return Ok(());
+            }
             // There is no agent to run: nothing that trying again would change.
             let (agent, bead) = (self.agent.clone(), hook.bead);
             let fail = move |draft: &mut clerk::draft::Draft<'_>| {
@@ -487,8 +733,7 @@ impl State {
 
     async fn record_done(
         &mut self,
-        exit: Exit,
-        reason: Option<String>,
+        said: (Exit, Option<String>, Leave),
         handed_in: HandIn,
     ) -> Result<Answer, Refusal> {
         let Some(hook) = self.hook() else {
@@ -505,7 +750,9 @@ impl State {
         self.tools
             .decide(move |board, now| {
                 let mut draft = clerk::draft::Draft::new(board, actor, now);
-                let answer = hooks::done(&mut draft, &agent, &hook.bead, exit, reason.as_deref(), work)?;
+                let (exit, reason, leave) = &said;
+                let how = (*exit, reason.as_deref());
+                let answer = clerk::exits::done(&mut draft, &agent, &hook.bead, how, leave, work)?;
                 if let Some(saved) = saved {
                     draft.push(rescued(&agent, &hook.bead, saved, "the work was left unfinished"));
                 }
@@ -523,8 +770,8 @@ impl State {
         let record = move |draft: &mut clerk::draft::Draft<'_>| {
             draft.handled(&letter)?;
             let sandbox = draft.board.agents.get(&agent).and_then(|agent| agent.sandbox.clone());
-            if let (Some(saved), Some(sandbox)) = (cleaned.saved, &sandbox) {
-                draft.push(rescued(&agent, &sandbox.bead, saved, "it came after the head that landed"));
+            if let Some(sandbox) = &sandbox {
+                say(draft, &agent, &sandbox.bead, cleaned.saved, "it came after the head that landed");
             }
             if let Some(left) = cleaned.left {
                 let subject = format!("the worktree of {agent} was left: {left}");
@@ -542,28 +789,43 @@ impl State {
 
     async fn record_cleared(
         &mut self,
-        saved: Option<Saved>,
-        removal: git::worktree::Removal,
+        cleared: sandbox::Cleared,
         me: &ActorRef<Message>,
     ) -> Result<(), ActorProcessingErr> {
         let Some(sandbox) = self.sandbox() else { return Ok(()) };
+        let sandbox::Cleared { saved, removal, left } = cleared;
+        if let git::worktree::Removal::Refused(why) = removal {
+            let text = format!("what stands there is not the worktree any more: {why:?}");
+            let refusal = Refusal::failed("not_ours", text)
+                .hint("look what is there; `gastown recover` moves it aside");
+            return self.in_the_way(Trouble::AtRisk(refusal), me).await;
+        }
         let agent = self.agent.clone();
-        let removed = removal == git::worktree::Removal::Removed;
         let record = move |draft: &mut clerk::draft::Draft<'_>| {
-            if let Some(saved) = saved {
-                draft.push(rescued(&agent, &sandbox.bead, saved, "the bead was taken back"));
-            }
-            if removed {
-                let Sandbox { bead, branch, .. } = sandbox;
-                draft.push(Event::SandboxRemoved { agent, bead, branch });
-            }
+            say(draft, &agent, &sandbox.bead, saved, "the bead was taken back");
+            let Sandbox { bead, branch, .. } = sandbox;
+            draft.push(Event::SandboxRemoved { agent, bead, branch, left });
             Ok(())
         };
-        self.tools.write(&self.agent, record).await?;
-        if !removed {
-            self.rest(me);
+        Ok(self.tools.write(&self.agent, record).await?)
+    }
+}
+
+/// Records where work was saved, once.
+fn say(draft: &mut clerk::draft::Draft<'_>, agent: &Address, bead: &BeadId, saved: Vec<Saved>, reason: &str) {
+    let kept = draft.board.kept.of(bead);
+    // The ledger remembers only so many of one bead; the oldest are not said again.
+    if kept.is_some_and(|kept| kept.saved.len() >= ledger::views::kept::RESCUES) {
+        saved.into_iter().take(1).for_each(|saved| draft.push(rescued(agent, bead, saved, reason)));
+        return;
+    }
+    for saved in saved {
+        let commit = saved.oid.to_string();
+        let known =
+            kept.is_some_and(|kept| kept.saved.iter().any(|known| known.commit.as_ref() == Some(&commit)));
+        if !known {
+            draft.push(rescued(agent, bead, saved, reason));
         }
-        Ok(())
     }
 }
 

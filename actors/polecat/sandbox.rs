@@ -2,9 +2,10 @@
 //!
 //! All of this blocks and touches only git; what it means is recorded by the worker.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use config::paths::TownPaths;
+use git::left::Left;
 use git::publish::Published;
 use git::rescue::Saved;
 use git::worktree::{How, Removal};
@@ -14,6 +15,7 @@ use model::agent::Exit;
 use model::ids::{AgentName, BeadId, RigName};
 use model::refusal::{Class, Refusal};
 use model::role::Address;
+use model::story::Kept;
 
 /// Where one worker's worktree is, and what belongs to it.
 #[derive(Debug, Clone)]
@@ -70,15 +72,24 @@ impl Place {
         Ok(repo)
     }
 
-    /// Sees to it that the worktree for `bead` is there. `known` is what the ledger knows of it.
+    /// Sees to it that the worktree for `bead` is there. `known` is what the ledger knows of it, `left` where an
+    /// earlier assignment has left its work.
     ///
     /// # Errors
     /// What git says; `Dirty` when another assignment's work is still in the folder.
-    pub fn ensure(&self, bead: &BeadId, known: Option<&Sandbox>, cancel: CancelToken) -> git::Result<Made> {
+    pub fn ensure(
+        &self,
+        bead: &BeadId,
+        known: Option<&Sandbox>,
+        left: Option<&Kept>,
+        label: &str,
+        cancel: CancelToken,
+    ) -> git::Result<Made> {
         let repo = self.open(cancel)?;
         let known = known.filter(|known| known.bead == *bead);
         // Work that came from another worker stays on the branch that it began on.
         let branch = known.map_or_else(|| self.branch(bead), |known| known.branch.clone());
+        let taken_up = self.take_up(&repo, &branch, known.is_some(), left)?;
         // A first start works on what stands at the remote now, if that can be asked; what was fetched
         // last is good enough otherwise, since the merge is made on the remote's head in any case.
         let base = match known.and_then(|known| Oid::from_str(&known.base).ok()) {
@@ -92,14 +103,76 @@ impl Place {
                 Err(error) => return Err(error),
             },
         };
-        let made = git::worktree::ensure(&repo, &self.folder, &branch, base)?;
+        let base = match taken_up.filter(|_| known.is_none()) {
+            Some(head) => git::left::parted(&repo, head, base)?,
+            None => base,
+        };
+        let mut rescued = None;
+        let mut made = git::worktree::ensure(&repo, &self.folder, &branch, base)?;
+        if known.is_none() && made.how == How::FoundElsewhere {
+            // What stands here is of an assignment that the ledger does not know.
+            let name = self.name.as_str();
+            let (saved, removal) =
+                git::clear::save_and_remove(&repo, &self.folder, name, label, &self.bundles)?;
+            if removal != Removal::Removed {
+                return Err(git::Error::Dirty { path: self.folder.clone(), files: Vec::new() });
+            }
+            rescued = saved;
+            made = git::worktree::ensure(&repo, &self.folder, &branch, base)?;
+        }
         let aside = match made.how {
             How::Repaired { rescued: Some(aside) } if !git::worktree::discard_copy(&aside, &self.folder) => {
                 Some(aside)
             }
             _ => None,
         };
-        Ok(Made { sandbox: Sandbox { bead: bead.clone(), branch, base: base.to_string(), at: None }, aside })
+        let sandbox = Sandbox { bead: bead.clone(), branch, base: base.to_string(), at: None };
+        Ok(Made { sandbox, aside, rescued })
+    }
+
+    /// Lets `branch` begin where an earlier assignment has stopped; returns that head. A branch of this assignment
+    /// that is gone here is looked for at the remote.
+    fn take_up(
+        &self,
+        repo: &Repo,
+        branch: &str,
+        begun: bool,
+        left: Option<&Kept>,
+    ) -> git::Result<Option<Oid>> {
+        if begun && repo.branch_head(branch)?.is_some() {
+            return Ok(None);
+        }
+        let own = Left { branch, commit: None, bundle: None };
+        let earlier = left.map(|left| Left {
+            branch: &left.branch,
+            commit: left.commit.as_deref().and_then(|commit| Oid::from_str(commit).ok()),
+            bundle: left.bundle.as_deref().map(Path::new),
+        });
+        for left in begun.then_some(own).into_iter().chain(earlier) {
+            match git::left::find(repo, &left)? {
+                Some(head) if git::left::take_up(repo, branch, head)? => return Ok(Some(head)),
+                _ => tracing::warn!(branch, left = left.branch, "what was left there cannot be gone on with"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Files of the worktree, and what has been begun there, that are neither committed nor saved.
+    ///
+    /// # Errors
+    /// What git says.
+    pub fn unsaved(&self) -> git::Result<Vec<String>> {
+        if !self.folder.exists() || !git::rescue::is_pending(&self.folder, self.name.as_str())? {
+            return Ok(Vec::new());
+        }
+        let state = git::status::status(&self.folder)?;
+        let mut unsaved = state.files();
+        unsaved.extend(state.stashes.iter().map(|stash| format!("stash: {}", stash.message)));
+        unsaved.extend(state.in_progress.iter().map(|begun| format!("{begun:?} in progress")));
+        if unsaved.is_empty() {
+            unsaved.push("commits on no branch".to_owned());
+        }
+        Ok(unsaved)
     }
 
     /// Looks at the worktree when its worker says that it is finished, and brings the branch to safety.
@@ -113,6 +186,7 @@ impl Place {
         sandbox: &Sandbox,
         exit: Exit,
         has_reason: bool,
+        label: &str,
         cancel: CancelToken,
     ) -> Result<HandIn, Refusal> {
         let repo = self.open(cancel).map_err(broken)?;
@@ -150,7 +224,7 @@ impl Place {
         }
         let saved = match exit {
             Exit::Completed => None,
-            _ => self.save(&repo, &sandbox.bead).map_err(broken)?,
+            _ => self.save(&repo, label).map_err(broken)?,
         };
         let head = repo.branch_head(&sandbox.branch).map_err(broken)?;
         let target = repo.tracked_head(&self.target).map_err(broken)?;
@@ -172,32 +246,34 @@ impl Place {
         Ok(HandIn { published: Some(published), saved })
     }
 
-    fn save(&self, repo: &Repo, bead: &BeadId) -> git::Result<Option<Saved>> {
-        git::rescue::save(repo, &self.folder, self.name.as_str(), bead.as_str(), &self.bundles)
+    fn save(&self, repo: &Repo, label: &str) -> git::Result<Option<Saved>> {
+        git::rescue::save(repo, &self.folder, self.name.as_str(), label, &self.bundles)
     }
 
-    /// Saves what is nowhere else, then removes the worktree. The branch stays.
+    /// Saves what is nowhere else, then removes the worktree. The branch stays, if it has work of its own.
+    ///
+    /// * `label` - a name for what is saved: when.
     ///
     /// # Errors
-    /// What git says.
-    pub fn clear(
-        &self,
-        sandbox: &Sandbox,
-        cancel: CancelToken,
-    ) -> Result<(Option<Saved>, Removal), git::Error> {
+    /// What git says; then the worktree stands as it stood.
+    pub fn clear(&self, sandbox: &Sandbox, label: &str, cancel: CancelToken) -> git::Result<Cleared> {
         let repo = self.open(cancel)?;
-        let (mut saved, mut head) = (None, repo.branch_head(&sandbox.branch)?);
-        if self.folder.exists() {
-            let (name, bead) = (self.name.as_str(), sandbox.bead.as_str());
-            saved = git::clear::save_and_empty(&repo, &self.folder, name, bead, &self.bundles)?;
-            head = git::status::status(&self.folder)?.head;
-        }
+        let name = self.name.as_str();
         // Also where the folder is gone: a removal that was cut short has leavings beside it.
-        let removal = match head {
-            Some(head) => git::worktree::remove(&repo, &self.folder, head)?,
-            None => Removal::Removed,
+        let (saved, removal) = git::clear::save_and_remove(&repo, &self.folder, name, label, &self.bundles)?;
+        let left = match removal {
+            Removal::Removed => git::left::forget_if_empty(&repo, &sandbox.branch, &self.target)?,
+            Removal::Refused(_) => None,
         };
-        Ok((saved, removal))
+        let mut saved: Vec<Saved> = saved.into_iter().collect();
+        // A runtime that died may have saved it and not have said so.
+        for (branch, oid) in git::rescue::of_branch(&repo, name, &sandbox.branch)? {
+            if saved.iter().all(|known| known.oid != oid) {
+                let bundle = git::rescue::bundle_of(&branch, oid, &self.bundles);
+                saved.push(Saved { branch, oid, pushed: bundle.is_none(), bundle, why: None });
+            }
+        }
+        Ok(Cleared { saved, removal, left: left.map(|head| head.to_string()) })
     }
 
     /// Removes worktree and branch of what has landed as `commit` on `target`.
@@ -209,20 +285,20 @@ impl Place {
     pub fn clean_up(
         &self,
         sandbox: &Sandbox,
-        commit: &str,
-        target: &str,
+        (commit, target): (&str, &str),
+        label: &str,
         cancel: CancelToken,
     ) -> Result<CleanedUp, git::Error> {
         let repo = self.open(cancel)?;
         repo.fetch_branch(target)?;
-        let mut saved = None;
+        let mut saved = Vec::new();
         let landed = Oid::from_str(commit)
             .map_err(|source| git::Error::Library { doing: format!("read the commit {commit}"), source })?;
         if let Removal::Refused(why) = git::worktree::remove(&repo, &self.folder, landed)? {
             tracing::warn!(?why, folder = %self.folder.display(), "more was left than has landed; saving it");
-            let (rescued, removal) = self.clear(sandbox, CancelToken::new())?;
-            saved = rescued;
-            if let Removal::Refused(why) = removal {
+            let cleared = self.clear(sandbox, label, CancelToken::new())?;
+            saved = cleared.saved;
+            if let Removal::Refused(why) = cleared.removal {
                 return Ok(CleanedUp { saved, left: Some(format!("{why:?}")) });
             }
         }
@@ -242,6 +318,8 @@ pub struct Made {
     pub sandbox: Sandbox,
     /// Where files went that stood in its place and are nowhere else.
     pub aside: Option<PathBuf>,
+    /// What was saved of another worktree that stood in its place.
+    pub rescued: Option<Saved>,
 }
 
 /// What a worker's hand-in came to.
@@ -253,11 +331,22 @@ pub struct HandIn {
     pub saved: Option<Saved>,
 }
 
+/// What became of a worktree that had to go.
+#[derive(Debug)]
+pub struct Cleared {
+    /// What was saved out of it, now or before.
+    pub saved: Vec<Saved>,
+    /// Whether it is gone.
+    pub removal: Removal,
+    /// The head of its branch, if that has work that has not landed.
+    pub left: Option<String>,
+}
+
 /// What cleaning up came to.
 #[derive(Debug)]
 pub struct CleanedUp {
     /// Work that came after the landed head.
-    pub saved: Option<Saved>,
+    pub saved: Vec<Saved>,
     /// Why the folder is still there.
     pub left: Option<String>,
 }

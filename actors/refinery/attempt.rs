@@ -71,6 +71,8 @@ impl Attempt {
         &self,
         work: impl FnOnce(&Repo) -> git::Result<T> + Send + 'static,
     ) -> Result<T, Outcome> {
+        // What is under way with git is finished; nothing new is begun, above all no push.
+        self.tools.freeze.thawed().await;
         let (path, cancel) = (self.tools.paths.rig(&self.rig).repo_git(), self.cancel.clone());
         let done = blocking(move || {
             let repo = Repo::open(path)?.with_cancel(cancel);
@@ -191,7 +193,8 @@ impl Attempt {
             ("GASTOWN_GATE_NAME".to_owned(), gate.name.clone()),
             ("GASTOWN_BASE".to_owned(), base.to_string()),
         ]);
-        let (cmd, timeout, file, cancel) = (gate.cmd.clone(), gate.timeout, log.clone(), self.cancel.clone());
+        let cancel = self.cancel.clone().braked(self.tools.freeze.brake());
+        let (cmd, timeout, file) = (gate.cmd.clone(), gate.timeout, log.clone());
         let run = blocking(move || git::gate::run(&cmd, &scratch, &env, timeout, &file, Some(&cancel))).await;
         let run = run.map_err(|why| Outcome::Held { why, hint: None })?;
         let verdict = match &run.verdict {

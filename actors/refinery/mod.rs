@@ -25,6 +25,7 @@ use crate::letters;
 use crate::role::{self, Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
+use crate::vitals::Digest;
 use attempt::{Attempt, Outcome};
 use queue::{Next, Patience};
 
@@ -53,7 +54,7 @@ pub enum Message {
     },
 }
 
-vocabulary!(Message);
+vocabulary!(Message, Self::Tried { .. } => "Tried");
 
 /// What a Refinery is at any moment.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ pub struct State {
     /// Looks again when its agent may be started again.
     called: Option<Errand>,
     patience: Patience,
-    attempt: Option<Errand>,
+    attempt: Option<(MergeId, Errand)>,
     timer: Option<Errand>,
     post: Post,
 }
@@ -117,8 +118,11 @@ impl Actor for Refinery {
                 state.seat.mail();
                 let folder = state.tools.paths.rig(&state.rig).refinery_rig();
                 state.seat.again(me.get_cell(), folder.clone()).await;
-                state.called =
-                    state.seat.judge(me.get_cell(), folder).await.map(|wait| role::look_in(wait, &me));
+                state.called = state
+                    .seat
+                    .judge(me.get_cell(), folder)
+                    .await
+                    .map(|wait| role::look_in(wait, &state.tools.freeze, &me));
                 state.letters().await?;
             }
             Message::Ask(ask) => {
@@ -150,6 +154,14 @@ impl Actor for Refinery {
         state.attempt = None;
         state.seat.close().await;
         Ok(())
+    }
+}
+
+impl Digest for State {
+    fn digest(&self) -> String {
+        let trying = self.attempt.as_ref().map(|(merge, _)| format!(", was trying {merge}"));
+        let timer = if self.timer.is_some() { ", was to look again later" } else { "" };
+        format!("{}{}{timer}", self.seat.digest(), trying.unwrap_or_default())
     }
 }
 
@@ -190,7 +202,7 @@ impl State {
     /// Begins the next attempt, if none is under way and there is one.
     fn begin_next(&mut self, me: &ActorRef<Message>) {
         self.timer = None;
-        if self.attempt.is_some() {
+        if self.attempt.is_some() || self.tools.freeze.is_frozen() {
             return;
         }
         let town = self.tools.town();
@@ -209,15 +221,18 @@ impl State {
         match (next, merge) {
             (Next::Try(_), Some(merge)) => {
                 let (tools, rig, config) = (self.tools.clone(), self.rig.clone(), config.clone());
-                self.attempt = Some(Errand::run(|cancel| async move {
-                    let id = merge.id.clone();
+                let id = merge.id.clone();
+                let trying = id.clone();
+                let errand = Errand::run(|cancel| async move {
                     let outcome = Attempt { tools, rig, config, merge, cancel }.run().await;
                     let _ = me.cast(Message::Tried { merge: id, outcome: Box::new(outcome) });
-                }));
+                });
+                self.attempt = Some((trying, errand));
             }
             (Next::Wait(wait), _) => {
+                let freeze = self.tools.freeze.clone();
                 self.timer = Some(Errand::run(|_| async move {
-                    tokio::time::sleep(wait.max(Duration::from_millis(50))).await;
+                    freeze.sleep(wait.max(Duration::from_millis(50))).await;
                     let _ = me.cast(Message::Look);
                 }));
             }

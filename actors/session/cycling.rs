@@ -9,9 +9,8 @@ use model::agent::AgentState;
 use model::ids::BeadId;
 use model::recovery::Symptom;
 use model::role::Address;
-use ractor::ActorRef;
 
-use super::{Message, State};
+use super::State;
 use crate::errand::blocking;
 
 /// How long the state of the worktree is waited for, for the note.
@@ -43,7 +42,7 @@ impl Cycle {
 
 impl State {
     /// A turn has ended, after which the conversation is `tokens` long.
-    pub(super) async fn filled(&mut self, tokens: u64, answers: usize, me: &ActorRef<Message>) {
+    pub(super) async fn filled(&mut self, tokens: u64, answers: usize) {
         let Some(window) = self.preset.context_window.filter(|window| *window > 0) else { return };
         // Between two turns only: one that works has just begun another.
         if self.ladder.is_some() || self.state != AgentState::Idle {
@@ -67,7 +66,6 @@ impl State {
                     tracing::warn!(agent = %self.agent, %refusal, "it was not asked to hand over")
                 }
             }
-            self.watch_idleness(me);
         }
     }
 

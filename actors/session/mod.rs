@@ -9,9 +9,18 @@
 //! Only the role that sits above it starts a session, after it has recorded that it does.
 
 mod cycling;
+pub mod ending;
 pub mod environment;
+mod hearing;
 pub mod keyboard;
+pub mod life;
+mod looks;
+mod notes;
+mod obstacles;
 mod parking;
+pub mod reset;
+pub mod silence;
+pub mod standing;
 pub mod transcript;
 mod typing;
 pub mod usage;
@@ -20,32 +29,41 @@ mod watch;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clerk::agents::Ended;
+use clerk::neighbours::Finding;
 use config::preset::{Brief, Preset, Start};
 use model::agent::{AgentState, SessionEnd};
 use model::answer::Answer;
-use model::command::Origin;
+use model::command::{Command, Noticed};
 use model::ids::{MailId, SessionId};
 use model::recovery::Symptom;
 use model::refusal::Refusal;
 use model::role::Address;
 use protocol::lines::Scanner;
 use protocol::speech::{self, Heard, Spoken};
-use pty::{ExitStatus, Filtered, RecordingSpec, Size, SpawnSpec, StopPlan, Terminal, TerminalHandle, Wiring};
+use pty::signs::{Obstacle, Sign};
+use pty::{
+    ExitStatus, Filtered, Look, OomWatch, RecordingSpec, Signal, Size, SpawnSpec, StopPlan, Terminal,
+    TerminalHandle, Wiring,
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
 use crate::directory::Entry;
 use crate::errand::Errand;
-use crate::keys::Held;
+use crate::keys::Held as Key;
 use crate::living_tree::SessionGuard;
 use crate::tools::Tools;
 use keyboard::Keyboard;
+use life::Life;
+use obstacles::Held;
+use silence::Silence;
+use standing::Nature;
 use usage::Meter;
+use watch::Eye;
 
 /// The size of a terminal that nobody is attached to.
 pub const SIZE: Size = Size { rows: 40, cols: 120 };
@@ -104,8 +122,18 @@ pub enum Message {
         /// What came out.
         result: Box<Result<Answer, Refusal>>,
     },
+    /// It has given a command, by whatever carrier.
+    Spoke {
+        /// Whether that was a step in its work.
+        progress: bool,
+    },
+    /// A hook of its program has told something.
+    Told(Box<Noticed>, Option<PathBuf>),
     /// Its screen has been quiet for a moment and means this.
-    Quiet(Option<pty::signs::Sign>),
+    Quiet(watch::Seen),
+    /// Its screen has not changed for long enough with something on it that keeps it from working. With it:
+    /// what its processes did at the beginning, and do now.
+    Still(Box<(Look, Look)>),
     /// It has not shown that it is ready in the time that its preset gives it.
     NotReady,
     /// A nudge is to be typed.
@@ -115,8 +143,14 @@ pub enum Message {
         /// Where the answer goes, once it is typed.
         reply: oneshot::Sender<Result<Answer, Refusal>>,
     },
-    /// It has waited for input for a while, although something hangs on its hook.
-    StillIdle,
+    /// The deadline for a sign of life has come.
+    Due,
+    /// What its processes do, for the deadline.
+    Looked(Option<Box<Look>>),
+    /// Somebody has said that it is stuck: look into that.
+    Examine(oneshot::Sender<Finding>),
+    /// What its processes do, twice, for that.
+    Examined(Box<(Look, Look)>, oneshot::Sender<Finding>),
     /// What waits to be typed may be possible now.
     Retry,
     /// There may be letters to show, or what could not be recorded may be possible now.
@@ -125,7 +159,7 @@ pub enum Message {
     Stop {
         /// Why.
         why: String,
-        /// What its end is then.
+        /// What its end is to be taken for; that it was told to end, when not given.
         symptom: Option<Symptom>,
     },
     /// A turn has ended, after which its conversation is so long.
@@ -137,6 +171,13 @@ pub enum Message {
     },
     /// It has had nothing to do for so long that it is not wanted any more.
     NothingToDo,
+    /// The program is to be killed at once.
+    Kill {
+        /// Why.
+        why: String,
+        /// What its end is then.
+        symptom: Option<Symptom>,
+    },
     /// The program has ended.
     Exited(ExitStatus),
 }
@@ -158,6 +199,7 @@ pub struct Live {
     pub reads_letters: bool,
     /// Lines and frames that claimed to be commands and were not proven.
     pub forged: Arc<AtomicU64>,
+    life: Life,
     actor: ActorRef<Message>,
 }
 
@@ -177,9 +219,42 @@ impl Live {
         let _ = self.actor.cast(Message::Said { key, text });
     }
 
+    /// Notes that the agent has given a command.
+    pub fn spoke(&self, command: &Command, progress: bool) {
+        self.life.commands(command);
+        let _ = self.actor.cast(Message::Spoke { progress });
+    }
+
+    /// Hands over what a hook of its program has told, and where that works.
+    pub fn told(&self, what: Noticed, cwd: Option<PathBuf>) {
+        self.life.noticed(&what);
+        let _ = self.actor.cast(Message::Told(Box::new(what), cwd));
+    }
+
+    /// Looks whether it is stuck, and does what follows if it is.
+    ///
+    /// # Errors
+    /// `session_ended` when it ends meanwhile.
+    pub async fn examine(&self) -> Result<Finding, Refusal> {
+        let (reply, finding) = oneshot::channel();
+        self.actor.cast(Message::Examine(reply)).map_err(|_| session_ended())?;
+        finding.await.map_err(|_| session_ended())
+    }
+
     /// Tells it to look at the board again.
     pub fn look(&self) {
         let _ = self.actor.cast(Message::Mail);
+    }
+
+    /// Tells it to end its program.
+    pub fn stop(&self, why: &str) {
+        let _ = self.actor.cast(Message::Stop { why: why.to_owned(), symptom: None });
+    }
+
+    /// Tells it to kill its program at once; `for_good` when a person wants no other to begin.
+    pub fn kill(&self, why: &str, for_good: bool) {
+        let symptom = for_good.then_some(Symptom::Killed);
+        let _ = self.actor.cast(Message::Kill { why: why.to_owned(), symptom });
     }
 
     /// Types `text` into the terminal when it is safe, and says when it has been typed.
@@ -211,14 +286,36 @@ pub struct State {
     keyboard: Arc<Mutex<Keyboard>>,
     forged: Arc<AtomicU64>,
     state: AgentState,
+    /// What its screen means.
+    eye: Eye,
+    /// Signs of life, as they come in.
+    life: Life,
+    /// How silent it is.
+    silence: Silence,
+    /// When that is looked at next.
+    deadline: Option<(Duration, Errand)>,
+    /// The look that is under way.
+    look: Option<Errand>,
+    /// What may be about to end it.
+    held: Option<Held>,
+    /// What a turn has failed of, and the words.
+    failed_turn: Option<(Obstacle, String)>,
+    /// What keeps it from working, as its last full screen told, with the words: it takes that along.
+    screen: Option<(Obstacle, String)>,
+    /// Whether the kernel kills for want of memory.
+    oom: OomWatch,
+    /// Where it belongs.
+    place: PathBuf,
+    /// Whether it was seen elsewhere.
+    strayed: bool,
+    /// What it was told to end for, once it was told to end.
+    told: Option<Option<Symptom>>,
     /// Why it is in this state, as long as that could not be recorded.
     unrecorded: Option<Option<String>>,
     /// Letters that were shown, as long as that could not be recorded.
     shown: Vec<MailId>,
-    /// What its end is when it has been ended for a reason that is known.
-    symptom: Option<Symptom>,
     /// How the program ended, as long as that could not be recorded.
-    ended: Option<ExitStatus>,
+    ended: Option<clerk::agents::Ended>,
     /// What earlier sessions have left for it.
     handed_over: Vec<MailId>,
     /// Whether it has been told of that.
@@ -235,9 +332,6 @@ pub struct State {
     patience: Option<Errand>,
     /// Ends a session that nobody wants any more.
     parking: Option<Errand>,
-    /// Reminds an agent that has ended its turn without having handed its work in.
-    reminder: Option<Errand>,
-    reminded: u32,
     errands: Vec<Errand>,
     /// Counts what is used, for programs that write it down.
     meter: Option<Meter>,
@@ -247,7 +341,7 @@ pub struct State {
     me: ActorRef<Message>,
     _live: Entry,
     _leaf: SessionGuard,
-    key: Held,
+    key: Key,
 }
 
 /// The actor.
@@ -270,6 +364,7 @@ impl Actor for Session {
             .command_line(Start { gastown: &tools.program, session: &session, resume, brief: argument })
             .into_iter();
         let program = command.next().unwrap_or_default();
+        let place = cwd.canonicalize().unwrap_or_else(|_| cwd.clone());
         let spec = SpawnSpec {
             program,
             args: command.collect(),
@@ -282,7 +377,8 @@ impl Actor for Session {
         let meter = Meter::of(&tools, &agent, &session, &preset);
         let since = tools.clock.now();
         let forged = Arc::new(AtomicU64::new(0));
-        let tap = tap(me.clone(), &key.key.nonce);
+        let life = Life::default();
+        let tap = tap(me.clone(), &key.key.nonce, life.clone());
         let wiring =
             Wiring { tap: Some(Box::new(tap)), recording: Some(RecordingSpec::new(recording.clone())) };
         let terminal = tools.host.spawn(spec, wiring).await?;
@@ -297,6 +393,7 @@ impl Actor for Session {
             keyboard: Arc::clone(&keyboard),
             reads_letters: preset.replies,
             forged: Arc::clone(&forged),
+            life: life.clone(),
             actor: me.clone(),
         };
         let typed_brief = (preset.brief == Brief::Typed && !brief.is_empty()).then_some(brief);
@@ -307,6 +404,18 @@ impl Actor for Session {
             tools,
             agent,
             session,
+            eye: Eye::of(&preset),
+            life,
+            silence: looks::silence_of(&preset),
+            deadline: None,
+            look: None,
+            held: None,
+            failed_turn: None,
+            screen: None,
+            oom: OomWatch::begin(terminal.pid()),
+            place,
+            strayed: false,
+            told: None,
             preset,
             at_work,
             terminal,
@@ -315,7 +424,6 @@ impl Actor for Session {
             state: AgentState::Starting,
             unrecorded: None,
             shown: Vec::new(),
-            symptom: None,
             ended: None,
             // An argument is seen with the first thing that the program does.
             seen_handoff: by_argument,
@@ -328,8 +436,6 @@ impl Actor for Session {
             ladder: None,
             patience: None,
             parking: None,
-            reminder: None,
-            reminded: 0,
             errands: Vec::new(),
             meter,
             counting: None,
@@ -346,14 +452,19 @@ impl Actor for Session {
             let _ = exit.cast(Message::Exited(status));
         }));
         let terminal = state.terminal.handle();
-        let (patterns, modes) = (watch::patterns(&state.preset), watch::Modes::of(&state.preset));
-        let patience = state.preset.ready_timeout;
+        let eye = state.eye.clone();
+        let (patience, freeze) = (state.preset.ready_timeout, state.tools.freeze.clone());
         let quiet = me.clone();
-        state.errands.push(Errand::run(|_| watch::screen(terminal, patterns, modes, quiet)));
+        let still = freeze.clone();
+        state.errands.push(Errand::run(|_| watch::screen(terminal, eye, still, quiet)));
         state.errands.push(Errand::run(|_| async move {
-            tokio::time::sleep(patience).await;
+            freeze.sleep(patience).await;
             let _ = me.cast(Message::NotReady);
         }));
+        // It was being started when everything was made to stand still, and nobody knew of it.
+        if state.tools.freeze.is_frozen() {
+            let _ = state.terminal.signal_group(Signal::Stop);
+        }
         Ok(())
     }
 
@@ -375,12 +486,30 @@ impl Actor for Session {
                 state.answering = false;
                 state.reply(id, *result).await;
             }
-            Message::Quiet(sign) => {
-                state.quiet(sign).await;
-                state.watch_idleness(&me);
+            Message::Spoke { progress } => {
+                if progress {
+                    state.silence.progresses(state.life.age());
+                }
+                state.notice(standing::Noticed::Spoke, None).await;
+                let folder = state.terminal.cwd();
+                state.strays_to(folder).await;
+            }
+            Message::Told(what, cwd) => {
+                state.notice(standing::Noticed::Spoke, None).await;
+                state.hook_told(&what);
+                state.strays_to(cwd).await;
+            }
+            Message::Quiet(seen) => {
+                state.quiet(&seen).await;
+                state.consider(&seen, &me);
                 state.watch_rest(&me);
             }
+            Message::Still(looks) => state.still(*looks, &me).await,
             Message::NotReady => state.not_ready().await,
+            Message::Due => state.deadline_came(&me),
+            Message::Looked(look) => state.looked(look.map(|look| *look)).await,
+            Message::Examine(reply) => state.examine(reply, &me),
+            Message::Examined(looks, reply) => state.examined(*looks, reply).await,
             Message::Nudge { reply, .. } if state.ended.is_some() => {
                 let _ = reply.send(Err(session_ended()));
             }
@@ -389,10 +518,6 @@ impl Actor for Session {
                 state.type_nudges(&me).await;
             }
             Message::Retry => state.type_nudges(&me).await,
-            Message::StillIdle => {
-                state.remind().await;
-                state.watch_idleness(&me);
-            }
             Message::Mail => {
                 state.record_state().await;
                 state.take_over().await;
@@ -400,19 +525,22 @@ impl Actor for Session {
             }
             Message::Stop { why, symptom } => state.stop(&why, symptom).await,
             Message::NothingToDo => state.park().await,
-            Message::Filled { tokens, answers } => state.filled(tokens, answers, &me).await,
+            Message::Filled { tokens, answers } => state.filled(tokens, answers).await,
+            Message::Kill { why, symptom } => state.kill(&why, symptom).await,
             Message::Exited(status) => {
                 state.terminal.flush_recording().await;
-                state.ended = Some(status);
+                state.ended = Some(state.end(status));
                 state.refuse_nudges();
             }
         }
-        if let Some(status) = state.ended {
-            if state.record_end(status).await {
-                me.stop(Some(status.to_string()));
+        if let Some(ended) = state.ended.clone() {
+            let how = ended.end.to_string();
+            if state.record_end(ended).await {
+                me.stop(Some(how));
             }
             return Ok(());
         }
+        state.arm(&me);
         state.submit_next(&me);
         Ok(())
     }
@@ -420,19 +548,22 @@ impl Actor for Session {
     async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
         // Asked to stop from above while the program runs: it is ended in order, and its end recorded.
         if state.terminal.exit_status().is_none() {
-            state.set(AgentState::Stopping, Some("the town stops")).await;
-            let report = pty::stop(&state.terminal.handle(), stop_plan(&state.preset)).await;
+            state.told.get_or_insert(None);
+            state.notice(standing::Noticed::Told, Some("the town stops")).await;
+            let report = pty::stop(&state.terminal.handle(), state.stop_plan()).await;
             state.terminal.flush_recording().await;
-            state.record_end(report.status).await;
+            let ended = state.end(report.status);
+            state.record_end(ended).await;
         }
         Ok(())
     }
 }
 
 /// Listens to the terminal: what people may see goes on, what may be commands goes to the session.
-fn tap(me: ActorRef<Message>, nonce: &str) -> impl pty::Tap + use<> {
+fn tap(me: ActorRef<Message>, nonce: &str, life: Life) -> impl pty::Tap + use<> {
     let mut scanner = Scanner::new(nonce);
     move |bytes: &[u8]| {
+        life.prints(bytes.len());
         let scanned = scanner.feed(bytes);
         if !scanned.heard.is_empty() {
             let _ = me.cast(Message::Heard(scanned.heard));
@@ -442,7 +573,7 @@ fn tap(me: ActorRef<Message>, nonce: &str) -> impl pty::Tap + use<> {
 }
 
 /// How a preset's program is ended.
-pub fn stop_plan(preset: &Preset) -> StopPlan {
+fn stop_plan(preset: &Preset) -> StopPlan {
     StopPlan {
         type_first: preset.stop.text.as_ref().map(|text| format!("{text}\r").into_bytes()),
         ask: preset.stop.ask,
@@ -451,92 +582,45 @@ pub fn stop_plan(preset: &Preset) -> StopPlan {
 }
 
 impl State {
-    fn origin(&self) -> Origin {
-        Origin::Session { agent: self.agent.clone(), session: self.session.clone() }
-    }
-
-    async fn hear(&mut self, heard: Vec<Heard>) {
-        for heard in heard {
-            match heard {
-                Heard::Line(spoken) | Heard::Frame(spoken) => {
-                    if self.waiting.len() >= MAX_WAITING {
-                        let busy = Refusal::failed("busy", "too many commands wait for their answer");
-                        self.reply(spoken.id, Err(busy)).await;
-                    } else {
-                        self.waiting.push_back(spoken);
-                    }
-                }
-                Heard::Forged => {
-                    let count = self.forged.fetch_add(1, Ordering::Relaxed) + 1;
-                    tracing::warn!(agent = %self.agent, count, "a line claimed to be a command and was not");
-                }
-                Heard::Malformed { id, why } => {
-                    self.reply(id, Err(Refusal::usage(why.to_string()))).await;
-                }
-            }
-        }
-        if self.state == AgentState::Starting {
-            self.set(AgentState::Working, None).await;
+    /// How its program is ended now.
+    fn stop_plan(&self) -> StopPlan {
+        let plan = stop_plan(&self.preset);
+        match (*self.tools.hurry.borrow(), self.tools.freeze.is_frozen()) {
+            (true, _) => StopPlan::terminate(plan.term.min(crate::halt::AT_ONCE)),
+            // What stands still does not read.
+            (_, true) => StopPlan::terminate(plan.term),
+            _ => plan,
         }
     }
 
-    /// Submits the next command. One at a time, so that they happen in the order they were said.
-    fn submit_next(&mut self, me: &ActorRef<Message>) {
-        if self.answering {
-            return;
-        }
-        let Some(spoken) = self.waiting.pop_front() else { return };
-        self.answering = true;
-        let (me, id, origin) = (me.clone(), spoken.id, self.origin());
-        let answer = move |result| {
-            let _ = me.cast(Message::Answered { id, result: Box::new(result) });
+    /// Takes note of something that may lead to another state; `note` says why, where the state has none.
+    async fn notice(&mut self, noticed: standing::Noticed, note: Option<&str>) {
+        let nature = Nature {
+            at_work: self.at_work,
+            shows_ready: !self.preset.ready.is_empty(),
+            shows_busy: !self.preset.busy.is_empty(),
         };
-        match (self.tools.grammar)(&spoken.words, &origin) {
-            Ok(command) => match self.tools.door.get() {
-                Some(door) => door.submit(origin, command, Box::new(answer)),
-                None => answer(Err(Refusal::failed("not_there", "the switchboard is not there just now"))),
-            },
-            Err(refusal) => answer(Err(refusal)),
-        }
-    }
-
-    /// Types an answer, for programs that want it.
-    async fn reply(&self, id: Option<u64>, result: Result<Answer, Refusal>) {
-        let Some(id) = id.filter(|_| self.preset.replies) else { return };
-        let line = match result {
-            Ok(answer) => speech::answer_ok(id, &answer.json()),
-            Err(refusal) => speech::answer_err(
-                id,
-                &serde_json::json!({
-                    "code": refusal.code, "message": refusal.message, "hint": refusal.hint,
-                }),
-            ),
-        };
-        self.type_line(&line).await;
-    }
-
-    async fn type_line(&self, line: &str) {
-        if let Err(error) = self.terminal.write(line.as_bytes()).await {
-            tracing::warn!(agent = %self.agent, %error, "an answer could not be typed");
+        let to = standing::next(self.state, noticed, nature);
+        if to != self.state {
+            self.set(to, note).await;
         }
     }
 
     /// The screen has been still for a moment.
-    async fn quiet(&mut self, sign: Option<pty::signs::Sign>) {
-        use pty::signs::Sign;
-        let (to, note) = match sign {
-            Some(Sign::AsksPerson) => (AgentState::Waiting, Some(watch::question(&self.terminal.snapshot()))),
-            Some(Sign::Limited) => (AgentState::Limited, Some("its provider holds it back".to_owned())),
-            Some(Sign::Busy) => (AgentState::Working, None),
-            Some(Sign::Ready) => (AgentState::Idle, None),
-            // A preset without signs is ready when it is quiet, and at work when it has work.
-            None if self.state == AgentState::Starting => {
-                (if self.at_work { AgentState::Working } else { AgentState::Idle }, None)
-            }
-            None => (self.state, None),
+    async fn quiet(&mut self, seen: &watch::Seen) {
+        self.screen = match seen.sign {
+            Some(Sign::Obstacle(obstacle)) if seen.full_screen => Some((obstacle, seen.words.clone())),
+            _ => None,
         };
-        if self.ladder.is_none() && to != self.state {
-            self.set(to, note.as_deref()).await;
+        let note = match seen.sign {
+            Some(Sign::AsksPerson) => Some(watch::question(&self.terminal.snapshot())),
+            Some(Sign::Limited) => Some(format!("its provider holds it back: {}", seen.words)),
+            Some(Sign::Obstacle(_)) => Some(seen.words.clone()),
+            _ => None,
+        };
+        self.notice(standing::Noticed::Screen(seen.sign), note.as_deref()).await;
+        if self.state == AgentState::Idle {
+            self.life.rests();
         }
         // Not only when it becomes idle: a turn may be over before the screen has shown that it works.
         if self.state == AgentState::Idle {
@@ -572,102 +656,69 @@ impl State {
         }
     }
 
+    /// The time to become ready is over: it is ended, unless it asks something that a person can answer.
     async fn not_ready(&mut self) {
-        if self.state == AgentState::Starting {
-            let note = format!(
-                "not ready after {} s: see `gastown peek {}`",
-                self.preset.ready_timeout.as_secs(),
-                self.agent
-            );
-            self.set(AgentState::Stuck, Some(&note)).await;
-        }
-    }
-
-    async fn stop(&mut self, why: &str, symptom: Option<Symptom>) {
-        if self.ladder.is_some() {
+        if self.state != AgentState::Starting {
             return;
         }
-        self.symptom = symptom;
-        self.set(AgentState::Stopping, Some(why)).await;
+        let seen = self.eye.see(&self.terminal.snapshot());
+        self.quiet(&seen).await;
+        if self.state != AgentState::Starting {
+            return;
+        }
+        let span = silence::span_of(self.preset.ready_timeout);
+        let note = format!("not ready after {span}: see `gastown peek {}`", self.agent);
+        self.notice(standing::Noticed::NotReady, Some(&note)).await;
+        self.stop(&note, Some(Symptom::NotReady)).await;
+    }
+
+    /// Begins to end the program; what it was told first counts.
+    async fn stop(&mut self, why: &str, symptom: Option<Symptom>) {
+        if self.ladder.is_some() || self.ended.is_some() {
+            return;
+        }
+        self.told = Some(symptom);
+        self.held = None;
+        self.notice(standing::Noticed::Told, Some(why)).await;
         // Only while it lives does it say which conversation it is in.
         self.count(Duration::ZERO);
-        let (terminal, plan) = (self.terminal.handle(), stop_plan(&self.preset));
+        self.go_down(self.stop_plan());
+    }
+
+    /// Ends the program without asking, also when it is being asked already.
+    async fn kill(&mut self, why: &str, symptom: Option<Symptom>) {
+        let known = self.told.flatten();
+        self.told = Some(symptom.or(known));
+        self.held = None;
+        self.notice(standing::Noticed::Told, Some(why)).await;
+        self.go_down(StopPlan::kill());
+    }
+
+    fn go_down(&mut self, plan: StopPlan) {
+        let terminal = self.terminal.handle();
         self.ladder = Some(Errand::run(|_| async move {
             pty::stop(&terminal, plan).await;
         }));
     }
 
-    /// Goes into another state. It never waits for the disk: a session whose ledger cannot be written still
-    /// hears its program and the people at it. What could not be recorded is recorded when it looks again.
-    async fn set(&mut self, to: AgentState, note: Option<&str>) {
-        self.state = to;
-        self.unrecorded = Some(note.map(str::to_owned));
-        self.record_state().await;
-    }
-
-    async fn record_state(&mut self) {
-        let Some(note) = self.unrecorded.clone() else { return };
-        let (agent, to) = (self.agent.clone(), self.state);
-        let set = move |draft: &mut clerk::draft::Draft<'_>| {
-            clerk::agents::state(draft, &agent, to, note.as_deref());
-            Ok(())
-        };
-        match self.tools.note(&self.agent, set).await {
-            Err(refusal) if refusal.is_of_the_disk() => {}
-            Err(refusal) => {
-                tracing::warn!(agent = %self.agent, %refusal, "cannot record a state");
-                self.unrecorded = None;
-            }
-            Ok(()) => self.unrecorded = None,
-        }
-    }
-
-    /// Records that it was told what an earlier session has left: the next one is not told again.
-    async fn take_over(&mut self) {
-        if !self.seen_handoff || self.handed_over.is_empty() || self.state == AgentState::Starting {
-            return;
-        }
-        let letters = self.handed_over.clone();
-        let taken = move |draft: &mut clerk::draft::Draft<'_>| {
-            clerk::letters::deliver(draft, letters.iter().cloned());
-            clerk::letters::taken_over(draft, &letters);
-            Ok(())
-        };
-        match self.tools.note(&self.agent, taken).await {
-            Ok(()) => self.handed_over.clear(),
-            Err(refusal) => tracing::warn!(agent = %self.agent, %refusal, "cannot record a handoff"),
-        }
-    }
-
-    /// Records the program's end; `false` when the disk does not take it yet. Its state stays what it was:
-    /// what it means is for the verdict.
-    async fn record_end(&mut self, status: ExitStatus) -> bool {
+    /// What was seen of the program's end.
+    fn end(&self, status: ExitStatus) -> clerk::agents::Ended {
+        let snapshot = self.terminal.snapshot();
+        let words = ending::last_words(&self.preset, &snapshot, status).or_else(|| self.screen.clone());
+        let obstacle = words.as_ref().map(|(obstacle, _)| *obstacle);
+        let symptom = ending::symptom(&ending::End {
+            told: self.told,
+            status,
+            out_of_memory: self.oom.rose(),
+            obstacle,
+            own_signs: self.preset.ends.living,
+            until: words.and_then(|(obstacle, words)| self.until(obstacle, &words)),
+        });
         let end = match status {
             ExitStatus::Code(code) => SessionEnd::Exited { code },
             ExitStatus::Signal(signal) => SessionEnd::Signalled { signal },
         };
-        // Together with the end, so that whoever hears of that finds the whole count.
-        let used = match &self.meter {
-            Some(meter) => meter.totals().await.unwrap_or_default(),
-            None => Vec::new(),
-        };
-        let (agent, session) = (self.agent.clone(), self.session.clone());
-        let (state, unrecorded, symptom) = (self.state, self.unrecorded.clone(), self.symptom);
-        let ended = move |draft: &mut clerk::draft::Draft<'_>| {
-            clerk::costs::record(draft, &agent, &session, &used);
-            if let Some(note) = unrecorded {
-                clerk::agents::state(draft, &agent, state, note.as_deref());
-            }
-            clerk::agents::ended(draft, &agent, &session, Ended { end, symptom, doing: None })
-        };
-        match self.tools.note(&self.agent, ended).await {
-            Err(refusal) if refusal.is_of_the_disk() => return false,
-            Err(refusal) => {
-                tracing::warn!(agent = %self.agent, %refusal, "cannot record the end of a session");
-            }
-            Ok(()) => {}
-        }
-        true
+        clerk::agents::Ended { end, symptom, doing: self.life.doing() }
     }
 
     /// Nothing is typed into a program that has ended.

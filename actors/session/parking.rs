@@ -15,9 +15,9 @@ impl State {
         if self.state != AgentState::Idle || self.at_work {
             self.parking = None;
         } else if self.parking.is_none() {
-            let (me, after) = (me.clone(), self.park_after());
+            let (me, after, freeze) = (me.clone(), self.park_after(), self.tools.freeze.clone());
             self.parking = Some(Errand::run(|_| async move {
-                tokio::time::sleep(after).await;
+                freeze.sleep(after).await;
                 let _ = me.cast(Message::NothingToDo);
             }));
         }

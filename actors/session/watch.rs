@@ -1,6 +1,8 @@
 //! Watches a screen: what it means once it has been still for a moment. Costs nothing while nothing
 //! is printed.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use config::preset::{Preset, Signs};
@@ -8,7 +10,8 @@ use pty::signs::{self, Pattern, Sign};
 use pty::{Snapshot, TerminalHandle};
 use ractor::ActorRef;
 
-use super::Message;
+use super::{Message, ending};
+use crate::freeze::Freeze;
 
 /// A screen that has not changed for so long is looked at.
 const STILL: Duration = Duration::from_millis(200);
@@ -16,55 +19,88 @@ const STILL: Duration = Duration::from_millis(200);
 /// One that changes all the time is looked at this often nevertheless.
 const AT_LEAST: Duration = Duration::from_secs(1);
 
-/// The patterns of a preset, those that weigh most first: a dialog stands over everything.
-pub(super) fn patterns(preset: &Preset) -> Vec<Pattern> {
-    let of = |signs: &Signs, sign: Sign| -> Vec<Pattern> {
-        let row = |row: &String| Pattern { sign, row: Some(row.clone()), title: None };
-        let title = |title: &String| Pattern { sign, row: None, title: Some(title.clone()) };
-        signs.screen.iter().map(row).chain(signs.title.iter().map(title)).collect()
-    };
-    [
-        of(&preset.waiting, Sign::AsksPerson),
-        of(&preset.limited, Sign::Limited),
-        of(&preset.busy, Sign::Busy),
-        of(&preset.ready, Sign::Ready),
-    ]
-    .concat()
+/// What a screen that has come to rest means.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What shows.
+    pub sign: Option<Sign>,
+    /// The words that show it, for those that are words.
+    pub words: String,
+    /// Whether something shows that it is busy, whatever else does.
+    pub busy: bool,
+    /// Whether a full-screen program shows it.
+    pub full_screen: bool,
+    /// Stands for all that is on the screen: another number, another screen.
+    pub print: u64,
 }
 
-/// Terminal modes by which a program shows that it is ready; they weigh least.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Modes {
+/// What a preset's program shows, and when.
+#[derive(Debug, Clone)]
+pub(super) struct Eye {
+    /// Those that weigh most first.
+    patterns: Vec<Pattern>,
+    busy: Vec<Pattern>,
+    /// Terminal modes by which it shows that it is ready; they weigh least.
     paste: bool,
     alternate: bool,
 }
 
-impl Modes {
-    /// The modes among a preset's signs of readiness.
+impl Eye {
+    /// The signs of `preset`. A dialog stands over everything; what keeps a program from working counts only
+    /// where nothing shows that it works.
     pub(super) fn of(preset: &Preset) -> Self {
+        let of = |signs: &Signs, sign: Sign| -> Vec<Pattern> {
+            let row = |row: &String| Pattern { sign, row: Some(row.clone()), title: None, at_the_end: false };
+            let title =
+                |title: &String| Pattern { sign, row: None, title: Some(title.clone()), at_the_end: false };
+            signs.screen.iter().map(row).chain(signs.title.iter().map(title)).collect()
+        };
+        let busy = of(&preset.busy, Sign::Busy);
+        let patterns = [
+            of(&preset.waiting, Sign::AsksPerson),
+            of(&preset.limited, Sign::Limited),
+            busy.clone(),
+            ending::of_the_living(&preset.ends),
+            of(&preset.ready, Sign::Ready),
+        ];
         let has = |mode: &str| preset.ready.mode.iter().any(|named| named == mode);
-        Self { paste: has("bracketed_paste"), alternate: has("alternate_screen") }
+        Eye {
+            patterns: patterns.concat(),
+            busy,
+            paste: has("bracketed_paste"),
+            alternate: has("alternate_screen"),
+        }
     }
 
-    fn shown_by(&self, snapshot: &Snapshot) -> bool {
-        (self.paste && snapshot.bracketed_paste) || (self.alternate && snapshot.alternate_screen)
+    /// What `snapshot` means.
+    pub(super) fn see(&self, snapshot: &Snapshot) -> Seen {
+        let found = signs::find(snapshot, &self.patterns);
+        let by_mode =
+            (self.paste && snapshot.bracketed_paste) || (self.alternate && snapshot.alternate_screen);
+        let mut hasher = DefaultHasher::new();
+        snapshot.rows.hash(&mut hasher);
+        Seen {
+            sign: found.map(|found| found.sign).or_else(|| by_mode.then_some(Sign::Ready)),
+            words: found.map(|found| ending::words(snapshot, found.row)).unwrap_or_default(),
+            busy: signs::find(snapshot, &self.busy).is_some(),
+            full_screen: snapshot.alternate_screen,
+            print: hasher.finish(),
+        }
     }
 }
 
 /// Tells the session what its screen means, each time it has come to rest.
-pub(super) async fn screen(
-    terminal: TerminalHandle,
-    patterns: Vec<Pattern>,
-    modes: Modes,
-    session: ActorRef<Message>,
-) {
+pub(super) async fn screen(terminal: TerminalHandle, eye: Eye, freeze: Freeze, session: ActorRef<Message>) {
     let mut output = terminal.output();
     loop {
         let quiet = settle_changed(&mut output).await;
-        let snapshot = terminal.snapshot();
-        let sign =
-            signs::read(&snapshot, &patterns).or_else(|| modes.shown_by(&snapshot).then_some(Sign::Ready));
-        if session.cast(Message::Quiet(sign)).is_err() || !quiet {
+        // A program that stands still is quiet, which says nothing of it.
+        if freeze.is_frozen() {
+            freeze.thawed().await;
+            continue;
+        }
+        let seen = eye.see(&terminal.snapshot());
+        if session.cast(Message::Quiet(seen)).is_err() || !quiet {
             return;
         }
         if output.changed().await.is_err() {

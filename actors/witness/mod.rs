@@ -1,16 +1,20 @@
 //! The Witness: the watcher of one rig's workers.
 //!
 //! - Owns: the verdicts on the rig's sessions; the way of a merge from worker to Refinery and back.
-//! - Hears: bells; letters POLECAT_STARTED, POLECAT_DONE, MERGED, MERGE_FAILED, REWORK_REQUEST.
-//! - Says: verdicts; MERGE_READY to the Refinery; the queue's verdicts on to the worker.
+//! - Hears: bells; letters POLECAT_STARTED, POLECAT_DONE, MERGED, MERGE_FAILED, REWORK_REQUEST, STUCK.
+//! - Says: verdicts; MERGE_READY to the Refinery; the queue's verdicts on to the worker; to the Deacon
+//!   RECOVERED_BEAD for what it took from a worker that is gone, RECOVERY_NEEDED for work that cannot be saved.
 //! - Wakes: from its unacknowledged letters and from sessions that have no verdict.
 //! - Fails: when it cannot record; letters that cannot be handled are put aside after three tries.
 
 pub mod verdict;
 
 use clerk::bell::Ear;
+use clerk::moving;
 use git::{Oid, Repo};
-use model::ids::RigName;
+use ledger::views::Board;
+use model::agent::SessionEnd;
+use model::ids::{RigName, SessionId};
 use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
 use model::role::Address;
@@ -20,9 +24,11 @@ use crate::directory::Ask;
 use crate::errand::{Errand, blocking};
 use crate::judge;
 use crate::letters;
+use crate::neighbours;
 use crate::role::{self, Post, serve_seat, vocabulary};
 use crate::seat::Seat;
 use crate::tools::Tools;
+use crate::vitals::Digest;
 
 /// Whose Witness.
 #[derive(Debug, Clone)]
@@ -93,10 +99,16 @@ impl Actor for Witness {
                 state.seat.mail();
                 let folder = state.tools.paths.rig(&state.rig).witness();
                 state.seat.again(me.get_cell(), folder.clone()).await;
-                state.called =
-                    state.seat.judge(me.get_cell(), folder).await.map(|wait| role::look_in(wait, &me));
+                state.called = state
+                    .seat
+                    .judge(me.get_cell(), folder)
+                    .await
+                    .map(|wait| role::look_in(wait, &state.tools.freeze, &me));
                 state.letters().await?;
+                neighbours::look(&state.tools, &state.me);
                 state.judge().await?;
+                state.take_back().await?;
+                state.tell_of_risks().await?;
             }
             Message::Ask(ask) => {
                 let cwd = state.tools.paths.rig(&state.rig).witness();
@@ -126,6 +138,12 @@ impl Actor for Witness {
     }
 }
 
+impl Digest for State {
+    fn digest(&self) -> String {
+        self.seat.digest()
+    }
+}
+
 impl State {
     /// Judges the ended sessions of the rig's workers.
     async fn judge(&self) -> Result<(), ActorProcessingErr> {
@@ -133,6 +151,78 @@ impl State {
             agent.rig() == Some(&self.rig) && !matches!(agent, Address::Witness(_) | Address::Refinery(_))
         };
         Ok(judge::all(&self.tools, &self.me, watches).await?)
+    }
+
+    /// Takes what hangs on the hooks of workers that are gone for good, and gives it to others.
+    async fn take_back(&self) -> Result<(), ActorProcessingErr> {
+        self.bury().await?;
+        let gone = |board: &Board| moving::orphans(board, &self.rig).next().is_some();
+        if !self.tools.look(gone) {
+            return Ok(());
+        }
+        let town = self.tools.town();
+        let (rules, rig) = (judge::rules(&town.town.policies), self.rig.clone());
+        let pool = town.rig(&self.rig).map(|rig| rig.workers.clone()).unwrap_or_default();
+        let take = move |draft: &mut clerk::draft::Draft<'_>| {
+            let board = draft.board;
+            // One at a time: each goes to a worker that is free after the one before.
+            if let Some(hook) = moving::orphans(board, &rig).next() {
+                // Its session died with its actor, and nobody else is there to say so.
+                let open = board.agents.get(&hook.agent).and_then(|agent| agent.session.as_ref());
+                if let Some(open) = open.filter(|open| open.end.is_none()) {
+                    clerk::agents::ended(draft, &hook.agent, &open.id, SessionEnd::Lost.into())?;
+                }
+                let reason = format!("{} failed too often and was given up", hook.agent);
+                moving::reset(draft, hook, &reason, &rules, &pool);
+            }
+            Ok(())
+        };
+        self.tools.write(&self.me, take).await?;
+        self.post.bell.pull();
+        Ok(())
+    }
+
+    /// Records the end of sessions whose worker is gone for good: it cannot do so itself any more.
+    async fn bury(&self) -> Result<(), ActorProcessingErr> {
+        let open: Vec<(Address, SessionId)> = self.tools.look(|board| {
+            let gone = |agent: &Address| board.agents.get(agent).is_some_and(|agent| agent.given_up);
+            let leases =
+                board.agents.leases().filter(|(agent, _)| agent.rig() == Some(&self.rig) && gone(agent));
+            leases.map(|(agent, open)| (agent.clone(), open.id.clone())).collect()
+        });
+        for (agent, session) in open {
+            if self.tools.directory.session(&agent).is_some_and(|live| live.session == session) {
+                continue;
+            }
+            let lost = move |draft: &mut clerk::draft::Draft<'_>| match clerk::agents::ended(
+                draft,
+                &agent,
+                &session,
+                SessionEnd::Lost.into(),
+            ) {
+                Err(refusal) if refusal.code == "no_such_session" => Ok(()),
+                other => other,
+            };
+            self.tools.write(&self.me, lost).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the Deacon of work that cannot be saved.
+    async fn tell_of_risks(&self) -> Result<(), ActorProcessingErr> {
+        let untold = |board: &Board| moving::at_risk(board, &self.rig).next().is_some();
+        if !self.tools.look(untold) {
+            return Ok(());
+        }
+        let rig = self.rig.clone();
+        let tell = move |draft: &mut clerk::draft::Draft<'_>| {
+            let board = draft.board;
+            for (worker, bead, why) in moving::at_risk(board, &rig) {
+                draft.send(&Address::Deacon, Kind::RecoveryNeeded { bead, worker: worker.clone(), why });
+            }
+            Ok(())
+        };
+        Ok(self.tools.write(&self.me, tell).await?)
     }
 
     /// Handles the letters that are due.

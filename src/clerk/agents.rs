@@ -34,11 +34,19 @@ pub struct Begun {
 /// could be started twice.
 ///
 /// # Errors
-/// `session_open` when the agent has a session without a verdict: never two at once.
+/// `session_open` when the agent has a session without a verdict: never two at once. `bead_in_session` when another
+/// agent's session for the same bead lives: never two at one bead.
 pub fn begun(draft: &mut Draft<'_>, begun: Begun) -> Result<(), Refusal> {
     let agent = &begun.agent;
     if let Some(open) = draft.board.agents.get(agent).and_then(|agent| agent.session.as_ref()) {
         return Err(Refusal::forbidden("session_open", format!("{agent} has session {} already", open.id)));
+    }
+    let held = |bead: &BeadId| {
+        let mut leases = draft.board.agents.leases();
+        leases.find(|(_, open)| open.bead.as_ref() == Some(bead)).map(|(other, _)| other.clone())
+    };
+    if let Some((bead, other)) = begun.bead.as_ref().and_then(|bead| Some((bead, held(bead)?))) {
+        return Err(Refusal::forbidden("bead_in_session", format!("{other} still has a session for {bead}")));
     }
     draft.push(Event::AgentStarted {
         agent: agent.clone(),
@@ -178,7 +186,10 @@ pub fn judged(
     }
     let Some(next) = next else {
         let hung = board.hooks.of(agent).is_some();
-        state(draft, agent, if hung { AgentState::Done } else { AgentState::Parked }, None);
+        // Whose actor was given up stays so until a person starts it.
+        if board.agents.state(agent) != AgentState::Failed {
+            state(draft, agent, if hung { AgentState::Done } else { AgentState::Parked }, None);
+        }
         return Ok(());
     };
     let failed = Failure {
@@ -209,22 +220,17 @@ fn consequence(draft: &mut Draft<'_>, hook: Option<&Hook>, next: Next, failed: &
     match next.strategy {
         Strategy::Escalate => {
             let before = bead.and_then(|bead| draft.board.trials.of(bead));
-            let many: Vec<&Failure> =
-                before.iter().flat_map(|trial| &trial.failed).chain(std::iter::once(failed)).collect();
-            let note = format!("{} sessions failed: {detail}", many.len());
+            let count = 1 + before.map_or(0, |trial| trial.failed.len());
+            let note = format!("{count} sessions failed: {detail}");
             state(draft, agent, AgentState::Failed, Some(&note));
-            let count = many.len();
-            let mut body = String::new();
-            for (n, failure) in many.iter().enumerate() {
-                body.push_str(&format!("## Failure {} of {count}\n\n{failure}\n\n", n + 1));
-            }
-            match bead {
-                Some(bead) => body.push_str(&format!(
+            // What the sessions left is in the context of the escalation.
+            let body = match bead {
+                Some(bead) => format!(
                     "To let it try again: gastown recover {bead}\nTo give it to another worker: gastown unsling \
                      {bead} --force, then gastown sling {bead} RIG --force"
-                )),
-                None => body.push_str(&format!("To let it try again: gastown agent start {agent}")),
-            }
+                ),
+                None => format!("To let it try again: gastown agent start {agent}"),
+            };
             let subject = match count {
                 1 => format!("{agent} gets no further at {at}: {verdict} ({detail})"),
                 _ => format!("{agent} failed {count} times at {at}: {detail}"),
@@ -239,7 +245,7 @@ fn consequence(draft: &mut Draft<'_>, hook: Option<&Hook>, next: Next, failed: &
             state(draft, agent, AgentState::Waiting, Some(&format!("{what}: {detail}")));
             let subject = format!("{agent} waits for a person at {at}: {what}");
             if !draft.board.escalations.open().any(|known| known.subject == subject) {
-                let body = format!("{failed}\n\n{then}\nThen: gastown agent start {agent}");
+                let body = format!("{then}\nThen: gastown agent start {agent}");
                 let about = (bead.cloned(), Some(agent.clone()));
                 draft.escalate("high", about, subject, body, &[Address::Overseer]);
             }
@@ -306,13 +312,13 @@ pub fn hold(draft: &mut Draft<'_>, agent: &Address, held: bool, reason: &str) {
     let waits = trial.is_some_and(|trial| trial.strategy.is_some());
     let is = view.is_some_and(|agent| {
         let failed = agent.state == AgentState::Failed || agent.strategy == Some(Strategy::Person);
-        agent.held || failed || agent.quarantined.is_some()
+        agent.held || failed || agent.given_up || agent.quarantined.is_some()
     });
     if is != held {
         draft.push(Event::AgentHeld { agent: agent.clone(), held, reason: reason.to_owned() });
     }
     if let Some(hook) = board.hooks.of(agent).filter(|_| waits) {
-        draft.push(Event::BeadRecovered { bead: hook.bead.clone(), how: reason.to_owned() });
+        draft.recovered(&hook.bead, reason);
     }
     let resting = match board.agents.state(agent) {
         AgentState::Failed => true,

@@ -16,7 +16,7 @@ use model::role::Address;
 use model::time::Timestamp;
 
 use crate::book::Book;
-use crate::{beads, convoys, costs, hooks, idle, imports, letters, merges, mols, names};
+use crate::{beads, convoys, costs, hooks, idle, imports, letters, merges, mols, names, standstill};
 
 /// Answers a question that the views alone can answer; `None` for those that need more: the log
 /// (events, why, letters), the configuration (prime, rigs, status).
@@ -56,7 +56,14 @@ pub fn answer(
         C::MolShow { agent } => names::or_self(board, origin, agent.as_deref())
             .map(|agent| Answer::Mol(mols::on_hook(board, &agent).map(mols::row))),
         C::FormulaList { rig } => Ok(Answer::Formulas(book.list(rig.as_ref()))),
-        C::FormulaShow { name, rig } => book.show(rig.as_ref(), name).map(Answer::Formula),
+        C::FormulaShow { name, rig, resolved, vars } => {
+            book.show(rig.as_ref(), name, resolved.then_some(vars)).map(Answer::Formula)
+        }
+        C::FormulaCook { name, rig, vars } => book.cook(rig.as_ref(), name, vars).map(Answer::Formula),
+        C::FormulaLint { names, files, rig } => {
+            book.lint(rig.as_ref(), names, files).map(Answer::FormulasChecked)
+        }
+        C::FormulaNew { name, kind, rig } => book.draft(rig.as_ref(), name, kind).map(Answer::FormulaDraft),
         C::MergeList { rig, all } => merge_list(board, rig.as_ref(), *all),
         C::MergeShow(id) => merges::find(board, id).map(|merge| {
             let row = merge_rows(board).into_iter().find(|row| row.id == merge.id);
@@ -180,16 +187,29 @@ pub fn status(board: &Board, town: TownRow, mut rigs: Vec<RigRow>, now: Timestam
     }
     let mut queue = merge_rows(board);
     queue.retain(|row| row.position.is_some());
-    StatusReport {
+    let mut attention = idle::Left::of(board, &configured).attention;
+    attention.extend(strays(board));
+    let mut report = StatusReport {
         town,
         agents: agent_rows(board),
         rigs,
         queue,
         mail: gauge(board, now),
-        attention: idle::Left::of(board, &configured).attention,
+        attention,
+        escalations: crate::escalations::gauge(board),
         beads: counts,
         starts: board.agents.starts().clone(),
-    }
+    };
+    standstill::show(board, &mut report);
+    report
+}
+
+/// Sessions that were seen to work outside of their own place, one line each.
+fn strays(board: &Board) -> impl Iterator<Item = String> {
+    board.agents.iter().filter_map(|(address, agent)| {
+        let folder = agent.session.as_ref()?.strayed.as_ref()?;
+        Some(format!("{address} works outside of its worktree: {folder}"))
+    })
 }
 
 fn gauge(board: &Board, now: Timestamp) -> MailGauge {

@@ -67,7 +67,7 @@ pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<A
     let board = draft.board;
     // An agent's beads are its rig's, unless it says otherwise.
     let asked = new.rig.clone().or_else(|| {
-        let parent = new.parent.as_ref().and_then(|parent| board.beads.get(parent));
+        let parent = new.parent.as_ref().and_then(|parent| draft.bead(parent));
         parent.map_or_else(|| origin.actor().rig().cloned(), |parent| parent.rig.clone())
     });
     let rig = match &asked {
@@ -76,7 +76,9 @@ pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<A
     };
     let id = match &new.parent {
         Some(parent) => {
-            find(board, parent)?;
+            if draft.bead(parent).is_none() {
+                find(board, parent)?;
+            }
             draft.child_id(parent)
         }
         None => draft.bead_id(rig.map_or(&Prefix::town(), |rig| &rig.prefix).as_str(), title),
@@ -243,6 +245,7 @@ fn close_one(draft: &mut Draft<'_>, id: &BeadId, reason: Option<&str>) -> Result
 pub(crate) fn shut(draft: &mut Draft<'_>, id: &BeadId, reason: &str) {
     let from = draft.board.beads.get(id).map_or(Status::Open, |bead| bead.status);
     draft.push(Event::BeadClosed { bead: id.clone(), from, reason: reason.to_owned() });
+    crate::exits::freed(draft, id);
     convoys::arrived(draft, id);
 }
 

@@ -47,9 +47,12 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         | Event::BeadStatusChanged { .. }
         | Event::BeadImported { .. }
         | Event::DepRemoved { .. } => {
-            board.rigs.iter().map(|rig| Ear::Dispatcher(rig.name.clone())).collect()
+            // An escalation may have been settled by that.
+            let settled = board.escalations.unsettled().any(|known| known.closed_at.is_some());
+            dispatchers(board).chain(settled.then_some(Ear::Role(Address::Deacon))).collect()
         }
-        Event::HookSet { agent, .. } | Event::HookCleared { agent, .. } | Event::WorkDone { agent, .. } => {
+        Event::HookCleared { agent, .. } => std::iter::once(role(agent)).chain(dispatchers(board)).collect(),
+        Event::HookSet { agent, .. } | Event::WorkDone { agent, .. } => {
             std::iter::once(role(agent)).chain(dispatcher(agent)).collect()
         }
         Event::HookMoved { from, to, .. } => {
@@ -58,21 +61,48 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         Event::BeadRecovered { bead, .. } => {
             let holder = board.hooks.holder(bead).map(role);
             let waits = board.hooks.waiting(bead).map(|waiting| Ear::Dispatcher(waiting.rig.clone()));
-            holder.into_iter().chain(waits).collect()
+            let of = |agent: &ledger::views::agents::Agent| {
+                agent.sandbox.as_ref().is_some_and(|sandbox| sandbox.bead == *bead)
+            };
+            let leaves = board.agents.iter().filter(|(_, agent)| of(agent)).map(|(address, _)| role(address));
+            holder.into_iter().chain(waits).chain(leaves).collect()
         }
         // A role that died after it had asked for this does not know of it.
         Event::AgentStarted { agent, .. } => vec![role(agent)],
-        Event::AgentStopped { agent, .. } => vec![watcher(agent), role(agent)],
+        Event::AgentStopped { agent, .. } => {
+            let lodgers = board.agents.lodgers(agent).map(role);
+            [watcher(agent), role(agent)].into_iter().chain(lodgers).collect()
+        }
+        // The Witness tells the Deacon, or takes a bead from a worker that is gone.
+        Event::WorkAtRisk { agent, .. } => vec![watcher(agent)],
+        Event::ActorEnded { name, outcome, .. } if outcome == "gave_up" => name
+            .parse()
+            .ok()
+            .filter(|agent| matches!(agent, Address::Polecat(..)))
+            .iter()
+            .map(watcher)
+            .collect(),
+        // A place is free, which may be one of the whole town's.
         Event::AgentVerdict { agent, .. }
-        | Event::AgentHeld { agent, .. }
-        | Event::AgentState { agent, to: model::agent::AgentState::Failed, .. }
-        | Event::SandboxRemoved { agent, .. } => {
+        | Event::AgentState { agent, to: model::agent::AgentState::Failed, .. } => {
+            std::iter::once(role(agent)).chain(dispatchers(board)).collect()
+        }
+        Event::AgentHeld { agent, .. } | Event::SandboxRemoved { agent, .. } => {
             std::iter::once(role(agent)).chain(dispatcher(agent)).collect()
         }
         // A session that has one step to do ends when it has done it.
         Event::MolStepCompleted { mol, .. } => {
             let holder = board.mols.get(mol).and_then(|mol| board.hooks.holder(&mol.bead));
             holder.map(role).into_iter().collect()
+        }
+        Event::RigParked { rig, .. }
+        | Event::RigUnparked { rig }
+        | Event::RigStopped { rig }
+        | Event::RigStarted { rig } => {
+            let own = [Address::Witness(rig.clone()), Address::Refinery(rig.clone())];
+            let workers = board.agents.in_rig(rig).map(|(address, _)| address.clone());
+            let roles = own.into_iter().chain(workers).map(Ear::Role);
+            roles.chain([Ear::Dispatcher(rig.clone())]).collect()
         }
         Event::MqSubmitted { merge } => {
             vec![Ear::Role(Address::Refinery(merge.rig.clone())), role(&merge.worker)]
@@ -87,6 +117,19 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
             std::iter::once(role(worker)).chain(dispatcher(worker)).collect()
         }
         Event::RigAdded { .. } => vec![Ear::Rigs],
+        // The Deacon sends escalations on their ways.
+        Event::EscalationRaised { .. }
+        | Event::EscalationAcked { .. }
+        | Event::EscalationClosed { .. }
+        | Event::EscalationReescalated { .. }
+        | Event::EscalationRouted { .. }
+        | Event::EscalationNotified { .. }
+        | Event::EscalationRetried { .. } => vec![Ear::Role(Address::Deacon)],
         _ => Vec::new(),
     }
+}
+
+/// The dispatchers of all rigs.
+fn dispatchers(board: &Board) -> impl Iterator<Item = Ear> + '_ {
+    board.rigs.iter().map(|rig| Ear::Dispatcher(rig.name.clone()))
 }

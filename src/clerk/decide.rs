@@ -3,15 +3,14 @@
 use ledger::views::Board;
 use model::answer::Answer;
 use model::command::{Command, LedgerQuestion, Origin};
-use model::event::Event;
 use model::refusal::Refusal;
-use model::role::{Address, Role};
+use model::role::Role;
 use model::time::Timestamp;
 
 use crate::book::Book;
 use crate::draft::{Deed, Draft};
 use crate::past::Letters;
-use crate::{agents, beads, convoys, hooks, imports, letters, merges, mols};
+use crate::{agents, beads, convoys, escalations, hooks, imports, letters, merges, mols, moving, standstill};
 
 /// What it takes to answer a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +46,19 @@ pub fn need(command: &Command) -> Need {
         | C::MailAck(_)
         | C::MailRetry(_)
         | C::Escalate { .. }
+        | C::EscalateAck { .. }
+        | C::EscalateClose { .. }
+        | C::EscalateRetry { .. }
+        | C::EscalateStale { .. }
         | C::AgentStart { .. }
         | C::AgentStop { .. }
-        | C::AgentRename { .. } => Need::Write,
+        | C::Reassign { .. }
+        | C::AgentStuck { .. }
+        | C::AgentRename { .. }
+        | C::RigPark { .. }
+        | C::RigUnpark { .. }
+        | C::Freeze { .. }
+        | C::Thaw => Need::Write,
         C::BeadShow(_)
         | C::BeadList(_)
         | C::BeadReady(_)
@@ -59,6 +68,9 @@ pub fn need(command: &Command) -> Need {
         | C::MolShow { .. }
         | C::FormulaList { .. }
         | C::FormulaShow { .. }
+        | C::FormulaCook { .. }
+        | C::FormulaLint { .. }
+        | C::FormulaNew { .. }
         | C::MergeList { .. }
         | C::MergeShow(_)
         | C::MailInbox { .. }
@@ -67,6 +79,8 @@ pub fn need(command: &Command) -> Need {
         | C::MailThread(_)
         | C::MailSearch { .. }
         | C::MailDead { .. }
+        | C::EscalateList { .. }
+        | C::EscalateShow { .. }
         | C::AgentList { .. }
         | C::RigList
         | C::Status
@@ -80,14 +94,21 @@ pub fn need(command: &Command) -> Need {
         | C::Prime { .. } => Need::Read,
         C::Done { .. }
         | C::Said { .. }
+        | C::Noticed { .. }
         | C::Nudge { .. }
         | C::Peek { .. }
         | C::AgentRestart { .. }
+        | C::AgentKill { .. }
         | C::RigAdd(_)
+        | C::RigStop { .. }
+        | C::RigStart { .. }
         | C::BeadSync { .. }
+        | C::Recover { .. }
         | C::Backup { .. }
         | C::Stop
+        | C::StopAll
         | C::FaultKillActor { .. }
+        | C::FaultBlockActor { .. }
         | C::FaultPoisonMail { .. }
         | C::FaultDisk { .. }
         | C::Handoff { .. }
@@ -105,7 +126,12 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
     let trusted = matches!(agent.role(), Role::Mayor | Role::Deacon);
     let denied = match command {
         C::Stop
+        | C::StopAll
+        | C::RigStop { .. }
+        | C::RigStart { .. }
+        | C::Thaw
         | C::FaultKillActor { .. }
+        | C::FaultBlockActor { .. }
         | C::FaultPoisonMail { .. }
         | C::FaultDisk { .. }
         | C::RigAdd(_)
@@ -120,8 +146,14 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         C::Unsling { .. }
         | C::AgentStop { .. }
         | C::AgentRestart { .. }
+        | C::AgentKill { .. }
         | C::AgentRename { .. }
-        | C::MergeRetry(_) => !trusted,
+        | C::Recover { .. }
+        | C::RigPark { .. }
+        | C::RigUnpark { .. }
+        | C::Freeze { .. }
+        | C::MergeRetry(_)
+        | C::EscalateStale { dry_run: false } => !trusted,
         _ => false,
     };
     if denied {
@@ -145,6 +177,9 @@ pub fn decide(
 ) -> Result<(Deed, Answer), Refusal> {
     use Command as C;
     permitted(origin, command)?;
+    if let C::Escalate { .. } = command {
+        return escalations::decide(board, &book.escalation(), origin, command, None, now);
+    }
     let mut draft = Draft::new(board, origin.actor(), now);
     let answer = match command {
         C::BeadCreate(new) => beads::create(&mut draft, origin, new)?,
@@ -184,13 +219,20 @@ pub fn decide(
         C::MailReply { id, body } => letters::reply(&mut draft, past, origin, id, body)?,
         C::MailAck(ids) => letters::ack(&mut draft, past, origin, ids)?,
         C::MailRetry(ids) => letters::retry(&mut draft, past, origin, ids)?,
-        C::Escalate { severity, subject, body, bead } => {
-            escalate(&mut draft, severity, subject, body, bead.clone())?
-        }
+        C::EscalateAck { names, note } => escalations::ack(&mut draft, origin, names, note.as_deref())?,
+        C::EscalateClose { names, reason } => escalations::close(&mut draft, origin, names, reason)?,
+        C::EscalateRetry { names } => escalations::retry(&mut draft, origin, names)?,
+        C::EscalateStale { dry_run } => escalations::stale(&mut draft, &book.escalation(), *dry_run),
         C::AgentStart { agent } => {
             let agent = crate::names::address(board, agent)?;
             agents::hold(&mut draft, &agent, false, &format!("started by {}", origin.actor()));
             Answer::Done
+        }
+        C::AgentStuck { agent, text } => crate::neighbours::report(&mut draft, agent, text)?,
+        C::Reassign { bead, to, reason } => {
+            let rig = board.hooks.holder(bead).and_then(model::role::Address::rig);
+            let pool = rig.map(|rig| book.workers(rig)).unwrap_or_default();
+            moving::reassign(&mut draft, origin, bead, to.as_deref(), reason.as_deref(), &pool)?
         }
         C::AgentRename { agent, to } => crate::renaming::rename(&mut draft, agent, to)?,
         C::AgentStop { agent } => {
@@ -198,37 +240,11 @@ pub fn decide(
             agents::hold(&mut draft, &agent, true, &format!("stopped by {}", origin.actor()));
             Answer::Done
         }
+        C::RigPark { rig, reason, now } => standstill::park(&mut draft, rig, reason.as_deref(), *now)?,
+        C::RigUnpark { rig } => standstill::unpark(&mut draft, rig)?,
+        C::Freeze { reason } => standstill::freeze(&mut draft, reason.as_deref()),
+        C::Thaw => standstill::thaw(&mut draft),
         other => unreachable!("{:?} is not decided by the ledger alone", need(other)),
     };
     Ok((draft.finish(), answer))
-}
-
-fn escalate(
-    draft: &mut Draft<'_>,
-    severity: &str,
-    subject: &str,
-    body: &str,
-    bead: Option<model::ids::BeadId>,
-) -> Result<Answer, Refusal> {
-    const SEVERITIES: [&str; 4] = ["critical", "high", "medium", "low"];
-    if !SEVERITIES.contains(&severity) {
-        return Err(Refusal::usage(format!("{severity:?} is not a severity"))
-            .hint("it is one of critical, high, medium, low"));
-    }
-    if subject.trim().is_empty() {
-        return Err(Refusal::usage("an escalation needs a subject"));
-    }
-    if let Some(bead) = &bead {
-        beads::find(draft.board, bead)?;
-    }
-    let by = draft.actor().clone();
-    let agent = (by != Address::Overseer).then_some(by);
-    let told: &[Address] =
-        if severity == "low" { &[Address::Mayor] } else { &[Address::Mayor, Address::Overseer] };
-    draft.escalate(severity, (bead, agent), subject.to_owned(), body.to_owned(), told);
-    let sent = draft.events().filter_map(|event| match event {
-        Event::MailSent { letter } => Some(letter.id.clone()),
-        _ => None,
-    });
-    Ok(Answer::Sent(sent.collect()))
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use ledger::views::Board;
-use model::event::Event;
+use ledger::views::escalations::Escalation;
+use model::bead::Bead;
+use model::escalation::Severity;
+use model::event::{Event, Record};
 use model::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Seq};
 use model::mail::{Kind, Letter};
 use model::refusal::Refusal;
@@ -21,6 +24,8 @@ pub struct Draft<'a> {
     pub board: &'a Board,
     /// Now.
     pub now: Timestamp,
+    /// What was seen in the worktree that this is about, for whoever is told of it.
+    pub diff: Option<String>,
     actor: Address,
     deed: Deed,
     mols: usize,
@@ -30,7 +35,7 @@ pub struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// A draft in which `actor` acts.
     pub fn new(board: &'a Board, actor: Address, now: Timestamp) -> Self {
-        Draft { board, now, actor, deed: Vec::new(), mols: 0, escalations: 0 }
+        Draft { board, now, diff: None, actor, deed: Vec::new(), mols: 0, escalations: 0 }
     }
 
     /// Who acts.
@@ -117,7 +122,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Adds an escalation, with a letter about it to each of `to`.
+    /// Adds an escalation, with a letter about it to each of `to`, whatever ways it goes otherwise. `severity` is
+    /// one of critical, high, medium, low.
     pub fn escalate(
         &mut self,
         severity: &str,
@@ -126,26 +132,46 @@ impl<'a> Draft<'a> {
         body: String,
         to: &[Address],
     ) {
+        let severity = severity.parse().unwrap_or(Severity::High);
+        let raised = self.raise(severity, about, (subject, body), None);
+        for to in to {
+            self.tell(&raised, to);
+        }
+    }
+
+    /// Adds an escalation with all that is known of the matter, and returns it. Which ways it goes is decided
+    /// apart from that.
+    pub fn raise(
+        &mut self,
+        severity: Severity,
+        (bead, agent): (Option<BeadId>, Option<Address>),
+        (subject, body): (String, String),
+        source: Option<String>,
+    ) -> Escalation {
         self.escalations += 1;
         let escalation: EscalationId = number("esc", self.board.escalations.count() + self.escalations);
-        let (bead, agent) = about;
-        self.push(Event::EscalationRaised {
+        let context = crate::context::of(self, bead.as_ref(), agent.as_ref());
+        let event = Event::EscalationRaised {
             escalation,
-            severity: severity.to_owned(),
-            bead: bead.clone(),
+            severity: severity.to_string(),
+            bead,
             agent,
-            subject: subject.clone(),
-            body: body.clone(),
-        });
-        for to in to {
-            let kind = Kind::Escalation {
-                severity: severity.to_owned(),
-                bead: bead.clone(),
-                subject: subject.clone(),
-                body: body.clone(),
-            };
-            self.send(to, kind);
-        }
+            subject,
+            body,
+            source,
+            context: (!context.is_empty()).then(|| Box::new(context)),
+        };
+        let seq = Seq(self.board.head.0 + self.deed.len() as u64 + 1);
+        let record = Record { seq, at: self.now, actor: self.actor.clone(), event };
+        let raised = Escalation::raised(&record).expect("the record raises one");
+        self.push(record.event);
+        raised
+    }
+
+    /// Adds that work at `bead` goes on.
+    pub fn recovered(&mut self, bead: &BeadId, how: &str) {
+        let (bead, how) = (bead.clone(), how.to_owned());
+        self.push(Event::BeadRecovered { bead, how, branch: None, commit: None });
     }
 
     /// A name for a molecule.
@@ -164,18 +190,25 @@ impl<'a> Draft<'a> {
         number("cv", self.board.convoys.iter().count() + 1)
     }
 
+    /// The bead called `id`, also one that this draft has only just made.
+    pub fn bead(&self, id: &BeadId) -> Option<&Bead> {
+        let drafted = self.events().find_map(|event| match event {
+            Event::BeadCreated { bead } if bead.id == *id => Some(bead.as_ref()),
+            _ => None,
+        });
+        self.board.beads.get(id).or(drafted)
+    }
+
     /// A name for a bead: `PREFIX-` and a hash of what makes it different, as short as is still free.
     pub fn bead_id(&self, prefix: &str, title: &str) -> BeadId {
-        let drafted = |id: &BeadId| {
-            self.events().any(|event| matches!(event, Event::BeadCreated { bead } if bead.id == *id))
-        };
-        let taken = |id: &BeadId| self.board.beads.is_taken(id) || drafted(id);
+        let taken = |id: &BeadId| self.board.beads.is_taken(id) || self.bead(id).is_some();
         bead_name(prefix, &(title, self.now, self.board.head), self.board.beads.len(), taken)
     }
 
     /// The next part of `parent` that has no bead yet.
     pub fn child_id(&self, parent: &BeadId) -> BeadId {
-        (1..).map(|n| parent.child(n)).find(|id| !self.board.beads.is_taken(id)).expect("some number is free")
+        let taken = |id: &BeadId| self.board.beads.is_taken(id) || self.bead(id).is_some();
+        (1..).map(|n| parent.child(n)).find(|id| !taken(id)).expect("some number is free")
     }
 }
 

@@ -6,23 +6,24 @@ use std::time::Duration;
 use ledger::views::Board;
 use ledger::views::hooks::Waiting;
 use ledger::views::trials::Trial;
-use model::answer::{Answer, DoneReport, HookRow, SlungReport, SlungRow};
+use model::answer::{Answer, HookRow, SlungReport, SlungRow};
 use model::bead::{Bead, Move, Status};
 use model::command::{Origin, Sling};
 use model::event::Event;
 use model::hook::Hook;
 use model::ids::{AgentName, BeadId, RigName};
-use model::mail::Kind;
 use model::refusal::Refusal;
 use model::role::Address;
 use model::time::Timestamp;
 
 use crate::beads;
 use crate::book::Book;
+use crate::capacity;
 use crate::convoys;
 use crate::draft::Draft;
 use crate::mols;
 use crate::names;
+use crate::standstill;
 
 /// Where a sling goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,12 +102,12 @@ pub fn sling(draft: &mut Draft<'_>, book: &dyn Book, sling: &Sling) -> Result<An
         }
         // A formula that cannot be poured is refused now, not when a worker takes the bead.
         if let Some(formula) = &sling.formula {
-            book.steps(Some(target.rig()), formula, &sling.vars)?;
+            book.steps(Some(target.rig()), formula, &sling.vars, bead)?;
         } else if !sling.vars.is_empty() {
             let formula = book
                 .default_for(target.rig())
                 .ok_or_else(|| Refusal::usage("--var needs a formula").hint("name one with --formula"))?;
-            book.steps(Some(target.rig()), &formula, &sling.vars)?;
+            book.steps(Some(target.rig()), &formula, &sling.vars, bead)?;
         }
         if bead.status != Status::Open && bead.status != Status::Closed {
             draft.push(Event::BeadStatusChanged {
@@ -138,7 +139,7 @@ pub fn sling(draft: &mut Draft<'_>, book: &dyn Book, sling: &Sling) -> Result<An
 fn go_on(draft: &mut Draft<'_>, bead: &BeadId, target: &Target, force: bool) -> bool {
     let spent = draft.board.trials.of(bead).is_some_and(Trial::is_spent);
     let Some(holder) = draft.board.hooks.holder(bead).filter(|_| spent && force) else { return false };
-    draft.push(Event::BeadRecovered { bead: bead.clone(), how: format!("slung to {target} again") });
+    draft.recovered(bead, &format!("slung to {target} again"));
     crate::agents::state(draft, holder, model::agent::AgentState::Starting, None);
     true
 }
@@ -264,8 +265,9 @@ pub fn take_down(draft: &mut Draft<'_>, hook: &Hook, to: Status, reason: &str) {
 ///
 /// A bead whose last session failed less than `rest` ago is left alone until then.
 ///
-/// Beads go by urgency, then by age. At most `max_workers` polecats of the rig are at work; those
-/// that wait for the queue to land their branch do not count. Workers are taken from `pool` in its
+/// Beads go by urgency, then by age. At most `max_workers` polecats of the rig are at work
+/// ([`capacity`](mod@crate::capacity)); those that wait for the queue to land their branch do not count. A
+/// rig that is parked or stopped is given nothing, nor is a town that stands still. Workers are taken from `pool` in its
 /// order; when all its names are held, numbered ones are added.
 pub fn next_assignment(
     board: &Board,
@@ -274,19 +276,15 @@ pub fn next_assignment(
     max_workers: usize,
     (now, rest): (Timestamp, Duration),
 ) -> Option<(Waiting, Address)> {
-    let busy = board
-        .hooks
-        .in_rig(rig)
-        .filter(|hook| matches!(hook.agent, Address::Polecat(..)) && hook.stage.wants_session())
-        .filter(|hook| board.agents.state(&hook.agent) != model::agent::AgentState::Failed)
-        .count();
-    if busy >= max_workers {
+    let closed = board.rigs.get(rig).is_some_and(|rig| rig.parked.is_some() || rig.stopped);
+    if closed || board.freezes.now().is_some() || capacity::taken(board, Some(rig)) >= max_workers {
         return None;
     }
+    let settling = settling(board);
     let mut waiting: Vec<(&Waiting, &Bead)> = board
         .hooks
         .all_waiting()
-        .filter(|waiting| waiting.rig == *rig)
+        .filter(|waiting| waiting.rig == *rig && !settling.contains(&waiting.bead))
         .filter_map(|waiting| board.beads.get(&waiting.bead).map(|bead| (waiting, bead)))
         .filter(|(_, bead)| bead.status == Status::Open && board.beads.blockers(bead).is_empty())
         .filter(|(_, bead)| cooling(board, &bead.id, now, rest) == Cooling::Over)
@@ -321,7 +319,8 @@ pub fn cooling(board: &Board, bead: &BeadId, now: Timestamp, rest: Duration) -> 
     if trial.is_spent() {
         return Cooling::Spent;
     }
-    let rested = trial.failed_at.map(|failed_at| failed_at.plus(rest));
+    // While everything stood still nothing has rested.
+    let rested = trial.failed_at.map(|failed_at| board.freezes.skipped(failed_at).plus(rest));
     match rested.max(trial.not_before).filter(|until| *until > now) {
         Some(until) => Cooling::Until(until),
         None => Cooling::Over,
@@ -341,13 +340,25 @@ pub fn rested_next(board: &Board, rig: &RigName, now: Timestamp, rest: Duration)
 
 /// Whether a polecat can take a bead: an empty hook, nothing of another assignment left over, not held by a
 /// person.
-fn is_free(board: &Board, worker: &Address) -> bool {
+pub(crate) fn is_free(board: &Board, worker: &Address) -> bool {
     board.hooks.of(worker).is_none()
         && !board.agents.is_lodging(worker)
-        && board
-            .agents
-            .get(worker)
-            .is_none_or(|agent| agent.sandbox.is_none() && agent.session.is_none() && !agent.held)
+        && board.agents.get(worker).is_none_or(|agent| {
+            agent.sandbox.is_none() && agent.session.is_none() && !agent.held && !agent.given_up
+        })
+}
+
+/// Beads that somebody has not let go of yet: a session for them that has no verdict, a worktree that is being
+/// saved. Nobody else begins with them before that is over.
+fn settling(board: &Board) -> BTreeSet<&BeadId> {
+    board
+        .agents
+        .iter()
+        .flat_map(|(_, agent)| {
+            let session = agent.session.as_ref().and_then(|open| open.bead.as_ref());
+            session.into_iter().chain(agent.sandbox.as_ref().map(|sandbox| &sandbox.bead))
+        })
+        .collect()
 }
 
 /// Who gets the next bead: of the free names of the pool the one that has failed least of late, the first of
@@ -395,6 +406,10 @@ pub fn hang(
     let board = draft.board;
     let id = &waiting.bead;
     let bead = beads::find(board, id)?;
+    let closed = board.rigs.get(&waiting.rig).and_then(standstill::closed);
+    if let Some(closed) = closed.or_else(|| standstill::frozen(board)) {
+        return Err(Refusal::forbidden("rig_closed", closed));
+    }
     if board.hooks.waiting(id) != Some(waiting) || !bead.status.may_become(Status::Hooked, Move::Hook) {
         return Err(Refusal::forbidden("bead_taken", format!("{id} does not wait any more")));
     }
@@ -404,7 +419,7 @@ pub fn hang(
     }
     let formula = waiting.sling.formula.clone().or_else(|| book.default_for(&waiting.rig));
     let mol = match formula {
-        Some(formula) => Some(mols::pour(draft, book, &waiting.rig, id, &formula, &waiting.sling.vars)?),
+        Some(formula) => Some(mols::pour(draft, book, &waiting.rig, bead, &formula, &waiting.sling.vars)?),
         None => None,
     };
     draft.push(Event::BeadStatusChanged {
@@ -449,98 +464,6 @@ pub fn checked(draft: &mut Draft<'_>, origin: &Origin, agent: &Address) {
     }
 }
 
-/// What a worker has handed in, after its worktree was looked at.
-#[derive(Debug, Clone, Default)]
-pub struct HandedIn {
-    /// The branch.
-    pub branch: String,
-    /// Its head.
-    pub head: String,
-    /// Where it was bundled, if it could not be pushed.
-    pub bundle: Option<String>,
-}
-
-/// Records that the worker on `agent`'s hook is finished with it.
-///
-/// `work` is what it hands in; none when it hands nothing in.
-pub fn done(
-    draft: &mut Draft<'_>,
-    agent: &Address,
-    bead: &BeadId,
-    exit: model::agent::Exit,
-    reason: Option<&str>,
-    work: Option<HandedIn>,
-) -> Result<Answer, Refusal> {
-    use model::agent::Exit;
-    let board = draft.board;
-    let hook = board.hooks.of(agent).filter(|hook| hook.bead == *bead).ok_or_else(|| {
-        Refusal::forbidden("nothing_hooked", format!("{bead} does not hang on the hook of {agent}"))
-    })?;
-    if !hook.stage.wants_session() {
-        return Err(Refusal::forbidden("already_submitted", format!("{bead} has been handed in already")));
-    }
-    let branch = work.as_ref().map(|work| work.branch.clone());
-    let head = work.as_ref().map(|work| work.head.clone());
-    let saved = match &work {
-        Some(HandedIn { bundle: Some(_), .. }) => "bundle",
-        Some(_) => "remote",
-        None => "none",
-    };
-    draft.push(Event::WorkDone {
-        agent: agent.clone(),
-        bead: bead.clone(),
-        exit,
-        branch: branch.clone(),
-        head: head.clone(),
-        bundle: work.as_ref().and_then(|work| work.bundle.clone()),
-        reason: reason.map(str::to_owned),
-    });
-    let why = reason.unwrap_or("no reason given");
-    match (exit, &work) {
-        (Exit::Completed, Some(work)) => {
-            if let Some(rig) = agent.rig() {
-                let kind = Kind::PolecatDone {
-                    bead: bead.clone(),
-                    branch: work.branch.clone(),
-                    head: work.head.clone(),
-                    exit,
-                };
-                draft.send(&Address::Witness(rig.clone()), kind);
-            }
-        }
-        // Nothing to land: closed with the worker's reason, never silently.
-        (Exit::Completed, None) => {
-            let reason = format!("nothing to change: {why}");
-            draft.push(Event::HookCleared {
-                agent: agent.clone(),
-                bead: bead.clone(),
-                reason: reason.clone(),
-            });
-            beads::shut(draft, bead, &reason);
-        }
-        (Exit::Blocked | Exit::Refactor | Exit::Escalate, _) => {
-            let to = if exit == Exit::Blocked { Status::Blocked } else { Status::Deferred };
-            take_down(draft, hook, to, &format!("{exit}: {why}"));
-            let severity = if exit == Exit::Escalate { "high" } else { "medium" };
-            let subject = format!("{bead}: {agent} leaves it as {exit}");
-            let told: &[Address] =
-                if exit == Exit::Escalate { &[Address::Overseer] } else { &[Address::Mayor] };
-            let body = match (&branch, saved) {
-                (Some(branch), _) => format!("{why}\n\nThe work so far is on {branch}."),
-                (None, _) => why.to_owned(),
-            };
-            draft.escalate(severity, (Some(bead.clone()), Some(agent.clone())), subject, body, told);
-        }
-    }
-    Ok(Answer::Submitted(DoneReport {
-        bead: bead.clone(),
-        exit: exit.to_string(),
-        branch,
-        head,
-        saved: saved.to_owned(),
-    }))
-}
-
 /// Clears up after a landing: the sandbox is gone, the hook is free, the identity stays.
 pub fn released(draft: &mut Draft<'_>, agent: &Address, branch: &str, reason: &str) {
     let board = draft.board;
@@ -549,6 +472,7 @@ pub fn released(draft: &mut Draft<'_>, agent: &Address, branch: &str, reason: &s
             agent: agent.clone(),
             bead: sandbox.bead.clone(),
             branch: branch.to_owned(),
+            left: None,
         });
     }
     if let Some(hook) = board.hooks.of(agent) {

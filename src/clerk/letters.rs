@@ -197,6 +197,7 @@ pub fn ack(
         if draft.board.mail.get(id).is_some() && !draft.events().any(said) {
             draft.push(Event::MailAcked { mail: id.clone() });
             answered(draft, id);
+            crate::escalations::heard(draft, origin, &letter.kind);
         }
     }
     Ok(Answer::Done)
@@ -268,8 +269,8 @@ pub fn retry(
 /// What a person was told about a letter, that it is dead or has had no answer, is answered.
 fn answered(draft: &mut Draft<'_>, id: &MailId) {
     let about = format!("letter {id} to ");
-    for escalation in draft.board.escalations.open().filter(|known| known.subject.starts_with(&about)) {
-        draft.push(Event::EscalationAcked { escalation: escalation.id.clone() });
+    for known in draft.board.escalations.open().filter(|known| known.subject.starts_with(&about)) {
+        crate::escalations::settled(draft, known, &format!("letter {id} has been seen to"));
     }
 }
 

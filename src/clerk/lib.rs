@@ -7,19 +7,27 @@
 //!
 //! - [`decide`]: commands of people and agents, one arm each.
 //! - [`hooks`], [`merges`], [`agents`], [`letters`], [`costs`]: what the roles record.
+//! - [`escalations`], [`routing`], [`help`], [`context`]: what people have to know, and how they get to know it.
+//! - [`capacity`], [`waits`], [`standstill`]: how many at once, and why somebody is not at work.
+//! - [`exits`], [`moving`], [`recover`]: how work is left, goes to another worker, is brought back.
 //! - [`imports`]: beads from elsewhere.
 //! - [`answers`], [`reports`], [`past`]: questions about the town, to data.
 //! - [`bell`]: whom an event concerns.
 
+pub mod actors;
 pub mod agents;
 pub mod answers;
 pub mod beads;
 pub mod bell;
 pub mod book;
+pub mod capacity;
+pub mod context;
 pub mod convoys;
 pub mod costs;
 pub mod decide;
 pub mod draft;
+pub mod escalations;
+pub mod exits;
 pub mod help;
 pub mod hooks;
 pub mod idle;
@@ -29,14 +37,23 @@ pub mod letters;
 pub mod merges;
 pub mod metrics;
 pub mod mols;
+pub mod moving;
 pub mod names;
+pub mod neighbours;
 pub mod past;
+pub mod recover;
 pub mod renaming;
 pub mod reports;
+pub mod routing;
 pub mod show;
+pub mod standing;
+pub mod standstill;
 pub mod story;
 pub mod strategy;
+pub mod waits;
 
+#[cfg(test)]
+mod lives;
 #[cfg(test)]
 mod mailboxes;
 #[cfg(test)]

@@ -114,9 +114,15 @@ fn effects(paper: &Paper, id: &MailId) -> usize {
     inbox(paper, &Address::Mayor).iter().filter(|row| row.body == format!("effect of {id}")).count()
 }
 
-/// Takes in the letters that were written along with a step: those about dead letters.
+/// Takes in the letters that were written along with a step, those about dead letters; and that such letters are
+/// read once the matter is settled or somebody has taken note.
 fn note_new(paper: &Paper, model: &mut Model, from: usize) {
     for record in &paper.records[from..] {
+        if let Event::MailAcked { mail } = &record.event {
+            for one in model.0.iter_mut().filter(|one| one.id == *mail && !one.acked) {
+                (one.acked, one.dead) = (true, false);
+            }
+        }
         if let Event::MailSent { letter } = &record.event {
             model.0.push(Plain {
                 id: letter.id.clone(),

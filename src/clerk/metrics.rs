@@ -35,11 +35,27 @@ pub fn of(report: &StatusReport, tree: Option<&Value>, now: Timestamp) -> Vec<Me
         },
         one("gastown_attention", "things that need a person", "status", size(report.attention.len())),
     ];
+    all.extend(escalations(report));
     all.extend(mail(report));
     all.extend(work(report, now));
     all.extend(agents(&report.agents));
     all.push(actors(tree));
     all
+}
+
+fn escalations(report: &StatusReport) -> [Metric; 2] {
+    let gauge = &report.escalations;
+    let states = [("open", gauge.open), ("acked", gauge.acked)];
+    let states = states.into_iter().map(|(state, count)| sample("state", state, size(count)));
+    [
+        many("gastown_escalations", "escalations that are not settled", "escalate list", states),
+        one(
+            "gastown_escalation_messages_undelivered",
+            "messages about open escalations that did not get through",
+            "escalate list",
+            size(gauge.undelivered),
+        ),
+    ]
 }
 
 fn mail(report: &StatusReport) -> [Metric; 3] {

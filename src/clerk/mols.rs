@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use ledger::views::Board;
 use ledger::views::mols::Mol;
 use model::answer::{Answer, MolRow, StepRow};
+use model::bead::Bead;
 use model::event::Event;
-use model::ids::{BeadId, MolId, RigName};
+use model::ids::{MolId, RigName};
 use model::refusal::Refusal;
 use model::role::Address;
 
@@ -18,15 +19,15 @@ pub fn pour(
     draft: &mut Draft<'_>,
     book: &dyn Book,
     rig: &RigName,
-    bead: &BeadId,
+    bead: &Bead,
     formula: &str,
     vars: &BTreeMap<String, String>,
 ) -> Result<MolId, Refusal> {
-    let steps = book.steps(Some(rig), formula, vars)?;
+    let steps = book.steps(Some(rig), formula, vars, bead)?;
     let mol = draft.mol_id();
     draft.push(Event::MolCreated {
         mol: mol.clone(),
-        bead: bead.clone(),
+        bead: bead.id.clone(),
         formula: formula.to_owned(),
         steps,
     });

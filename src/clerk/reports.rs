@@ -10,8 +10,11 @@ use model::command::{EventFilter, LedgerQuestion};
 use model::event::Record;
 use model::ids::Seq;
 use model::refusal::{Class, Refusal};
+use model::story::Story;
+use model::time::Timestamp;
 
 use crate::story::Subject;
+use crate::strategy::Rules;
 use crate::{answers, story};
 
 /// Sentences that a story is told from; older ones are not looked for.
@@ -36,14 +39,17 @@ pub fn events(store: &Store, head: Seq, filter: &EventFilter) -> Result<Vec<Reco
     Ok(found)
 }
 
-/// What has happened to an agent or a bead, in a few lines.
+/// How an agent, an actor of the tree or a bead is, why, and what comes next, in a few lines.
+///
+/// * `rules` - what the town has set about what follows from failures.
 ///
 /// # Errors
-/// `no_such_agent`, when `about` is neither; `cannot_read`.
-pub fn why(store: &Store, about: &str) -> Result<Vec<String>, Refusal> {
+/// `no_such_agent`, when `about` is none of them; `cannot_read`.
+pub fn why(store: &Store, about: &str, rules: &Rules, now: Timestamp) -> Result<Story, Refusal> {
     let subject = store.read(|board| story::subject(board, about))?;
-    let enough =
-        |found: &[Record]| found.iter().filter(|r| story::sentence(r).is_some()).count() >= SENTENCES;
+    let enough = |found: &[Record]| {
+        found.iter().filter(|record| story::telling(record).is_some()).count() >= SENTENCES
+    };
     let name;
     let wanted = match &subject {
         Subject::Agent(names) => match names.as_slice() {
@@ -55,11 +61,22 @@ pub fn why(store: &Store, about: &str) -> Result<Vec<String>, Refusal> {
             _ => Wanted::default(),
         },
         Subject::Bead(bead) => Wanted { bead: Some(bead), ..Wanted::default() },
+        Subject::Actor(_) => Wanted { kind: Some("actor"), ..Wanted::default() },
     };
-    let belongs = |record: &Record| story::belongs(record, &subject);
-    let mut records = backwards(store, store.head(), Seq::default(), &wanted, belongs, enough)?;
-    records.reverse();
-    Ok(store.read(|board| story::tell(board, &subject, &records)))
+    let (head, first) = (store.head(), Seq::default());
+    let mut records = match &subject {
+        Subject::Actor(_) => Vec::new(),
+        _ => backwards(store, head, first, &wanted, |record| story::belongs(record, &subject), enough)?,
+    };
+    // What the runtime has seen of its actor stands under a name of the tree, which is no address.
+    if !subject.actors().is_empty() {
+        let wanted = Wanted { kind: Some("actor"), ..Wanted::default() };
+        let of_actor = |record: &Record| story::is_of_actor(record, &subject);
+        records.extend(backwards(store, head, first, &wanted, of_actor, enough)?);
+    }
+    records.sort_by_key(|record| record.seq);
+    records.dedup_by_key(|record| record.seq);
+    Ok(store.read(|board| story::tell(board, &subject, &records, rules, now)))
 }
 
 /// The event that has the number `seq`.
@@ -146,6 +163,7 @@ mod tests {
     use std::sync::Arc;
 
     use ledger::memory::MemoryLog;
+    use model::crash::Crash;
     use model::event::Event;
     use model::role::Address;
     use model::time::Timestamp;
@@ -180,9 +198,40 @@ mod tests {
     #[test]
     fn a_story_is_told_from_the_end_of_the_log() {
         let store = store(600);
-        let lines = why(&store, "mayor/").unwrap();
+        let why = |about| why(&store, about, &Rules::default(), Timestamp::from_millis(9_000));
+        let lines = why("mayor/").unwrap().lines;
         assert_eq!(lines.len(), 10);
         assert!(lines.last().unwrap().ends_with("denied by test: thing 600"));
-        assert_eq!(why(&store, "myaor/").unwrap_err().code, "no_such_agent");
+        assert_eq!(why("myaor/").unwrap_err().code, "no_such_agent");
+    }
+
+    #[test]
+    fn the_last_death_of_an_actor_is_told_at_length() {
+        let store = store(300);
+        for restarts in 1..=12 {
+            let crash = Crash {
+                in_hand: Some("Write".into()),
+                busy_ms: Some(restarts),
+                state: Some("3 decisions waiting".into()),
+                ..Crash::default()
+            };
+            let event = Event::ActorEnded {
+                name: "scribe".into(),
+                reason: "boom".into(),
+                outcome: "restarted".into(),
+                restarts: u32::try_from(restarts).unwrap(),
+                crash: Box::new(crash),
+            };
+            store
+                .write_one(Timestamp::from_millis(2), |_, _| Ok((vec![(Address::Runtime, event)], ())))
+                .unwrap();
+        }
+        let why = |about| why(&store, about, &Rules::default(), Timestamp::from_millis(9_000)).unwrap().lines;
+        let lines = why("scribe");
+        assert_eq!(lines.len(), 10, "{lines:#?}");
+        let death = "actor scribe died with Write in hand for 12 ms: boom; started again (restart 12)";
+        assert!(lines[8].ends_with(death), "{lines:#?}");
+        assert_eq!(lines[9], "    its state: 3 decisions waiting");
+        assert_eq!(why("postmaster"), ["postmaster is an actor of the tree: nothing bad is known of it"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Anything by its name: whatever a town records has one, and one command shows it.
 
 use ledger::views::Board;
-use model::answer::{Answer, EscalationRow};
+use model::answer::Answer;
 use model::command::Command;
 use model::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId};
 use model::refusal::Refusal;
@@ -41,6 +41,11 @@ pub fn meant(board: &Board, command: &Command) -> Command {
     {
         return Command::MailRead(mail);
     }
+    if let Ok(id) = name.parse::<EscalationId>()
+        && board.escalations.get(&id).is_some()
+    {
+        return Command::EscalateShow { name: name.to_owned() };
+    }
     match command {
         // What is nothing else is refused as what it was asked as.
         Command::BeadShow(_) if one(board, name).is_err() => command.clone(),
@@ -48,7 +53,7 @@ pub fn meant(board: &Board, command: &Command) -> Command {
     }
 }
 
-/// Shows what has no question of its own: a molecule, an escalation, an agent.
+/// Shows what has no question of its own: a molecule, an agent.
 ///
 /// # Errors
 /// `no_such_record`, with near matches among everything that has a name.
@@ -57,21 +62,6 @@ pub fn one(board: &Board, name: &str) -> Result<Answer, Refusal> {
         && let Some(mol) = board.mols.get(&id)
     {
         return Ok(Answer::Mol(Some(mols::row(mol))));
-    }
-    if let Ok(id) = name.parse::<EscalationId>()
-        && let Some(known) = board.escalations.iter().find(|known| known.id == id)
-    {
-        return Ok(Answer::Escalation(Box::new(EscalationRow {
-            id: known.id.clone(),
-            severity: known.severity.clone(),
-            subject: known.subject.clone(),
-            body: known.body.clone(),
-            bead: known.bead.clone(),
-            agent: known.agent.clone(),
-            by: known.by.clone(),
-            raised_at: known.at,
-            acked_at: known.acked_at,
-        })));
     }
     if let Ok(address) = names::address(board, name)
         && let Some(row) = answers::agent_rows(board).into_iter().find(|row| row.address == address)

@@ -1,13 +1,15 @@
 //! A town on paper, for the clerk's tests: a board, and a way to decide and record.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ledger::views::Board;
 use ledger::{LedgerError, Limits, Store};
 use model::answer::{Answer, FormulaRow};
 use model::command::{Command, NewBead, Origin, Sling};
+use model::escalation::Rules;
 use model::event::{Event, PouredStep, Record};
-use model::ids::{BeadId, RigName, Seq};
+use model::ids::{AgentName, BeadId, RigName, Seq};
 use model::refusal::Refusal;
 use model::role::Address;
 use model::time::Timestamp;
@@ -27,6 +29,7 @@ impl Book for OneFormula {
         _: Option<&RigName>,
         formula: &str,
         _: &BTreeMap<String, String>,
+        _: &model::bead::Bead,
     ) -> Result<Vec<PouredStep>, Refusal> {
         let step = |id: &str, needs: &[&str]| PouredStep {
             id: id.into(),
@@ -45,12 +48,47 @@ impl Book for OneFormula {
         Vec::new()
     }
 
-    fn show(&self, _: Option<&RigName>, formula: &str) -> Result<serde_json::Value, Refusal> {
+    fn show(
+        &self,
+        _: Option<&RigName>,
+        formula: &str,
+        _: Option<&BTreeMap<String, String>>,
+    ) -> Result<serde_json::Value, Refusal> {
         Err(Refusal::no_such("formula", formula, []))
+    }
+
+    fn cook(
+        &self,
+        _: Option<&RigName>,
+        formula: &str,
+        _: &BTreeMap<String, String>,
+    ) -> Result<serde_json::Value, Refusal> {
+        Err(Refusal::no_such("formula", formula, []))
+    }
+
+    fn lint(
+        &self,
+        _: Option<&RigName>,
+        _: &[String],
+        _: &[model::formula::Text],
+    ) -> Result<Vec<model::formula::Checked>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    fn draft(&self, _: Option<&RigName>, name: &str, _: &str) -> Result<model::formula::Draft, Refusal> {
+        Err(Refusal::no_such("formula", name, []))
     }
 
     fn default_for(&self, _: &RigName) -> Option<String> {
         Some("two".into())
+    }
+
+    fn escalation(&self) -> Rules {
+        Rules::default()
+    }
+
+    fn workers(&self, _: &RigName) -> Vec<AgentName> {
+        vec!["docs".parse().unwrap(), "backend".parse().unwrap()]
     }
 }
 
@@ -59,6 +97,8 @@ impl Book for OneFormula {
 pub(crate) struct Paper {
     pub(crate) board: Board,
     pub(crate) records: Vec<Record>,
+    /// How much later it is than the records make it.
+    pub(crate) later: Duration,
 }
 
 impl Past for Paper {
@@ -73,7 +113,7 @@ impl Past for Paper {
 
 impl Paper {
     pub(crate) fn new() -> Self {
-        let mut paper = Paper { board: Board::default(), records: Vec::new() };
+        let mut paper = Paper { board: Board::default(), records: Vec::new(), later: Duration::ZERO };
         paper.rig("web", "web");
         paper
     }
@@ -85,7 +125,7 @@ impl Paper {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_000 * (self.records.len() as i64 + 1))
+        Timestamp::from_millis(1_000 * (self.records.len() as i64 + 1)).plus(self.later)
     }
 
     /// The time, and how long beads rest after a failure.
@@ -104,6 +144,9 @@ impl Paper {
     /// A command of `origin`, decided and recorded.
     pub(crate) fn by(&mut self, origin: &Origin, command: Command) -> Result<Answer, Refusal> {
         if let Some(answer) = past::answer(self, origin, &command) {
+            return answer;
+        }
+        if let Some(answer) = crate::escalations::answer(self, &command, self.now()) {
             return answer;
         }
         let letters = past::named(self, &command)?;
@@ -128,6 +171,15 @@ impl Paper {
         decide(&mut draft)?;
         self.record(draft.finish());
         Ok(())
+    }
+
+    /// What the Deacon records about escalations by now.
+    pub(crate) fn deacon(&mut self) {
+        self.role(&Address::Deacon, |draft| {
+            crate::routing::settle(draft, &Rules::default(), &Default::default());
+            Ok(())
+        })
+        .unwrap();
     }
 
     /// Makes a bead of the rig `web`.

@@ -3,7 +3,7 @@
 use model::agent::Exit;
 use model::answer::Answer;
 use model::bead::{DepType, Patch, Status};
-use model::command::{Command, NewBead, Origin, Sling};
+use model::command::{Command, Leave, NewBead, Origin, Sling};
 use model::event::Event;
 use model::hook::Stage;
 use model::ids::{BeadId, MailId};
@@ -12,7 +12,7 @@ use model::merge::{GateResult, MergeState, Rejection};
 use model::refusal::Refusal;
 use model::role::Address;
 
-use crate::hooks::{self, HandedIn};
+use crate::exits::{self, HandedIn};
 use crate::idle::Left;
 use crate::testing::Paper;
 use crate::{letters, merges};
@@ -39,7 +39,9 @@ fn letter(paper: &Paper, to: &Address) -> (MailId, Kind) {
 fn submit(paper: &mut Paper, bead: &BeadId, worker: &Address) {
     let work = HandedIn { branch: "b".into(), head: "h".into(), bundle: None };
     paper
-        .role(worker, |draft| hooks::done(draft, worker, bead, Exit::Completed, None, Some(work)).map(drop))
+        .role(worker, |draft| {
+            exits::done(draft, worker, bead, (Exit::Completed, None), &Leave::default(), Some(work)).map(drop)
+        })
         .unwrap();
     let (id, kind) = letter(paper, &witness());
     assert!(matches!(kind, Kind::PolecatDone { .. }));
@@ -208,7 +210,15 @@ fn beads_go_by_urgency_then_age_and_wait_for_their_blockers() {
     let holder = paper.board.hooks.holder(&first).unwrap().clone();
     paper
         .role(&holder, |draft| {
-            hooks::done(draft, &holder, &first, Exit::Completed, Some("nothing to do"), None).map(drop)
+            exits::done(
+                draft,
+                &holder,
+                &first,
+                (Exit::Completed, Some("nothing to do")),
+                &Leave::default(),
+                None,
+            )
+            .map(drop)
         })
         .unwrap();
     assert_eq!(paper.dispatch(8).unwrap().0, blocked, "freed by the close");
@@ -240,7 +250,9 @@ fn each_exit_frees_the_hook_and_says_what_becomes_of_the_bead() {
         let mut paper = Paper::new();
         let (bead, worker) = hooked(&mut paper, "one");
         paper
-            .role(&worker, |draft| hooks::done(draft, &worker, &bead, exit, Some("why"), None).map(drop))
+            .role(&worker, |draft| {
+                exits::done(draft, &worker, &bead, (exit, Some("why")), &Leave::default(), None).map(drop)
+            })
             .unwrap();
         assert_eq!(paper.board.beads.get(&bead).unwrap().status, status, "{exit}");
         assert!(paper.board.hooks.of(&worker).is_none());
@@ -379,7 +391,7 @@ fn a_dead_letter_is_listed_with_what_went_wrong_and_can_be_put_back() {
     paper.by(&session("web/witness"), retry(&id)).unwrap();
     assert_eq!(
         paper.kinds(from),
-        ["mail.retried", "escalation.acked"],
+        ["mail.retried", "escalation.closed", "mail.acked"],
         "once, and nobody has to be told any more"
     );
     assert_eq!(letter(&paper, &to).0, id, "in its old place");
@@ -423,6 +435,8 @@ fn the_idle_town_has_nothing_left_and_says_what_it_waits_for() {
     let merge = paper.board.merges.of_bead(&bead).unwrap().id.clone();
     paper.role(&refinery(), |draft| merges::held(draft, &merge, "the remote is away", None)).unwrap();
     paper.role(&refinery(), |draft| merges::held(draft, &merge, "the remote is away", None)).unwrap();
+    assert_eq!(paper.left().busy, ["esc-1 is to go on its ways"]);
+    paper.deacon();
     let left = paper.left();
     assert!(left.busy.is_empty(), "{left:?}");
     assert_eq!(paper.board.escalations.open().count(), 1, "a person is told once");

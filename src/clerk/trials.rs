@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::agent::{AgentState, SessionEnd, Verdict};
+use model::bead::{Bead, IssueType, Priority};
 use model::command::{Command, Sling};
+use model::escalation::Severity;
 use model::event::Event;
 use model::ids::{BeadId, SessionId};
 use model::recovery::Symptom;
@@ -91,14 +93,25 @@ fn each_session_has_one_verdict_and_the_third_failure_is_for_a_person() {
         assert_eq!((failed, paper.board.escalations.open().count()), (n == 3, usize::from(n == 3)));
     }
     let told = paper.board.escalations.open().next().unwrap();
-    assert_eq!(told.severity, "critical");
+    assert_eq!(told.severity, Severity::Critical);
+    let text = crate::context::text(&paper.board, told);
     for n in 1..=3 {
-        assert!(told.body.contains(&format!("last words of s{n}")), "{}", told.body);
+        assert_eq!(text.matches(&format!("last words of s{n}")).count(), 1, "{text}");
     }
     let rest = Rules::default().redispatch_after;
     let failed_at = paper.board.trials.of(&bead).unwrap().failed_at.unwrap();
     assert_eq!(hooks::cooling(&paper.board, &bead, failed_at, rest), Cooling::Spent);
-    assert!(told.body.contains("a.txt | 2 +-") && told.body.contains("step first"), "{}", told.body);
+    assert!(text.contains("a.txt | 2 +-") && text.contains("step first"), "{text}");
+    // One bead holds all of it, one letter each tells the Mayor and a person, however often one looks.
+    paper.deacon();
+    paper.deacon();
+    let beads = paper.board.beads.iter().filter(|bead| bead.issue_type == IssueType::Escalation);
+    let beads: Vec<&Bead> = beads.collect();
+    assert_eq!((beads.len(), beads[0].priority), (1, Priority::CRITICAL));
+    assert!((1..=3).all(|n| beads[0].description.contains(&format!("last words of s{n}"))));
+    for who in [Address::Mayor, Address::Overseer] {
+        assert_eq!(paper.board.mail.unacked(&who).count(), 1, "{who}");
+    }
     let again = || Sling { beads: vec![bead.clone()], target: "web".into(), ..Default::default() };
     assert_eq!(paper.does(Command::Sling(again())).unwrap_err().code, "retries_spent");
     let mut other = paper.clone();

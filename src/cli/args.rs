@@ -6,6 +6,8 @@
 pub(crate) mod agents;
 pub(crate) mod backup;
 pub(crate) mod bead;
+pub(crate) mod escalate;
+pub(crate) mod formula;
 pub(crate) mod learn;
 pub(crate) mod ledger;
 pub(crate) mod observe;
@@ -102,6 +104,8 @@ pub(crate) enum View {
     Polecats,
     /// The numbers of a story or of events left out.
     Feed,
+    /// Of a formula, what needs what.
+    Graph(formula::Format),
 }
 
 /// What a command line wants.
@@ -113,6 +117,8 @@ pub(crate) enum Intent {
     Noted(String, Command),
     /// The lines that are the answer, into a file.
     Save(Command, PathBuf),
+    /// What is to be written, into the file that the answer names.
+    Write(Command),
     /// All records, into a file or to standard output.
     ExportLedger(Option<PathBuf>),
     /// Events as they happen.
@@ -123,6 +129,8 @@ pub(crate) enum Intent {
     Run(town::Run),
     /// Make a town.
     Install(town::Install),
+    /// Something about the service that brings the town back.
+    Service(town::Service),
     /// Something about a folder of backups, for which no town is needed.
     Backups(backup::Wish),
     /// Explain the command line itself.

@@ -11,7 +11,7 @@
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::{TownPaths, find_town, run_dir};
 use model::answer::Answer;
@@ -90,7 +90,48 @@ pub(crate) fn find(globals: &Globals, env: &Env, host: &dyn Host) -> Result<Foun
             Refusal::usage(format!("--actor: {error}")).hint("for instance mayor/ or web/polecats/backend")
         })?),
     };
-    host.offline(&town(globals, env)?, Origin::Operator { on_behalf_of }).map(Found::Carrier)
+    let offline = host.offline(&town(globals, env)?, Origin::Operator { on_behalf_of })?;
+    Ok(Found::Carrier(Box::new(Either {
+        offline,
+        socket: SocketCarrier { path: socket, hello, open: None },
+    })))
+}
+
+/// Asks the ledger itself; a runtime that was just being started is asked over its socket, once that is there.
+struct Either {
+    offline: Box<dyn Carrier>,
+    socket: SocketCarrier,
+}
+
+/// How long a runtime that has the lock may take to open its socket, after the lock was waited for.
+const STARTING: Duration = Duration::from_secs(2);
+
+impl Carrier for Either {
+    fn ask(&mut self, command: Command) -> Result<Answer, Refusal> {
+        let until = Instant::now() + STARTING;
+        loop {
+            match self.offline.ask(command.clone()) {
+                // It was not done: the ledger has not even been opened.
+                Err(refusal) if refusal.code == "already_running" => match connect(&self.socket.path) {
+                    Ok(stream) => {
+                        self.socket.open = Some(stream);
+                        return self.socket.ask(command);
+                    }
+                    Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
+                    Err(_) => return Err(refusal),
+                },
+                answer => return answer,
+            }
+        }
+    }
+
+    fn open(&mut self, stream: Stream) -> Result<Duplex, Refusal> {
+        self.offline.open(stream)
+    }
+
+    fn is_live(&self) -> bool {
+        self.offline.is_live()
+    }
 }
 
 /// Where the town listens. An agent is told; it need not even see the town's folder.

@@ -5,12 +5,14 @@ pub(crate) mod attach;
 pub(crate) mod backup;
 pub(crate) mod bead;
 pub(crate) mod costs;
+pub(crate) mod escalate;
 pub(crate) mod events;
 pub(crate) mod exchange;
+pub(crate) mod formula;
+pub(crate) mod hooked;
 pub(crate) mod learn;
 pub(crate) mod ledger;
 pub(crate) mod observe;
-pub(crate) mod said;
 pub(crate) mod ship;
 pub(crate) mod stop;
 pub(crate) mod talk;
@@ -38,6 +40,9 @@ pub(crate) fn show(
         (Answer::Events(records), true) => records
             .iter()
             .try_for_each(|record| output.value_line(&serde_json::to_value(record).unwrap_or(Value::Null))),
+        (Answer::Formula(found), true) if matches!(view, View::Graph(_)) => {
+            output.value(&formula::graph(found))
+        }
         (_, true) => output.value(&value(command, &answer)),
         (_, false) => {
             let text = for_people(command, view, &answer, &output.pen);
@@ -52,6 +57,7 @@ pub(crate) fn exit_code(answer: &Answer) -> u8 {
         Answer::LedgerChecked(check) => check.sound,
         Answer::Doctor(rows) => rows.iter().all(|row| row.status != model::answer::Health::Fail),
         Answer::LedgerRepaired(repaired) => repaired.lost.is_empty(),
+        Answer::FormulasChecked(rows) => rows.iter().all(|row| row.problems.is_empty()),
         _ => true,
     };
     u8::from(!well)
@@ -101,8 +107,13 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Convoy(row) => work::convoy(row, command, pen),
         Answer::Convoys(rows) => work::convoys(rows, pen),
         Answer::Mol(mol) => work::mol(mol.as_ref(), view, pen),
-        Answer::Formulas(rows) => work::formulas(rows, pen),
-        Answer::Formula(formula) => work::formula(formula, pen),
+        Answer::Formulas(rows) => formula::list(rows, pen),
+        Answer::Formula(found) => match view {
+            View::Graph(format) => formula::drawn(found, format, pen),
+            _ => formula::one(found, pen),
+        },
+        Answer::FormulasChecked(rows) => formula::checked(rows, pen),
+        Answer::FormulaDraft(draft) => formula::draft(draft),
         Answer::Submitted(report) => ship::submitted(report),
         Answer::Merges(rows) => ship::merges(rows, pen),
         Answer::Merge(row) => ship::merge(row, pen),
@@ -112,16 +123,26 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Sent(ids) => talk::sent(ids, command),
         Answer::Screen { lines, .. } => talk::screen(lines),
         Answer::Renamed(to) => format!("It is called {to} now; letters to its old name reach it\n"),
-        Answer::Escalation(row) => talk::escalation(row, pen),
+        Answer::Escalation(row) => match command {
+            Command::Escalate { dry_run, .. } => escalate::raised(row, *dry_run),
+            _ => escalate::page(row, pen),
+        },
+        Answer::Escalations(rows) => escalate::rows(rows, command, pen),
+        Answer::Stale(rows) => escalate::stale(rows, pen),
         Answer::Agents(rows) => agents::list(rows, pen),
         Answer::Rig(row) => town::rig(row, command),
         Answer::Rigs(rows) => town::rigs(rows, pen),
+        Answer::Freeze(report) => town::freeze(report, command),
         Answer::Status(report) => observe::status(report, pen),
         Answer::Metrics(all) => observe::metrics(all),
         Answer::Doctor(rows) => town::doctor(rows, pen),
         Answer::Tree(tree) => observe::tree(tree, pen),
         Answer::Events(records) => events::list(records, view, pen),
-        Answer::Story(lines) => lines.iter().map(|line| block(line).trim_end().to_owned() + "\n").collect(),
+        Answer::Story(story) => observe::story(story, pen),
+        Answer::Recovered(rows) => agents::recovered(rows, pen),
+        Answer::Reassigned(report) => {
+            format!("{} goes from {} to {}, with its worktree\n", report.bead, report.from, report.to)
+        }
         Answer::Costs(report) => costs::report(report, pen),
         Answer::Prime(prime) => block(&prime.text),
         Answer::LedgerChecked(check) => ledger::check(check, command, pen),
@@ -153,15 +174,30 @@ fn done(command: &Command) -> String {
             format!("Put back {}", ids.join(", "))
         }
         Command::Nudge { agent, .. } => format!("Nudged {agent}"),
-        Command::Escalate { severity, subject, .. } => format!("Escalated [{severity}] {subject}"),
         Command::AgentStart { agent } => format!("Started {agent}"),
         Command::AgentStop { agent } => format!("Stopped {agent}"),
         Command::AgentRestart { agent } => format!("Restarted {agent}"),
-        Command::Stop => "The town has stopped".to_owned(),
+        Command::AgentKill { agent, restart: true } => format!("Killed {agent}; its next session begins"),
+        Command::AgentKill { agent, restart: false } => {
+            format!("Killed {agent}; it is held back until `gastown agent start {agent}`")
+        }
+        Command::RigPark { rig, now, .. } => {
+            let what = if *now { "its sessions end" } else { "what is under way goes on" };
+            format!("Parked rig {rig}: no work is handed out, {what}; until `gastown rig unpark {rig}`")
+        }
+        Command::RigUnpark { rig } => format!("Rig {rig} is handed out work"),
+        Command::RigStop { rig } => {
+            format!("Rig {rig} has stopped; until `gastown rig start {rig}` or the next run")
+        }
+        Command::RigStart { rig } => format!("Rig {rig} is started"),
+        Command::Stop | Command::StopAll => "The town has stopped".to_owned(),
         Command::FaultPoisonMail { letters, how: Poison::Cure } => format!("{letters} is poison no longer"),
         Command::FaultPoisonMail { letters, .. } => format!("{letters} is poison now"),
         Command::FaultDisk { full: true } => "The ledger's disk counts as full now".to_owned(),
         Command::FaultDisk { full: false } => "The ledger's disk counts as it is".to_owned(),
+        Command::FaultBlockActor { name, millis } => {
+            format!("The actor {name} blocks its thread for {millis} ms with its next message")
+        }
         Command::FaultKillActor { name } => format!("Killed the actor {name}"),
         _ => "Done".to_owned(),
     };

@@ -81,6 +81,16 @@ fn text(shown: &str, bytes: Vec<u8>) -> Result<String, Refusal> {
     })
 }
 
+/// Writes a new file, and the folders that it lies in; one that is there already is left as it is.
+pub(crate) fn create(path: &Path, text: &str) -> Result<(), Refusal> {
+    let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
+        let mut file = File::options().write(true).create_new(true).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| failed(path, &error))
+}
+
 /// A file that is there, with all of it, once it is finished, and until then as it was.
 #[derive(Debug)]
 pub(crate) struct Saving {

@@ -58,6 +58,7 @@ pub fn grammar(words: &[String], speaker: &Origin) -> Result<Command, Refusal> {
                 Intent::Attach(_) => "attach",
                 Intent::Run(_) => "run",
                 Intent::Install(_) => "install",
+                Intent::Service(_) => "service",
                 Intent::Backups(_) => "backup",
                 _ => "help",
             };

@@ -66,6 +66,61 @@ pub struct RestoreOptions {
     pub number: Option<u32>,
 }
 
+/// What is wanted of the service that brings a town back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceWish {
+    /// Write it, and tell the service manager.
+    Install {
+        /// Only say what would be written.
+        dry_run: bool,
+        /// Start nothing now.
+        no_start: bool,
+    },
+    /// Remove it.
+    Uninstall,
+    /// Look at it.
+    Status,
+}
+
+/// How `gastown service` was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceOrder {
+    /// The town, as an absolute path.
+    pub town: PathBuf,
+    /// What about it.
+    pub wish: ServiceWish,
+}
+
+/// What `gastown service` did or found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ServiceReport {
+    /// install, dry_run, uninstall or status.
+    pub action: String,
+    /// systemd or launchd.
+    pub manager: String,
+    /// What the manager calls it.
+    pub name: String,
+    /// Where it is written.
+    pub file: PathBuf,
+    /// Whether it is.
+    pub installed: bool,
+    /// Whether it is what would be written now.
+    pub current: bool,
+    /// What the manager says of whether it is enabled.
+    pub enabled: Option<String>,
+    /// What the manager says of whether it runs.
+    pub active: Option<String>,
+    /// Whether the user's services run without a login.
+    pub lingers: Option<bool>,
+    /// What would be written, when only that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What was done, one line each.
+    pub did: Vec<String>,
+    /// What is left to the person, one line each.
+    pub left: Vec<String>,
+}
+
 /// What the front door lends to the command line.
 pub trait Host {
     /// A carrier that asks the ledger of `town` directly, under the lock, in the name of `origin`.
@@ -100,6 +155,16 @@ pub trait Host {
     /// # Errors
     /// When it is no folder of backups.
     fn verify_backups(&self, dir: &Path) -> Result<Verified, Refusal>;
+
+    /// Installs, removes or looks at the service that brings a town back.
+    ///
+    /// # Errors
+    /// When the service's file cannot be written. A service manager that cannot be told is no error.
+    fn service(&self, order: ServiceOrder) -> Result<ServiceReport, Refusal>;
+
+    /// Waits for the end of the runtime, and ends what it left behind (hidden `__reaper`); returns the exit
+    /// code.
+    fn reaper(&self) -> u8;
 
     /// Becomes the program of an agent's terminal (hidden `__exec`).
     fn exec_shim(&self, args: Vec<OsString>) -> !;

@@ -23,5 +23,7 @@ mod tty;
 
 pub use env::Env;
 pub use grammar::grammar;
-pub use host::{Host, InstallOptions, Installed, RestoreOptions, RunOptions};
+pub use host::{
+    Host, InstallOptions, Installed, RestoreOptions, RunOptions, ServiceOrder, ServiceReport, ServiceWish,
+};
 pub use program::main_with;

@@ -82,13 +82,14 @@ pub(crate) fn tree() -> &'static clap::Command {
 }
 
 /// The short forms of old that stand for two words.
-const SHORT: [(&str, &[&str]); 6] = [
+const SHORT: [(&str, &[&str]); 7] = [
     ("send", &["mail", "send"]),
     ("inbox", &["mail", "inbox"]),
     ("rigs", &["rig", "list"]),
     ("polecats", &["polecat", "list"]),
-    ("kill", &["agent", "stop"]),
+    ("kill", &["agent", "kill"]),
     ("wake", &["agent", "start"]),
+    ("sleep", &["agent", "stop"]),
 ];
 
 /// Options that take the next word as their value and may stand before the command.
@@ -251,7 +252,7 @@ mod tests {
         use Program::{Bd, Gastown};
         check(Gastown, "rigs --json", "rig list --json");
         check(Gastown, "--town /t send mayor/ -s x", "--town /t mail send mayor/ -s x");
-        check(Gastown, "kill web/docs", "agent stop web/docs");
+        check(Gastown, "kill web/docs", "agent kill web/docs");
         check(Gastown, "status", "status");
         check(Gastown, "work", "help work");
         check(Gastown, "talk --help", "help talk");

@@ -18,11 +18,11 @@ use protocol::wire::{self, Frame, StreamItem};
 use crate::args::backup::Wish;
 use crate::args::{Globals, Intent, Reading, View, town};
 use crate::client::{self, Found};
-use crate::commands::{self, attach, backup, events, learn, said, stop};
+use crate::commands::{self, attach, backup, events, hooked, learn, stop};
 use crate::env::Env;
 use crate::files::Saving;
 use crate::grammar::{Parsed, parse};
-use crate::host::{Host, InstallOptions, RestoreOptions, RunOptions};
+use crate::host::{Host, InstallOptions, RestoreOptions, RunOptions, ServiceOrder, ServiceWish};
 use crate::names::{self, Program};
 use crate::output::{Failure, Output};
 
@@ -33,7 +33,8 @@ pub fn main_with(argv: Vec<OsString>, env: Env, host: &dyn Host) -> u8 {
     // These two are the runtime's own and take any bytes.
     match argv.get(1).and_then(|word| word.to_str()) {
         Some("__exec") => host.exec_shim(argv.into_iter().skip(2).collect()),
-        Some("__said") => return said::hand_over(&env, host),
+        Some("__reaper") => return host.reaper(),
+        Some("__said" | "__hook") => return hooked::hand_over(&env, host),
         Some("__shell-agent") => return host.shell_agent(argv.into_iter().skip(2).collect()),
         _ => {}
     }
@@ -91,6 +92,7 @@ fn carry_out(
             return Ok(code);
         }
         Intent::Save(command, path) => save(command, &path, &globals, env, host, output)?,
+        Intent::Write(command) => write(command, &globals, env, host, output)?,
         Intent::ExportLedger(path) => export_ledger(path.as_deref(), &globals, env, host, output)?,
         Intent::Follow(filter, view) => follow(filter, view, &globals, env, host, output)?,
         Intent::Attach(args) => attach::attach(&args, &globals, env, host, output)?,
@@ -104,6 +106,7 @@ fn carry_out(
                 output.text(&commands::town::installed(&made))?;
             }
         }
+        Intent::Service(wish) => return service(wish, &globals, env, host, output),
         Intent::Backups(wish) => return backups(wish, env, host, output),
         Intent::Help(words) => output.text(&learn::help(&words)?)?,
         Intent::Suggest(words) => {
@@ -138,7 +141,9 @@ fn ask(
 ) -> Result<u8, Failure> {
     match client::find(globals, env, host)? {
         Found::Carrier(mut carrier) => {
-            let watched = matches!(command, Command::Stop).then(|| stop::watch(&mut *carrier)).flatten();
+            let watched = matches!(command, Command::Stop | Command::StopAll)
+                .then(|| stop::watch(&mut *carrier))
+                .flatten();
             let answer = carrier.ask(command.clone())?;
             if let Some(town) = watched {
                 town.wait()?;
@@ -175,6 +180,25 @@ fn save(
     } else {
         let shown = crate::output::line(&path.display().to_string());
         output.text(&format!("Exported {} to {shown}", crate::output::count(beads, "bead")))?;
+    }
+    Ok(())
+}
+
+/// What is to be written, into the file that the answer names; what is there is left as it is.
+fn write(
+    command: Command,
+    globals: &Globals,
+    env: &Env,
+    host: &dyn Host,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let answer = live(client::find(globals, env, host)?)?.ask(command.clone())?;
+    let Answer::FormulaDraft(draft) = answer else { return Err(unexpected().into()) };
+    crate::files::create(&draft.path, &draft.text)?;
+    if output.json {
+        output.value(&serde_json::json!({"name": draft.name, "file": draft.path}))?;
+    } else {
+        output.text(&commands::formula::written(&draft, &command))?;
     }
     Ok(())
 }
@@ -217,6 +241,33 @@ fn export_ledger(
 fn unexpected() -> Refusal {
     Refusal::failed("other_answer", "the town gave an answer of another kind")
         .hint("it may run another version: use the program that it was started with, its bin/gastown")
+}
+
+/// What is wanted of the service that brings the town back.
+fn service(
+    wish: town::Service,
+    globals: &Globals,
+    env: &Env,
+    host: &dyn Host,
+    output: &mut Output<'_>,
+) -> Result<u8, Failure> {
+    if env.is_agent() {
+        return Err(Refusal::forbidden("operator_only", "only a person decides what their machine runs")
+            .hint("write to the Mayor: gt mail send mayor/ --kind help -s SUBJECT -m BODY")
+            .into());
+    }
+    let wish = match wish {
+        town::Service::Install { dry_run, no_start } => ServiceWish::Install { dry_run, no_start },
+        town::Service::Uninstall => ServiceWish::Uninstall,
+        town::Service::Status => ServiceWish::Status,
+    };
+    let report = host.service(ServiceOrder { town: client::town(globals, env)?, wish })?;
+    if output.json {
+        output.value(&serde_json::to_value(&report).unwrap_or_default())?;
+    } else {
+        output.text(&commands::town::service(&report, &output.pen))?;
+    }
+    Ok(0)
 }
 
 /// What is asked about a folder of backups; returns the exit code that goes with the answer.

@@ -11,10 +11,11 @@ use model::time::Timestamp;
 use serde_json::Value;
 
 use crate::document::{self, ConfigError, write_hint};
+use crate::escalation::Escalation;
 use crate::paths::TownPaths;
 use crate::presets::{AgentsFile, Presets};
 use crate::run_dir::replace_link;
-use crate::town::{Escalation, Registry, Town};
+use crate::town::{Registry, Town};
 
 /// The names under which agents find this program.
 const PROGRAMS: [&str; 3] = ["gastown", "gt", "bd"];

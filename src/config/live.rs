@@ -17,11 +17,12 @@ use model::refusal::Refusal;
 use model::role::Role;
 
 use crate::document::{self, ConfigError};
+use crate::escalation::Escalation;
 use crate::paths::TownPaths;
 use crate::preset::Preset;
 use crate::presets::Presets;
 use crate::rig::{RigConfig, RigFile};
-use crate::town::{Escalation, Registry, Town};
+use crate::town::{Registry, Town};
 use crate::watched::{Stamp, Watched};
 
 /// Everything that a town is told, at one moment.

@@ -83,6 +83,11 @@ impl TownPaths {
         self.at("logs/town.log")
     }
 
+    /// What was written for people when the town could not go on, a file each.
+    pub fn crash_reports(&self) -> PathBuf {
+        self.at("logs/crashes")
+    }
+
     /// The recordings of all sessions, a folder per agent.
     pub fn session_logs(&self) -> PathBuf {
         self.at("logs/sessions")
@@ -318,7 +323,7 @@ pub fn find_town(explicit: Option<&Path>, env: Option<&OsStr>, cwd: &Path) -> Re
 }
 
 /// FNV-1a, which unlike the standard library's hasher gives the same number in every build.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))

@@ -116,6 +116,71 @@ impl<'de> Deserialize<'de> for Signs {
     }
 }
 
+/// What shows at the end of a screen when something keeps a program from working.
+///
+/// Looked for when the program has ended, and while it lives if nothing shows that it is busy.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ends {
+    /// How long the screen must stand still, and the program do nothing, until one of these ends it.
+    #[serde(with = "span")]
+    pub after: Duration,
+    /// Whether those that no person need answer end a program that lives. Otherwise they only say why one
+    /// has ended with a failure.
+    pub living: bool,
+    /// It asks somebody to log in.
+    pub login: Signs,
+    /// It asks whether its folder is trusted.
+    pub trust: Signs,
+    /// Its provider refuses its key.
+    pub key_refused: Signs,
+    /// Its provider holds it back until some time.
+    pub limited: Signs,
+    /// Its provider has too much to do.
+    pub overloaded: Signs,
+    /// Its conversation has become too long.
+    pub context_full: Signs,
+    /// The name of its session is in use.
+    pub session_in_use: Signs,
+    /// There was no memory left.
+    pub out_of_memory: Signs,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self {
+            after: Duration::from_secs(5),
+            living: true,
+            login: Signs::default(),
+            trust: Signs::default(),
+            key_refused: Signs::default(),
+            limited: Signs::default(),
+            overloaded: Signs::default(),
+            context_full: Signs::default(),
+            session_in_use: Signs::default(),
+            out_of_memory: Signs::default(),
+        }
+    }
+}
+
+/// A share of one core, written as `"2%"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Share(pub f64);
+
+// A share is never NaN: it is read from digits.
+impl Eq for Share {}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+        match percent.filter(|percent| (0.0..=100.0).contains(percent)) {
+            Some(percent) => Ok(Share(percent / 100.0)),
+            None => Err(de::Error::custom(format!("{text:?} is no share: write one such as \"2%\""))),
+        }
+    }
+}
+
 /// Variables that are set for an agent. `Debug` shows their names only: values may be secrets.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -163,9 +228,21 @@ pub struct Preset {
     /// How long it may take to become ready.
     #[serde(with = "span")]
     pub ready_timeout: Duration,
-    /// How long it may show nothing at all while it works.
+    /// What keeps it from working, and how it says so.
+    pub ends: Ends,
+    /// How long it may show no sign of life while it works, until it is nudged.
     #[serde(with = "span")]
     pub silent_after: Duration,
+    /// How long a nudge may be without effect, and how long it may wait for input with work on its hook.
+    #[serde(with = "span")]
+    pub nudge_after: Duration,
+    /// How many nudges without effect it gets, until it is ended.
+    pub nudges: u32,
+    /// How long a call of a tool, known by its hooks, may take without a sign of life.
+    #[serde(with = "span")]
+    pub tool_timeout: Duration,
+    /// What it uses of a core while it does nothing.
+    pub idle_cpu: Share,
     /// How it is ended.
     pub stop: Stop,
     /// Which hooks it can be given.
@@ -205,7 +282,12 @@ impl Default for Preset {
             waiting: Signs::default(),
             limited: Signs::default(),
             ready_timeout: Duration::from_secs(60),
+            ends: Ends::default(),
             silent_after: Duration::from_secs(600),
+            nudge_after: Duration::from_secs(60),
+            nudges: 3,
+            tool_timeout: Duration::from_secs(2 * 3600),
+            idle_cpu: Share::default(),
             stop: Stop::default(),
             hooks: Hooks::default(),
             usage: Usage::default(),
@@ -319,9 +401,9 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(&preset.settings_text()).unwrap()["hooks"].clone()
         };
         assert_eq!(hooked(None), claude_hooks());
-        let own = serde_json::json!({"hooks": {"Stop": [1], "MessageDisplay": [2]}});
+        let own = serde_json::json!({"hooks": {"SessionEnd": [1], "MessageDisplay": [2]}});
         let both = hooked(Some(own));
-        assert_eq!(both["Stop"], serde_json::json!([1]));
+        assert_eq!(both["SessionEnd"], serde_json::json!([1]));
         assert_eq!(both["MessageDisplay"].as_array().unwrap().len(), 2);
     }
 
@@ -356,6 +438,28 @@ mod tests {
         for bad in ["screen", "screen:", "colour:red", "mode:mouse"] {
             let text = format!(r#"{{"ready": [{bad:?}]}}"#);
             assert!(serde_json::from_str::<Preset>(&text).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_it_from_working_is_told_by_lists_of_signs() {
+        let preset = preset(
+            r#"{"ends": {"after": "2s", "limited": ["screen:limit reached*resets"], "trust": ["title:Trust"]},
+                "idle_cpu": "1.5%", "nudges": 1, "tool_timeout": "1h"}"#,
+        )
+        .unwrap();
+        assert_eq!(preset.ends.limited.screen, ["limit reached*resets"]);
+        assert_eq!(preset.ends.trust.title, ["Trust"]);
+        assert!(preset.ends.living && preset.ends.login.is_empty());
+        assert_eq!(preset.ends.after, Duration::from_secs(2));
+        assert_eq!((preset.idle_cpu, preset.nudges), (Share(0.015), 1));
+        for bad in [
+            r#"{"ends": {"limitd": []}}"#,
+            r#"{"ends": {"login": ["Log in"]}}"#,
+            r#"{"idle_cpu": "2"}"#,
+            r#"{"idle_cpu": "-1%"}"#,
+        ] {
+            assert!(serde_json::from_str::<Preset>(bad).is_err(), "{bad}");
         }
     }
 

@@ -53,6 +53,8 @@ struct Shipped {
     #[serde(rename = "version")]
     _version: Version,
     default: Vec<String>,
+    /// The `ends` of a preset that names none.
+    ends: Value,
     agents: BTreeMap<String, Map<String, Value>>,
 }
 
@@ -85,12 +87,13 @@ impl Presets {
     }
 
     fn over(file: &Path, own: BTreeMap<String, Map<String, Value>>) -> Result<Self, ConfigError> {
-        let Shipped { default, mut agents, .. } = document::parse(Path::new(SHIPPED_NAME), SHIPPED)?;
+        let Shipped { default, ends, mut agents, .. } = document::parse(Path::new(SHIPPED_NAME), SHIPPED)?;
         for (name, fields) in own {
             agents.entry(name).or_default().extend(fields);
         }
         let mut presets = BTreeMap::new();
-        for (name, fields) in agents {
+        for (name, mut fields) in agents {
+            fields.entry("ends").or_insert_with(|| ends.clone());
             let mut preset: Preset = serde_json::from_value(Value::Object(fields))
                 .map_err(|error| ConfigError::invalid(file, format!("in preset {name:?}: {error}")))?;
             if preset.command.trim().is_empty() {

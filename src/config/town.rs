@@ -1,4 +1,4 @@
-//! What `config/town.json`, `config/rigs.json` and `config/escalation.json` say.
+//! What `config/town.json` and `config/rigs.json` say.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{self, ConfigError, Version};
+use crate::memory::{Memory, Stall};
 use crate::paths::TownPaths;
 use crate::rig::RigConfig;
 
@@ -103,6 +104,16 @@ pub struct Policies {
     /// The session of such a seat ends when it has had nothing to do for so long.
     #[serde(with = "document::span")]
     pub park_after: Duration,
+    /// How much memory must be free for a worker's session to be started: `"256MiB"`, `"5%"`, `"off"`.
+    pub min_free_memory: Memory,
+    /// For how much of the last ten seconds everything may have stood still for want of memory, for a
+    /// worker's session to be started: `"25%"`, `"off"`.
+    pub max_memory_stall: Stall,
+    /// How often an agent is asked to save what is in a worktree that is to go, before that is done for it.
+    pub save_asks: u32,
+    /// How long is waited after each time.
+    #[serde(with = "document::span")]
+    pub save_wait: Duration,
 }
 
 impl Default for Policies {
@@ -116,6 +127,10 @@ impl Default for Policies {
             cycle_at: 80,
             judgement: true,
             park_after: Duration::from_secs(300),
+            min_free_memory: Memory::Bytes(256 << 20),
+            max_memory_stall: Stall(Some(25)),
+            save_asks: 3,
+            save_wait: Duration::from_secs(10),
         }
     }
 }
@@ -159,26 +174,6 @@ pub fn register_rig(paths: &TownPaths, rig: &RigConfig, added_at: Timestamp) -> 
     let mut registry = Registry::read(paths)?;
     registry.rigs.insert(rig.name.clone(), Entry { git_url: rig.git_url.clone(), added_at });
     registry.write(paths)
-}
-
-/// `config/escalation.json`: when a person has to hear of something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Escalation {
-    version: Version,
-    /// How long a call for help to the Mayor may have no answer until a person is told.
-    #[serde(default = "help_deadline", with = "document::span")]
-    pub help_deadline: Duration,
-}
-
-fn help_deadline() -> Duration {
-    Duration::from_secs(600)
-}
-
-impl Default for Escalation {
-    fn default() -> Self {
-        Self { version: Version, help_deadline: help_deadline() }
-    }
 }
 
 #[cfg(test)]
@@ -229,6 +224,11 @@ mod tests {
                 "\"type\": \"town\",\n\"policies\": {\"max_failure\": 2}",
                 "3: unknown key \"max_failure\"",
                 "did you mean \"max_failures\"?",
+            ),
+            (
+                "\"type\": \"town\",\n\"policies\": {\"min_free_memory\": \"off\", \"max_memory_stall\": \"5MiB\"}",
+                "3: \"5MiB\" is no share of time such as \"25%\" or \"off\"",
+                "edit config/town.json",
             ),
             (
                 "\"type\": \"town\",\n\n\"role_agents\": {\"polcat\": \"shell\"}",

@@ -11,13 +11,20 @@ use std::time::Duration;
 use actors::book::Shelf;
 use actors::directory::Directory;
 use actors::errand::blocking;
+use actors::freeze::Freeze;
+use actors::halt;
 use actors::keys::Keys;
 use actors::letters::Hands;
 use actors::living_tree::TreeHandle;
+use actors::memory::Gauge;
+use actors::neighbours::Looking;
+use actors::outbox::Outbox;
 use actors::rigs;
 use actors::session::usage::Meter;
+use actors::survey::{self, Believed, Stray};
 use actors::switchboard::Switchboard;
 use actors::tools::{Late, ScribeSeat, Tools};
+use actors::vitals::Vitals;
 use clerk::bell::Ear;
 use clerk::costs::Total;
 use clerk::draft::Draft;
@@ -27,13 +34,14 @@ use ledger::tail::FeedWriter;
 use model::agent::SessionEnd;
 use model::command::Origin;
 use model::event::Event;
-use model::ids::{Seq, SessionId};
+use model::ids::{RigName, Seq, SessionId};
 use model::refusal::Refusal;
 use model::role::Address;
-use model::time::{Clock, SystemClock};
+use model::survey::{Difference, Matter};
+use model::time::{Clock, SystemClock, Timestamp};
 use pty::{Host, RealHost};
 use supervisors::tree::TOWN_GRACE;
-use supervisors::{Town, TownEnd, start};
+use supervisors::{Chronicle, Town, TownEnd, chronicle, start};
 use tokio::task::JoinHandle;
 
 /// How often the configuration files are looked at. Four calls of `stat` each.
@@ -53,6 +61,9 @@ pub struct Parts {
 /// The first pause after which a feed that could not be written is tried again, and the longest one.
 const FEED_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// How long actors may take to end once their sessions were ended at once.
+const HURRIED_GRACE: Duration = Duration::from_millis(1500);
+
 /// A living town.
 #[derive(Debug)]
 pub struct Running {
@@ -61,6 +72,7 @@ pub struct Running {
     /// Where questions are asked.
     pub switchboard: Switchboard,
     town: Town,
+    chronicle: Chronicle,
     companions: Vec<JoinHandle<()>>,
 }
 
@@ -77,7 +89,7 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
     pty::orphans::become_subreaper()
         .map_err(|error| Refusal::failed("no_subreaper", format!("cannot adopt orphans: {error}")))?;
     config::install::link_binaries(&paths, &program)?;
-    look_at_reality(&config, &host).await?;
+    let mut found = look_at_reality(&config, &host, &store, clock.now()).await?;
     let book = Arc::new(Shelf::new(Arc::clone(&config)));
     let (stopping, _) = tokio::sync::watch::channel(None);
     let tools = Tools {
@@ -93,17 +105,28 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
         grammar: Arc::new(|words: &[String], origin: &Origin| cli::grammar(words, origin)),
         keys: Keys::default(),
         hands: Hands::default(),
+        outbox: Outbox::default(),
         tree: TreeHandle::new(),
+        vitals: Vitals::default(),
         nursery: Late::default(),
         door: Late::default(),
         stopping,
+        neighbours: Looking::default(),
+        hurry: tokio::sync::watch::Sender::new(false),
+        freeze: Freeze::default(),
+        memory: Gauge::default(),
         recoveries: tokio::sync::watch::Sender::new(0),
         started: clock.now(),
     };
+    // A town that was frozen when its runtime ended stays so: nothing is begun.
+    if tools.look(|board| board.freezes.now().is_some()) {
+        tools.freeze.freeze();
+    }
     let used = used_by_the_lost(&tools).await;
-    record_start(&tools, used)?;
+    record_start(&tools, used, &mut found)?;
+    let believed = tools.look(|board| Believed::of(board, &tools.town(), &tools.paths));
     let switchboard = Switchboard::new(tools.clone());
-    let town = start::raise(tools.clone(), switchboard.clone())
+    let (town, chronicle) = start::raise(tools.clone(), switchboard.clone())
         .await
         .map_err(|error| Refusal::failed("cannot_start", error.to_string()))?;
     let companions = vec![
@@ -114,30 +137,118 @@ pub async fn start(parts: Parts) -> Result<Running, Refusal> {
         }),
         tokio::spawn(keep_config(tools.clone())),
         tokio::spawn(keep_feed(tools.clone())),
+        tokio::spawn(ask_remotes(tools.clone(), believed)),
     ];
-    Ok(Running { tools, switchboard, town, companions })
+    Ok(Running { tools, switchboard, town, chronicle, companions })
 }
 
-/// Ends what a runtime that crashed left behind, and frees the locks of a git that died with it.
-async fn look_at_reality(config: &Arc<LiveConfig>, host: &Arc<RealHost>) -> Result<(), Refusal> {
-    let (config, host) = (Arc::clone(config), Arc::clone(host));
+/// What was found before anybody lives.
+#[derive(Debug, Default)]
+struct Reality {
+    /// What is not as the ledger has it.
+    differences: Vec<Difference>,
+    /// What was saved of worktrees that belong to nobody's work.
+    saved: Vec<Event>,
+}
+
+/// Ends what a runtime that crashed left behind, frees the locks of a git that died with it, and compares what is
+/// there with what the ledger has.
+async fn look_at_reality(
+    config: &Arc<LiveConfig>,
+    host: &Arc<RealHost>,
+    store: &Store,
+    now: Timestamp,
+) -> Result<Reality, Refusal> {
+    let (config, host, store) = (Arc::clone(config), Arc::clone(host), store.clone());
     let look = move || {
-        let paths = config.paths();
-        let swept = host.sweep_town(paths.root());
+        let (paths, town) = (config.paths(), config.current());
+        let mut reality = Reality::default();
+        let mut say = |matter, rig: Option<&RigName>, found: String, settled: &str| {
+            let (rig, settled) = (rig.cloned(), settled.to_owned());
+            reality.differences.push(Difference {
+                matter,
+                rig,
+                agent: None,
+                bead: None,
+                found,
+                settled,
+                open: false,
+            });
+        };
+        // Gates first: they are killed, where all others that are no session's are asked and waited for.
+        let gates: usize =
+            town.rigs.keys().map(|rig| git::gate::sweep_folder(&paths.rig(rig).refinery_rig())).sum();
+        let swept = gates + host.sweep_town(paths.root());
         if swept > 0 {
             tracing::info!(swept, "ended processes that an earlier runtime had left behind");
+            say(Matter::Process, None, format!("{swept} of an earlier runtime still ran"), "ended");
         }
-        for rig in config.current().rigs.keys() {
-            git::gate::sweep_folder(&paths.rig(rig).refinery_rig());
+        for rig in town.rigs.keys() {
             match git::Repo::open(paths.rig(rig).repo_git()) {
-                Ok(repo) => repo.clear_stale_locks(),
+                Ok(repo) => {
+                    for lock in repo.clear_stale_locks() {
+                        let found = format!("{} was left by a git that died", lock.display());
+                        say(Matter::Lock, Some(rig), found, "removed");
+                    }
+                }
                 Err(error) => tracing::warn!(%rig, %error, "the rig's repository cannot be opened"),
             }
         }
+        let believed = store.read(|board| Believed::of(board, &town, paths));
+        let found = survey::look(&believed);
+        reality.differences.extend(found.differences);
+        for stray in found.strays {
+            reality.put_in_safety(&stray, now);
+        }
+        reality
     };
     tokio::task::spawn_blocking(look)
         .await
         .map_err(|error| Refusal::failed("cannot_start", error.to_string()))
+}
+
+impl Reality {
+    /// Saves a worktree that belongs to nobody's work, before anybody could be given its place.
+    fn put_in_safety(&mut self, stray: &Stray, now: Timestamp) {
+        match survey::put_in_safety(stray, now) {
+            Ok(saved) => self.saved.extend(saved.map(|saved| Event::WorkRescued {
+                agent: Address::Polecat(stray.rig.clone(), stray.name.clone()),
+                bead: stray.bead.clone(),
+                branch: saved.branch,
+                commit: saved.oid.to_string(),
+                bundle: saved.bundle.map(|path| path.display().to_string()),
+                reason: "it belonged to nobody's work when the runtime started".to_owned(),
+            })),
+            Err(error) => {
+                tracing::warn!(folder = %stray.folder.display(), %error, "a worktree of nobody's work cannot be saved");
+                let shown = stray.folder.display();
+                self.differences.push(Difference {
+                    matter: Matter::Worktree,
+                    rig: Some(stray.rig.clone()),
+                    agent: None,
+                    bead: stray.bead.clone(),
+                    found: format!("{shown} cannot be saved: {error}"),
+                    settled: "left as it is; saved before anybody is given its place".to_owned(),
+                    open: true,
+                });
+            }
+        }
+    }
+}
+
+/// Compares what the remotes have with what the ledger has of merges. The Refineries settle what was being pushed.
+async fn ask_remotes(tools: Tools, believed: Believed) {
+    let Ok(found) = blocking(move || survey::ask_remotes(&believed)).await else { return };
+    if found.is_empty() {
+        return;
+    }
+    let record = move |draft: &mut Draft<'_>| {
+        draft.push(Event::TownSurveyed { found });
+        Ok(())
+    };
+    if let Err(refusal) = tools.write(&Address::Runtime, record).await {
+        tracing::warn!(%refusal, "cannot record what the remotes have");
+    }
 }
 
 /// What the sessions of a runtime that crashed have used, as their programs have written it down.
@@ -154,10 +265,15 @@ async fn used_by_the_lost(tools: &Tools) -> Vec<(Address, SessionId, Vec<Total>)
     used
 }
 
-/// Records that the runtime is up, that sessions of an earlier one are lost and what they have used, and rigs
-/// that were found.
-fn record_start(tools: &Tools, used: Vec<(Address, SessionId, Vec<Total>)>) -> Result<(), Refusal> {
-    let found = tools.look(|board| rigs::undiscovered(board, &tools.config));
+/// Records that the runtime is up, what it has found, that sessions of an earlier one are lost and what they have
+/// used, and rigs that were found.
+fn record_start(
+    tools: &Tools,
+    used: Vec<(Address, SessionId, Vec<Total>)>,
+    reality: &mut Reality,
+) -> Result<(), Refusal> {
+    let Reality { differences, saved } = std::mem::take(reality);
+    let found_rigs = tools.look(|board| rigs::undiscovered(board, &tools.config));
     let now = tools.clock.now();
     tools
         .store
@@ -173,13 +289,34 @@ fn record_start(tools: &Tools, used: Vec<(Address, SessionId, Vec<Total>)>) -> R
                     Some((agent.clone(), open.id.clone()))
                 })
                 .collect();
+            let mut differences = differences;
+            differences.extend(lost.iter().map(|(agent, session)| {
+                let bead = board.hooks.of(agent).map(|hook| hook.bead.clone());
+                let settled = match bead {
+                    Some(_) => "lost with its runtime; begun again, with its conversation where it can",
+                    None => "lost with its runtime",
+                };
+                Difference {
+                    matter: Matter::Session,
+                    rig: agent.rig().cloned(),
+                    agent: Some(agent.clone()),
+                    bead,
+                    found: format!("{session} of {agent} was alive"),
+                    settled: settled.to_owned(),
+                    open: false,
+                }
+            }));
+            if !differences.is_empty() {
+                draft.push(Event::TownSurveyed { found: differences });
+            }
+            saved.into_iter().for_each(|event| draft.push(event));
             for (agent, session, totals) in &used {
                 clerk::costs::record(&mut draft, agent, session, totals);
             }
             for (agent, session) in lost {
                 clerk::agents::ended(&mut draft, &agent, &session, SessionEnd::Lost.into())?;
             }
-            for config in found {
+            for config in found_rigs {
                 rigs::record(&mut draft, &rigs::Prepared { config });
             }
             Ok((draft.finish(), ()))
@@ -279,20 +416,33 @@ impl Running {
         self.town.wait().await
     }
 
-    /// Ends everybody in order, and writes down that and why.
+    /// Ends everybody in order, or at once when `tools.hurry` says so, and writes down that and why.
     pub async fn stop(self, why: &str) -> TownEnd {
         self.tools.stopping.send_replace(Some(why.to_owned()));
-        let end = self.town.stop(TOWN_GRACE).await;
+        let mut hurry = self.tools.hurry.subscribe();
+        let end = tokio::select! {
+            end = self.town.stop(TOWN_GRACE) => end,
+            // All at once, from the beginning or when it takes too long for somebody.
+            _ = hurry.wait_for(|hurry| *hurry) => {
+                halt::sessions(&self.tools, why).await;
+                self.town.stop(HURRIED_GRACE).await
+            }
+        };
         for companion in &self.companions {
             companion.abort();
         }
+        let unwritten = self.chronicle.close().await;
         let (tools, reason) = (self.tools, why.to_owned());
         let close = move || {
             tools.host.sweep_town(tools.paths.root());
             let now = tools.clock.now();
-            let stopped = tools
-                .store
-                .write_one(now, |_, _| Ok((vec![(Address::Runtime, Event::TownStopped { reason })], ())));
+            // There is no scribe any more, and nobody else who writes.
+            let stopped = tools.store.write_one(now, |board, now| {
+                let mut draft = Draft::new(board, Address::Runtime, now);
+                unwritten.into_iter().for_each(|event| chronicle::enter(&mut draft, event));
+                draft.push(Event::TownStopped { reason });
+                Ok((draft.finish(), ()))
+            });
             if let Err(refusal) = stopped {
                 tracing::warn!(%refusal, "cannot record that the town stopped");
             }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use cli::{Host, InstallOptions, Installed, RestoreOptions, RunOptions};
+use cli::{Host, InstallOptions, Installed, RestoreOptions, RunOptions, ServiceOrder, ServiceReport};
 use config::{Presets, Town, TownPaths};
 use model::backup::{Backup, Restored, Verified};
 use model::command::Origin;
@@ -60,6 +60,14 @@ impl Host for House {
 
     fn verify_backups(&self, dir: &Path) -> Result<Verified, Refusal> {
         backup::verify(dir)
+    }
+
+    fn service(&self, order: ServiceOrder) -> Result<ServiceReport, Refusal> {
+        crate::service::serve(&order)
+    }
+
+    fn reaper(&self) -> u8 {
+        u8::from(!pty::reaper::watch())
     }
 
     fn exec_shim(&self, args: Vec<OsString>) -> ! {

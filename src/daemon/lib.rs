@@ -8,6 +8,7 @@
 //! - `telemetry` what the runtime tells of itself
 
 pub mod compose;
+mod crash;
 mod demo;
 mod detach;
 mod front;
@@ -17,6 +18,7 @@ mod lock;
 pub mod offline;
 mod program;
 mod run;
+mod service;
 mod socket;
 mod summary;
 mod telemetry;

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::{TownPaths, run_dir};
 use model::refusal::{Class, Refusal};
@@ -19,6 +19,9 @@ use rustix::io::Errno;
 
 /// How long a command waits for another one that works on the ledger directly.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether it need not wait any more.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Who holds a town, in the words of the lock file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,10 +129,15 @@ fn take(paths: &TownPaths, role: &str, for_runtimes: bool) -> Result<File, Refus
             if matches!(holder, Holder::Runtime(pid) if is_there(pid)) && !for_runtimes {
                 return Err(held(paths, holder));
             }
-            file = wait(file).map_err(|error| cannot(paths, "take the lock", &error))?.ok_or_else(|| {
-                let mut file = File::open(paths.lock_file());
-                held(paths, file.as_mut().map_or(Holder::Unknown, Holder::read))
-            })?;
+            // One that is starting says by its socket that it is up: who wants to ask goes there.
+            let answers =
+                || role == "command" && matches!(holder, Holder::Runtime(_)) && paths.socket().exists();
+            file = wait(file, answers).map_err(|error| cannot(paths, "take the lock", &error))?.ok_or_else(
+                || {
+                    let mut file = File::open(paths.lock_file());
+                    held(paths, file.as_mut().map_or(Holder::Unknown, Holder::read))
+                },
+            )?;
         }
         Err(error) => return Err(cannot(paths, "take the lock", &error.into())),
     }
@@ -141,18 +149,22 @@ fn take(paths: &TownPaths, role: &str, for_runtimes: bool) -> Result<File, Refus
     Ok(file)
 }
 
-/// Waits for the lock on a thread of its own, since the kernel knows no time limit for this. When
-/// nobody waits any more, a late lock is let go at once.
-fn wait(file: File) -> io::Result<Option<File>> {
+/// Waits for the lock on a thread of its own, since the kernel knows no time limit for this, until it need
+/// not be waited for any more. When nobody waits, a late lock is let go at once.
+fn wait(file: File, enough: impl Fn() -> bool) -> io::Result<Option<File>> {
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new().name("lock".into()).spawn(move || {
         let taken = rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive));
         let _ = sender.send(taken.map(|()| file));
     })?;
-    match receiver.recv_timeout(PATIENCE) {
-        Ok(Ok(file)) => Ok(Some(file)),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Ok(None),
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match receiver.recv_timeout(LOOK) {
+            Ok(Ok(file)) => return Ok(Some(file)),
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) if enough() || Instant::now() >= until => return Ok(None),
+            Err(_) => {}
+        }
     }
 }
 
@@ -243,6 +255,22 @@ mod tests {
         second.join().unwrap().unwrap();
         assert!(!paths.pid_file().exists());
         TownLock::for_runtime(&paths).unwrap();
+    }
+
+    #[test]
+    fn a_command_that_meets_a_starting_runtime_waits_no_longer_than_until_it_answers() {
+        let (_folder, paths) = town();
+        let runtime = TownLock::for_runtime(&paths).unwrap();
+        let (says, hears) = mpsc::channel();
+        let other = paths.clone();
+        let command = thread::spawn(move || {
+            says.send(()).unwrap();
+            TownLock::for_command(&other).map(drop)
+        });
+        hears.recv().unwrap();
+        fs::write(paths.socket(), "").unwrap();
+        assert_eq!(command.join().unwrap().unwrap_err().code, "already_running");
+        drop(runtime);
     }
 
     #[test]

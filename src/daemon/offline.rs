@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::book::Shelf;
-use actors::{brief, doctor, rigs, sync};
+use actors::{brief, doctor, judge, recovery, rigs, sync};
 use clerk::decide::{Need, decide, need, permitted};
 use clerk::draft::Draft;
-use clerk::{answers, names, past, reports};
+use clerk::{answers, names, past, reports, waits};
 use config::{LiveConfig, TownPaths};
 use git::CancelToken;
 use ledger::{LedgerError, Limits, Store};
 use model::agent::AgentState;
 use model::answer::{Answer, StatusReport, TownRow};
 use model::command::{Command, LedgerQuestion, NewRig, Origin, Stream};
-use model::ids::Seq;
+use model::ids::{RigName, Seq};
 use model::refusal::Refusal;
 use model::time::{Clock, SystemClock};
 use protocol::wire::{Carrier, Duplex};
@@ -59,7 +59,13 @@ impl Unopened {
 impl Carrier for Unopened {
     fn ask(&mut self, command: Command) -> Result<Answer, Refusal> {
         if need(&command) == Need::Town
-            && !matches!(command, Command::RigAdd(_) | Command::BeadSync { .. } | Command::Backup { .. })
+            && !matches!(
+                command,
+                Command::RigAdd(_)
+                    | Command::BeadSync { .. }
+                    | Command::Backup { .. }
+                    | Command::Recover { .. }
+            )
         {
             return Err(Refusal::not_running(called(&command)));
         }
@@ -137,7 +143,14 @@ impl Offline {
             Command::Events(filter) => {
                 reports::events(&self.store, self.store.head(), filter).map(Answer::Events)
             }
-            Command::Why { about } => reports::why(&self.store, about).map(Answer::Story),
+            Command::Why { about } => {
+                let (town, now) = (self.config.current(), self.clock.now());
+                let rules = judge::rules(&town.town.policies);
+                let story = reports::why(&self.store, about, &rules, now)?;
+                let known = |rig: &RigName| rigs::known(&town, rig, None);
+                let story = self.store.read(|board| waits::told(board, about, story, known, now));
+                Ok(Answer::Story(Box::new(story)))
+            }
             Command::Ledger(LedgerQuestion::Rebuild) => match self.store.rebuild() {
                 Ok(check) => Ok(Answer::LedgerChecked(Box::new(check))),
                 Err(error) => Err(cannot_open(&error)),
@@ -152,7 +165,10 @@ impl Offline {
                 })
             }
             other => {
-                if let Some(answered) = past::answer(&self.store, &self.origin, other) {
+                let now = self.clock.now();
+                let answered = past::answer(&self.store, &self.origin, other)
+                    .or_else(|| clerk::escalations::answer(&self.store, other, now));
+                if let Some(answered) = answered {
                     return answered;
                 }
                 let answered = self
@@ -171,6 +187,7 @@ impl Offline {
             path: self.paths.root().display().to_string(),
             state: if trouble.is_some() { "read_only" } else { "stopped" }.to_owned(),
             note: trouble.map(|error| error.to_string()),
+            frozen: None,
             pid: None,
             uptime_s: None,
             seq: self.store.head(),
@@ -203,6 +220,12 @@ impl Offline {
             tracing::warn!(%refusal, "cannot record that a backup was made");
         }
         Ok(Answer::BackedUp(Box::new(made)))
+    }
+
+    fn recover(&self, wish: &recovery::Wish) -> Result<Answer, Refusal> {
+        let (config, now) = (self.config.current(), self.clock.now());
+        let at = (&self.paths, config.as_ref());
+        recovery::recover_offline(&self.store, at, &self.book, &self.origin.actor(), (wish, now))
     }
 
     fn add_rig(&self, new: &NewRig) -> Result<Answer, Refusal> {
@@ -252,6 +275,10 @@ impl Carrier for Offline {
                 let wish = sync::Wish { rig: rig.clone(), push: *push, dry_run: *dry_run };
                 sync::sync(&self.store, &self.config, &self.paths, &self.origin, &wish)
             }
+            (Need::Town, Command::Recover { beads, all, rig, dry_run }) => {
+                let (beads, rig) = (beads.clone(), rig.clone());
+                self.recover(&recovery::Wish { beads, all: *all, rig, dry_run: *dry_run })
+            }
             (Need::Town, Command::Backup { dir }) => self.back_up(dir),
             (Need::Town, _) => Err(Refusal::not_running(called(&command))),
         }
@@ -280,11 +307,15 @@ fn called(command: &Command) -> &'static str {
         Command::Nudge { .. } => "`nudge`",
         Command::Peek { .. } => "`peek`",
         Command::AgentRestart { .. } => "`agent restart`",
-        Command::Stop => "`stop`",
+        Command::AgentKill { .. } => "`agent kill`",
+        Command::Stop | Command::StopAll => "`stop`",
+        Command::RigStop { .. } => "`stop --rig`",
+        Command::RigStart { .. } => "`rig start`",
         Command::Tree => "`tree`",
-        Command::FaultKillActor { .. } | Command::FaultPoisonMail { .. } | Command::FaultDisk { .. } => {
-            "`fault`"
-        }
+        Command::FaultKillActor { .. }
+        | Command::FaultBlockActor { .. }
+        | Command::FaultPoisonMail { .. }
+        | Command::FaultDisk { .. } => "`fault`",
         Command::Handoff { .. } => "`handoff`",
         _ => "this",
     }
@@ -389,7 +420,7 @@ mod tests {
         let Answer::Story(story) = carrier.ask(Command::Why { about: bead.to_string() }).unwrap() else {
             panic!()
         };
-        assert!(story.last().unwrap().ends_with(&format!("slung {bead} to web")));
+        assert!(story.lines.last().unwrap().ends_with(&format!("slung {bead} to web")));
         let Answer::Prime(prime) = carrier.ask(Command::Prime { agent: Some("mayor".into()) }).unwrap()
         else {
             panic!()

@@ -18,6 +18,7 @@ use supervisors::TownEnd;
 use tokio::sync::watch;
 
 use crate::compose::{self, Parts, Running};
+use crate::crash;
 use crate::detach::{self, Announcer};
 use crate::front::Front;
 use crate::live::{self, View};
@@ -71,6 +72,8 @@ fn attend(options: &RunOptions, announcer: &mut Option<Announcer>) -> Result<u8,
         _ => demo::make(SystemClock.now())?,
     };
     let lock = TownLock::for_runtime(&paths)?;
+    // Before anything is started: it is on this process, and what it starts inherits it.
+    let marked = pty::Mark::bear(paths.root());
     telemetry::start(&paths, options.live)?;
     let (config, complaints) = LiveConfig::load(paths.clone())?;
     for complaint in complaints {
@@ -79,6 +82,12 @@ fn attend(options: &RunOptions, announcer: &mut Option<Announcer>) -> Result<u8,
     let store = open_ledger(&paths)?;
     let program = crate::program::file()
         .map_err(|error| Refusal::failed("cannot_start", format!("cannot find this program: {error}")))?;
+    match marked {
+        Ok(_) => pty::reaper::keep(program.clone()),
+        Err(error) => {
+            tracing::warn!(%error, "what agents start cannot be marked: it is found by its environment alone, and after a kill of the runtime at the next start")
+        }
+    }
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.max(LEAST_WORKERS))
@@ -135,9 +144,17 @@ async fn live(
     if let Some(announcer) = announcer.take() {
         announcer.up();
     }
+    if let Some(pause) = running.tools.look(|board| board.freezes.now().cloned()) {
+        let told = format!("the town is frozen {}; let it go on with `gastown thaw`", pause.told());
+        tracing::warn!("{told}");
+        // The picture says it itself.
+        if !options.json && !options.live {
+            let _ = writeln!(io::stdout(), "{told}");
+        }
+    }
 
     let mut stopping = running.tools.stopping.subscribe();
-    let config = Arc::clone(&running.tools.config);
+    let (config, tree) = (Arc::clone(&running.tools.config), running.tools.tree.clone());
     let until_idle = options.until_idle || options.demo;
     let end = tokio::select! {
         why = until::over(&store, || config.current().rigs.keys().cloned().collect(), &mut stopping, &mut signals, until_idle) => End::Why(why),
@@ -154,7 +171,12 @@ async fn live(
             .hint("nothing that was acknowledged is lost: `gastown run` goes on from there"));
     }
     if let End::Tree(end) = &end {
-        return Err(gave_up(end, paths));
+        let (end, store, paths, json) = (end.clone(), store.clone(), paths.clone(), options.json);
+        let told = tokio::task::spawn_blocking(move || {
+            let last = crash::Last { end: &end, store: &store, paths: &paths, tree: tree.snapshot() };
+            crash::tell(&last, SystemClock.now(), json)
+        });
+        return Err(told.await.map_err(|error| Refusal::failed("gave_up", error.to_string()))?);
     }
     if until_idle {
         return tell(options, &store, config, since).await;
@@ -181,15 +203,6 @@ async fn stop(running: Running, end: &End, signals: &mut Signals) -> bool {
         tracing::warn!("not everybody ended in time; who was left was killed");
     }
     stopped.is_some()
-}
-
-fn gave_up(end: &TownEnd, paths: &TownPaths) -> Refusal {
-    let message = match end {
-        TownEnd::GaveUp { report } => report.to_string(),
-        end => format!("the tree has ended by itself: {end:?}"),
-    };
-    Refusal::failed("gave_up", message)
-        .hint(format!("its log is {}; `gastown run` tries again", paths.town_log().display()))
 }
 
 /// Prints what came of it; returns the exit code that follows.

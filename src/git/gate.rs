@@ -63,7 +63,8 @@ pub struct GateRun {
 ///
 /// The environment is `env` and, where that does not name them, PATH, HOME, USER, LOGNAME, SHELL, TMPDIR and
 /// LANG of ours. Standard output and error go to `log` as they come; of more than 8 MiB, the first and the
-/// last half of that. An earlier run in the same folder that outlived its runtime is killed first.
+/// last half of that. An earlier run in the same folder that outlived its runtime is killed first. While the
+/// brake of `cancel` is held everything stands still, and that time does not count.
 pub fn run(
     cmd: &str,
     cwd: &Path,
@@ -121,6 +122,7 @@ fn try_run(
     command.stdin(Stdio::null()).stdout(end.try_clone().map_err(failed)?).stderr(end);
     let mut group = Group::start(&mut command).map_err(failed)?;
     group.leave_nothing();
+    group.stop_with(MARK, &mark);
     drop(command); // Our copies of the pipe's other end go with it.
 
     let limit = Limit { total: timeout, silence: None };
@@ -283,6 +285,58 @@ mod tests {
         assert_eq!(gate.verdict, Verdict::Cancelled);
         let gate = run("true", site.folder.path(), &BTreeMap::new(), LONG, &site.log(), Some(&token));
         assert_eq!(gate.verdict, Verdict::Cancelled);
+    }
+
+    #[test]
+    fn a_gate_stands_still_while_the_brake_is_held_and_that_time_does_not_count() {
+        let site = Site::new();
+        let folder = site.folder.path().to_owned();
+        // One that has left the group, and the gate itself: both count as long as they run.
+        let count = "i=0; while [ ! -e done ]; do i=$((i + 1)); echo $i";
+        let cmd = format!("setsid sh -c '{count} > away; done' & {count} > here; done; wait");
+        let (token, brake) = (CancelToken::new(), crate::Brake::default());
+        let (held, log) = (token.clone().braked(brake.clone()), site.log());
+        let limit = Duration::from_secs(3);
+        let gate = std::thread::spawn(move || {
+            let run = run(&cmd, &folder, &BTreeMap::new(), limit, &log, Some(&held));
+            (run.verdict, run.duration)
+        });
+        let said = |name: &str| fs::read_to_string(site.folder.path().join(name)).unwrap_or_default();
+        let both = || [said("away"), said("here")];
+        let wait = |what: &dyn Fn() -> bool| {
+            while !what() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        wait(&|| both().iter().all(|said| !said.trim().is_empty()));
+        brake.hold(true);
+        // It stands when it says the same for a while; longer than the gate may take in all.
+        let since = Instant::now();
+        let mut last = both();
+        let mut still = Instant::now();
+        while still.elapsed() < limit {
+            if both() != last {
+                (last, still) = (both(), Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(since.elapsed() >= limit && !gate.is_finished());
+        brake.hold(false);
+        wait(&|| both().iter().zip(&last).all(|(now, then)| !now.trim().is_empty() && now != then));
+        fs::write(site.folder.path().join("done"), "").unwrap();
+        let (verdict, took) = gate.join().unwrap();
+        assert_eq!(verdict, Verdict::Passed);
+        assert!(took > limit, "the whole of it is longer than it may take");
+        // Cancelled while it stands, it ends.
+        brake.hold(true);
+        let after = token.clone();
+        let ended = std::thread::spawn({
+            let (folder, log) = (site.folder.path().to_owned(), site.log());
+            let held = token.braked(brake);
+            move || run("sleep 600", &folder, &BTreeMap::new(), LONG, &log, Some(&held)).verdict
+        });
+        after.cancel();
+        assert_eq!(ended.join().unwrap(), Verdict::Cancelled);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod clone;
 pub mod copy;
 pub mod gate;
 pub mod landing;
+pub mod left;
 pub mod merge;
 mod place;
 mod process;
@@ -43,7 +44,7 @@ pub mod worktree;
 use std::{io, path::PathBuf, time::Duration};
 
 pub use git2::Oid;
-pub use process::CancelToken;
+pub use process::{Brake, CancelToken};
 pub use program::version;
 pub use repo::{DiffStat, LogEntry, Repo};
 
@@ -73,6 +74,12 @@ pub enum Error {
     /// A worktree that should be ours to move holds changes.
     #[error("{} has changes that nobody has saved: {}", path.display(), files.join(", "))]
     Dirty { path: PathBuf, files: Vec<String> },
+    /// Some program has a file of a worktree that is to go open for writing.
+    #[error("process {pid} ({program}) is writing in {}", path.display())]
+    InUse { path: PathBuf, pid: i32, program: String },
+    /// A folder that is to be saved cannot be read.
+    #[error("cannot read all of {}: {detail}", path.display())]
+    Unreadable { path: PathBuf, detail: String },
     /// The two commits have no common ancestor.
     #[error("{head} and {target} have no history in common")]
     Unrelated { head: Oid, target: String },
@@ -127,6 +134,16 @@ impl Error {
             Error::NoSuchBranch { known, .. } => format!("branches that are there: {}", known.join(", ")),
             Error::NoDefaultBranch { .. } => "name the branch to land on with `--branch`".to_owned(),
             Error::BranchInUse { at, .. } => format!("check out another branch in {}", at.display()),
+            Error::InUse { pid, .. } => format!("end process {pid}, or let it end; it is tried again"),
+            Error::Unreadable { path, .. } => {
+                format!("let the town's user read it: chmod -R u+rwX {}", path.display())
+            }
+            Error::Io { source, doing } if source.kind() == io::ErrorKind::PermissionDenied => {
+                format!("let the town's user do that: {doing}")
+            }
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "the disk is full: make room; it is tried again".to_owned()
+            }
             Error::Dirty { path, .. } => format!("commit what is in {}, or move it away", path.display()),
             Error::NoGit { .. } => "install git, and see that it is on PATH".to_owned(),
             Error::TimedOut { .. } => {

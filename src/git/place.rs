@@ -227,30 +227,24 @@ pub(crate) fn checked_out_at(repo: &Repo, branch: &str) -> Option<PathBuf> {
 
 /// Removes the locks that a killed git left in a worktree, unless some git is at work in it.
 pub(crate) fn clear_locks(repo: &Repo, path: &Path, entry: &Path) {
-    if sweep::git_works_in(path) {
-        return;
-    }
     let mut locks = vec![entry.join("index.lock"), entry.join("HEAD.lock")];
     if let Some(branch) = branch_of(entry) {
         locks.push(repo.path().join("refs/heads").join(branch + ".lock"));
     }
-    remove_locks(locks);
+    // All processes are looked at only when there is a lock.
+    locks.retain(|lock| lock.exists());
+    if !locks.is_empty() && !sweep::git_works_in(&[path]) {
+        remove_locks(locks);
+    }
 }
 
 impl Repo {
     /// Removes locks that killed git programs left in the shared repository: for the start of a runtime,
-    /// before anything else works here. Leaves all as it is while some git is at work in it.
-    pub fn clear_stale_locks(&self) {
-        let busy = sweep::git_works_in(self.path())
-            || entries(self)
-                .iter()
-                .filter_map(|entry| place_named_by(entry))
-                .any(|place| sweep::git_works_in(&place));
-        if busy {
-            return;
-        }
+    /// before anything else works here. Leaves all as it is while some git is at work in it. Returns what it removed.
+    pub fn clear_stale_locks(&self) -> Vec<PathBuf> {
         let names = ["HEAD.lock", "packed-refs.lock", "config.lock", "shallow.lock", "FETCH_HEAD.lock"];
         let mut locks: Vec<PathBuf> = names.iter().map(|name| self.path().join(name)).collect();
+        locks.retain(|lock| lock.exists());
         let mut folders = vec![self.path().join("refs")];
         while let Some(folder) = folders.pop() {
             for found in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -262,17 +256,27 @@ impl Repo {
                 }
             }
         }
-        remove_locks(locks);
+        if locks.is_empty() && !self.path().join(ASIDE).exists() {
+            return Vec::new();
+        }
+        let mut places: Vec<PathBuf> =
+            entries(self).iter().filter_map(|entry| place_named_by(entry)).collect();
+        places.push(self.path().to_owned());
+        if sweep::git_works_in(&places) {
+            return Vec::new();
+        }
+        let removed = remove_locks(locks);
         let _ = fs::remove_dir_all(self.path().join(ASIDE));
+        removed
     }
 }
 
-fn remove_locks(locks: Vec<PathBuf>) {
-    for lock in locks {
-        if fs::remove_file(&lock).is_ok() {
-            tracing::warn!(lock = %lock.display(), "removed a lock that a killed git had left");
-        }
+fn remove_locks(mut locks: Vec<PathBuf>) -> Vec<PathBuf> {
+    locks.retain(|lock| fs::remove_file(lock).is_ok());
+    for lock in &locks {
+        tracing::warn!(lock = %lock.display(), "removed a lock that a killed git had left");
     }
+    locks
 }
 
 /// Returns `<path><word>-N` for the first N that is free.
@@ -339,6 +343,20 @@ fn real(path: &Path) -> PathBuf {
         }
         _ => path.to_owned(),
     })
+}
+
+/// A path without `.` and `..`, as it is written: what it names need not exist.
+pub(crate) fn plain(path: &Path) -> PathBuf {
+    use std::path::Component;
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// Deletes a folder, also one whose own folders are read-only (module caches are).

@@ -21,6 +21,8 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
 };
 
+use crate::sweep;
+
 /// How long a child that was asked to end may take for it.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -29,7 +31,10 @@ const CANCEL_CHECK: Duration = Duration::from_millis(25);
 
 /// Ends what a blocking call is waiting for. Clones share one state; cancelling is for good.
 #[derive(Debug, Clone, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken {
+    cancelled: Arc<AtomicBool>,
+    brake: Option<Brake>,
+}
 
 impl CancelToken {
     /// Returns a token that nobody has cancelled.
@@ -39,11 +44,32 @@ impl CancelToken {
 
     /// Cancels: children of calls that hold this token are killed within some 50 ms, later calls do not start.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
+        self.cancelled.store(true, Ordering::Release);
     }
 
     /// Returns whether `cancel` has been called.
     pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Returns the same token with `brake`, which calls that can be stopped for a while obey: gates.
+    #[must_use]
+    pub fn braked(self, brake: Brake) -> Self {
+        Self { brake: Some(brake), ..self }
+    }
+}
+
+/// Stops gates where they are, and lets them go on; the time between does not count. Clones are one brake.
+#[derive(Debug, Clone, Default)]
+pub struct Brake(Arc<AtomicBool>);
+
+impl Brake {
+    /// Pulls it or lets it go: what is running obeys within some 25 ms.
+    pub fn hold(&self, held: bool) {
+        self.0.store(held, Ordering::Release);
+    }
+
+    fn is_held(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
@@ -78,6 +104,8 @@ pub(crate) struct Group {
     ended: bool,
     leaves_nothing: bool,
     is_asked: bool,
+    /// What marks those that have left the group, if it can be stopped for a while.
+    stopped_with: Option<(&'static str, String)>,
 }
 
 impl Group {
@@ -85,7 +113,7 @@ impl Group {
     pub(crate) fn start(command: &mut Command) -> io::Result<Group> {
         let child = command.process_group(0).spawn()?;
         let id = Pid::from_child(&child);
-        Ok(Group { child, id, ended: false, leaves_nothing: false, is_asked: false })
+        Ok(Group { child, id, ended: false, leaves_nothing: false, is_asked: false, stopped_with: None })
     }
 
     /// Waits for the leader's exit, feeding the outlets; kills the whole group at the limit or on cancel.
@@ -101,7 +129,7 @@ impl Group {
             let flags = fcntl_getfl(&outlet.pipe)?;
             fcntl_setfl(&outlet.pipe, flags | OFlags::NONBLOCK)?;
         }
-        let started = Instant::now();
+        let mut started = Instant::now();
         let mut heard = started;
         let mut open = vec![true; outlets.len()];
         loop {
@@ -110,6 +138,9 @@ impl Group {
                 drain(outlets, &mut open);
                 return Ok(End::Cancelled);
             }
+            let stood = self.stand_still(cancel);
+            started += stood;
+            heard += stood;
             let deadline = match limit.silence {
                 Some(silence) => (started + limit.total).min(heard + silence),
                 None => started + limit.total,
@@ -149,6 +180,35 @@ impl Group {
                 heard = Instant::now();
             }
         }
+    }
+
+    /// Stops the group for as long as the brake is held, if it is one that can be stopped; returns how long
+    /// that was. Ends early when it is cancelled.
+    fn stand_still(&self, cancel: Option<&CancelToken>) -> Duration {
+        let (Some(token), Some((name, value))) = (cancel, &self.stopped_with) else { return Duration::ZERO };
+        let Some(brake) = token.brake.as_ref().filter(|brake| brake.is_held()) else { return Duration::ZERO };
+        let since = Instant::now();
+        let signal = |which| {
+            let _ = kill_process_group(self.id, which);
+            sweep::signal_marked(name, value.as_bytes(), which);
+        };
+        let mut rounds = 0;
+        while brake.is_held() && !token.is_cancelled() {
+            // Again: outside of the group one may have been started between two names in a listing.
+            if rounds < 4 {
+                signal(Signal::STOP);
+                rounds += 1;
+            }
+            std::thread::sleep(CANCEL_CHECK);
+        }
+        signal(Signal::CONT);
+        since.elapsed()
+    }
+
+    /// Has the group stopped while the brake of its token is held, and with it all that carries `name=value`
+    /// in its environment.
+    pub(crate) fn stop_with(&mut self, name: &'static str, value: &str) {
+        self.stopped_with = Some((name, value.to_owned()));
     }
 
     /// Has the rest of the group killed when its leader ends by itself, too.

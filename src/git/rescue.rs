@@ -39,7 +39,10 @@ pub struct Saved {
 /// The branch is `rescue/<agent>/<label>`, with a number when that name holds something else. It is pushed;
 /// if that fails, a bundle is written into `bundle_dir`. Either way it stays a branch of the rig's
 /// repository. Returns `None` when there is nothing to save. Saving the same state again gives the same
-/// branch.
+/// branch, whatever the label.
+///
+/// # Errors
+/// What keeps a file from being read or written: then nothing has been saved, and nothing is changed.
 pub fn save(
     repo: &Repo,
     worktree: &Path,
@@ -47,20 +50,39 @@ pub fn save(
     label: &str,
     bundle_dir: &Path,
 ) -> Result<Option<Saved>> {
-    let Some((branch, oid)) = commit(repo, worktree, agent, label)? else { return Ok(None) };
+    save_known(repo, worktree, agent, label, bundle_dir).map(|(_, saved)| saved)
+}
+
+/// As [`save`], and says by which words exactly this state is known again: those of [`Beside::key`].
+pub(crate) fn save_known(
+    repo: &Repo,
+    worktree: &Path,
+    agent: &str,
+    label: &str,
+    bundle_dir: &Path,
+) -> Result<(String, Option<Saved>)> {
+    let beside = Beside::of(worktree)?;
+    let key = beside.key();
+    let Some((branch, oid)) = commit(repo, &beside, worktree, agent, label)? else { return Ok((key, None)) };
+    let sending = || Error::io(format!("save what is in {}", worktree.display()));
+    faults::point("git.rescue.committed").map_err(sending())?;
     let why = match send(repo, &branch, oid) {
-        Ok(None) => return Ok(Some(Saved { branch, oid, pushed: true, bundle: None, why: None })),
+        Ok(None) => return Ok((key, Some(Saved { branch, oid, pushed: true, bundle: None, why: None }))),
         Ok(Some(why)) => why,
         Err(e) => e.to_string(),
     };
+    faults::point("git.rescue.bundle").map_err(sending())?;
     let bundle = bundle(repo, &branch, oid, bundle_dir)?;
-    Ok(Some(Saved { branch, oid, pushed: false, bundle: Some(bundle), why: Some(why) }))
+    faults::pass("git.rescue.bundled");
+    Ok((key, Some(Saved { branch, oid, pushed: false, bundle: Some(bundle), why: Some(why) })))
 }
 
 /// Pushes a branch that is new to the remote; returns why it was not taken.
 fn send(repo: &Repo, branch: &str, oid: Oid) -> Result<Option<String>> {
     let push = Push { commit: Some(oid), branch, expected: None, moves_checkout: false };
+    faults::pass("git.rescue.push");
     let answer = repo.push(&push)?;
+    faults::pass("git.rescue.pushed");
     Ok(match (repo.remote_head(branch)?, answer) {
         (Some(there), _) if there == oid => None,
         (_, Pushed::Declined(why)) => Some(why),
@@ -73,8 +95,7 @@ fn send(repo: &Repo, branch: &str, oid: Oid) -> Result<Option<String>> {
 pub(crate) fn bundle(repo: &Repo, branch: &str, oid: Oid, dir: &Path) -> Result<PathBuf> {
     fs::create_dir_all(dir).map_err(Error::io(format!("make the folder {}", dir.display())))?;
     let dir = dir.canonicalize().map_err(Error::io(format!("find {}", dir.display())))?;
-    let short = &oid.to_string()[..12];
-    let path = dir.join(format!("{}-{short}.bundle", branch.replace('/', "-")));
+    let path = dir.join(bundle_name(branch, oid));
     if path.exists() {
         return Ok(path);
     }
@@ -95,30 +116,78 @@ pub(crate) fn bundle(repo: &Repo, branch: &str, oid: Oid, dir: &Path) -> Result<
 }
 
 /// Makes the rescue commit and its local branch.
-pub(crate) fn commit(
+fn commit(
     repo: &Repo,
+    beside: &Beside,
     worktree: &Path,
     agent: &str,
     label: &str,
 ) -> Result<Option<(String, Oid)>> {
     let doing = || Error::library(format!("save what is in {}", worktree.display()));
-    let beside = Beside::of(worktree)?;
     if !beside.any {
         let Some(head) = beside.head else { return Ok(None) };
         if is_at_remote(&beside.library, head).map_err(doing())? {
             return Ok(None);
         }
     }
-    let branch = match free_name(repo, agent, label, |there| {
-        let there = beside.library.find_commit(there).map_err(doing())?;
-        Ok(String::from_utf8_lossy(there.message_bytes()).contains(&beside.key()))
-    })? {
-        (branch, Some(there)) => return Ok(Some((branch, there))),
-        (branch, None) => branch,
-    };
+    if let Some(saved) = saved_as(beside, agent).map_err(doing())? {
+        return Ok(Some(saved));
+    }
+    let (branch, _) = free_name(repo, agent, label, |_| Ok(false))?;
+    faults::pass("git.rescue.commit");
     let oid = beside.write(agent, worktree, None)?;
     beside.library.reference(&format!("refs/heads/{branch}"), oid, false, "rescue").map_err(doing())?;
     Ok(Some((branch, oid)))
+}
+
+/// Whether `worktree` holds anything beside its branch (changed or unknown files, stashes, something begun) that
+/// is on none of `agent`'s rescue branches yet.
+///
+/// Commits do not count: they stay with their branch.
+pub fn is_pending(worktree: &Path, agent: &str) -> Result<bool> {
+    let beside = Beside::of(worktree)?;
+    let doing = Error::library(format!("look for what was saved of {}", worktree.display()));
+    Ok(beside.any && saved_as(&beside, agent).map_err(doing)?.is_none())
+}
+
+/// The rescue branches of `agent` that hold what was in a worktree on `branch`: also those of which nobody has heard,
+/// because the runtime died between saving and saying so.
+pub fn of_branch(repo: &Repo, agent: &str, branch: &str) -> Result<Vec<(String, Oid)>> {
+    let library = repo.library()?;
+    let line = format!("Branch: {branch}");
+    let saved = repo.branches(&format!("rescue/{}/", clean_name(agent)))?;
+    let holds = |(_, oid): &(String, Oid)| {
+        let message = library.find_commit(*oid).ok().map(|commit| commit.message_bytes().to_owned());
+        message.is_some_and(|message| String::from_utf8_lossy(&message).lines().any(|found| found == line))
+    };
+    Ok(saved.into_iter().filter(holds).collect())
+}
+
+/// Where the bundle of a rescue branch lies, if it was bundled.
+pub fn bundle_of(branch: &str, oid: Oid, dir: &Path) -> Option<PathBuf> {
+    let path = dir.join(bundle_name(branch, oid));
+    path.is_file().then_some(path)
+}
+
+fn bundle_name(branch: &str, oid: Oid) -> String {
+    format!("{}-{}.bundle", branch.replace('/', "-"), &oid.to_string()[..12])
+}
+
+/// The rescue branch of `agent` on which exactly this state is saved.
+fn saved_as(beside: &Beside, agent: &str) -> Result<Option<(String, Oid)>, git2::Error> {
+    let key = beside.key();
+    let of_agent = format!("refs/heads/rescue/{}/*", clean_name(agent));
+    for reference in beside.library.references_glob(&of_agent)? {
+        let reference = reference?;
+        let Ok(there) = reference.peel_to_commit() else { continue };
+        let branch = reference.name().ok().and_then(|name| name.strip_prefix("refs/heads/"));
+        if let Some(branch) = branch
+            && String::from_utf8_lossy(there.message_bytes()).contains(&key)
+        {
+            return Ok(Some((branch.to_owned(), there.id())));
+        }
+    }
+    Ok(None)
 }
 
 /// Names the commit `oid`, made by [`unsaved`] in this repository or another, by a branch
@@ -181,7 +250,7 @@ mod tests {
     use super::*;
     use crate::{
         status,
-        testing::{A_TXT, Lab, command, commit_file},
+        testing::{A_TXT, Lab, command, commit_file, saved_files},
         worktree,
     };
 
@@ -212,22 +281,6 @@ mod tests {
         let mut notes = Files::new();
         walk(&entry, &entry, &mut notes);
         files.extend(notes.into_iter().map(|(name, file)| (format!("entry/{name}"), file)));
-        files
-    }
-
-    /// Returns the files of a commit, as bytes.
-    fn saved_files(repo: &Repo, oid: Oid) -> BTreeMap<String, Vec<u8>> {
-        let library = repo.library().unwrap();
-        let tree = library.find_commit(oid).unwrap().tree().unwrap();
-        let mut files = BTreeMap::new();
-        tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
-            if let Ok(blob) = library.find_blob(entry.id()) {
-                let name = format!("{folder}{}", entry.name().unwrap());
-                files.insert(name, blob.content().to_vec());
-            }
-            git2::TreeWalkResult::Ok
-        })
-        .unwrap();
         files
     }
 

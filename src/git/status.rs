@@ -172,6 +172,10 @@ pub(crate) fn ask(path: &Path) -> Result<Vec<u8>> {
     if !answer.success() && answer.stderr.contains("not a git repository") {
         return Err(Error::NotARepository { place: path.display().to_string() });
     }
+    // Git passes over a folder that it may not read, as if nothing were in it.
+    if let Some(warning) = answer.stderr.lines().find(|line| line.contains("could not open directory")) {
+        return Err(Error::Unreadable { path: path.to_owned(), detail: warning.to_owned() });
+    }
     Ok(answer.ok()?.stdout)
 }
 

@@ -1,6 +1,7 @@
 //! A small laboratory: a remote, somebody's clone of it, and real git in a temporary folder.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -103,6 +104,22 @@ pub(crate) fn git(cwd: &Path, args: &[&str]) -> String {
     let output = command(cwd, args).output().unwrap();
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// Returns the files of a commit, as bytes.
+pub(crate) fn saved_files(repo: &Repo, oid: Oid) -> BTreeMap<String, Vec<u8>> {
+    let library = repo.library().unwrap();
+    let tree = library.find_commit(oid).unwrap().tree().unwrap();
+    let mut files = BTreeMap::new();
+    tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
+        if let Ok(blob) = library.find_blob(entry.id()) {
+            let name = format!("{folder}{}", entry.name().unwrap());
+            files.insert(name, blob.content().to_vec());
+        }
+        git2::TreeWalkResult::Ok
+    })
+    .unwrap();
+    files
 }
 
 /// A git that knows no configuration but its own repository's.

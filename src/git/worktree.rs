@@ -12,7 +12,7 @@ use std::{
 use git2::Oid;
 
 use crate::{
-    Error, Repo, Result,
+    Error, Repo, Result, clear,
     place::{self, On, Place, remove_tree},
     status::{self, Stash},
 };
@@ -72,6 +72,7 @@ pub enum Removal {
 /// # Errors
 /// `BranchInUse` when another folder has the branch.
 pub fn ensure(repo: &Repo, path: &Path, branch: &str, start: Oid) -> Result<Worktree> {
+    clear::put_back(repo, path)?;
     let rescued = match place::look(repo, path)? {
         Place::Ours { entry } => {
             place::clear_locks(repo, path, &entry);
@@ -153,8 +154,34 @@ pub fn relocate(repo: &Repo, from: &Path, to: &Path) -> Result<bool> {
         Place::Vacant | Place::HalfMade { .. } | Place::Foreign => false,
     };
     // Mends the pointers between the folder and git's entry of it.
-    place::look(repo, to)?;
+    if let Place::Ours { entry } = place::look(repo, to)? {
+        mend_submodules(&entry, from, to)?;
+    }
     Ok(moved)
+}
+
+/// Tells the repositories of a worktree's submodules that it does not stand at `from` any more but at `to`.
+pub(crate) fn mend_submodules(entry: &Path, from: &Path, to: &Path) -> Result<()> {
+    let mut folders = vec![entry.join("modules")];
+    while let Some(folder) = folders.pop() {
+        let config = folder.join("config");
+        if folder.join("HEAD").is_file() && config.is_file() {
+            let mending = || Error::library(format!("mend {}", config.display()));
+            let mut config = git2::Config::open(&config).map_err(mending())?;
+            let Ok(works_at) = config.get_string("core.worktree") else { continue };
+            let works_at = place::plain(&folder.join(works_at));
+            if let Ok(below) = works_at.strip_prefix(from) {
+                let now = to.join(below).display().to_string();
+                config.set_str("core.worktree", &now).map_err(mending())?;
+            }
+            // Submodules of submodules stand below.
+            folders.push(folder.join("modules"));
+            continue;
+        }
+        let inner = fs::read_dir(&folder).into_iter().flatten().flatten().map(|found| found.path());
+        folders.extend(inner.filter(|path| path.is_dir()));
+    }
+    Ok(())
 }
 
 /// Deletes the folder `aside`, if every file in it stands with the same bytes in `worktree` too: what was
@@ -201,11 +228,7 @@ pub fn remove(repo: &Repo, path: &Path, landed_in: Oid) -> Result<Removal> {
     clear_leavings(path);
     let refuse = |refusal| Ok(Removal::Refused(refusal));
     let entry = match place::look(repo, path)? {
-        Place::Vacant => {
-            place::retire_entries(repo, path, None)?;
-            let _ = fs::remove_dir(path);
-            return Ok(Removal::Removed);
-        }
+        Place::Vacant => return forget(repo, path),
         Place::HalfMade { .. } | Place::Foreign => return refuse(Refusal::NotOurs),
         Place::Ours { entry } => entry,
     };
@@ -221,15 +244,88 @@ pub fn remove(repo: &Repo, path: &Path, landed_in: Oid) -> Result<Removal> {
     {
         return refuse(Refusal::Unmerged { head });
     }
+    discard(repo, path, path, &entry)?;
+    Ok(Removal::Removed)
+}
+
+/// What stands at a place for a worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stands {
+    /// Nothing, or an empty folder.
+    Vacant,
+    /// A worktree that was being removed when somebody was killed; it has not been deleted.
+    Leaving,
+    /// A worktree of this repository, on this branch.
+    Whole { branch: Option<String> },
+    /// One that was not made to the end.
+    HalfMade,
+    /// Anything else.
+    Foreign,
+}
+
+/// Looks what stands at `path`. Asks no git program, and mends only pointers between a worktree and its entry.
+pub fn stands(repo: &Repo, path: &Path) -> Stands {
+    match place::look(repo, path) {
+        Ok(Place::Vacant) if fs::symlink_metadata(leaving(path)).is_ok() => Stands::Leaving,
+        Ok(Place::Vacant) => Stands::Vacant,
+        Ok(Place::Ours { entry }) => Stands::Whole { branch: place::branch_of(&entry) },
+        Ok(Place::HalfMade { .. }) => Stands::HalfMade,
+        Ok(Place::Foreign) | Err(_) => Stands::Foreign,
+    }
+}
+
+/// Whether what stands at `path` is a worktree of this repository that was made to the end.
+pub fn is_whole(repo: &Repo, path: &Path) -> bool {
+    matches!(place::look(repo, path), Ok(Place::Ours { .. }))
+}
+
+/// Moves what stands at `path` aside as it is, and returns where to; none when there is nothing. Does not ask git.
+///
+/// # Errors
+/// When the folder cannot be renamed.
+pub fn set_aside(path: &Path) -> Result<Option<PathBuf>> {
+    let leaving = leaving(path);
+    if fs::symlink_metadata(path).is_err() && fs::symlink_metadata(&leaving).is_ok() {
+        fs::rename(&leaving, path).map_err(Error::io(format!("put {} back", path.display())))?;
+    }
+    place::move_aside(path)
+}
+
+/// Forgets a worktree whose folder is gone.
+pub(crate) fn forget(repo: &Repo, path: &Path) -> Result<Removal> {
+    clear_leavings(path);
+    place::retire_entries(repo, path, None)?;
+    let _ = fs::remove_dir(path);
+    Ok(Removal::Removed)
+}
+
+/// Deletes the folder `at` of the worktree whose place is `path`, and git's entry of it. Everything in it is safe.
+pub(crate) fn discard(repo: &Repo, path: &Path, at: &Path, entry: &Path) -> Result<()> {
     // The rename decides: a kill in the middle of deleting must not leave a worktree that looks dirty.
     let doing = || Error::io(format!("remove {}", path.display()));
     faults::point("git.worktree.remove").map_err(doing())?;
-    fs::rename(path, place::free_sibling(&hidden(path), "")).map_err(doing())?;
+    fs::rename(at, place::free_sibling(&hidden(path), "")).map_err(doing())?;
     faults::pass("git.worktree.renamed");
-    place::drop_entry(repo, &entry).map_err(doing())?;
+    if has_submodules(entry) {
+        // The only copy of what was committed in submodules may be in there.
+        place::retire(repo, entry)?;
+    } else {
+        place::drop_entry(repo, entry).map_err(doing())?;
+    }
     faults::pass("git.worktree.removed");
     clear_leavings(path);
-    Ok(Removal::Removed)
+    Ok(())
+}
+
+/// Whether git's entry of a worktree holds repositories of submodules.
+fn has_submodules(entry: &Path) -> bool {
+    fs::read_dir(entry.join("modules")).is_ok_and(|mut modules| modules.next().is_some())
+}
+
+/// The name under which a worktree stands while it is looked at for the last time.
+pub(crate) fn leaving(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.leaving"))
 }
 
 /// Returns a worktree on no branch: made at `commit`, or found wherever it is.

@@ -21,6 +21,9 @@ impl Event {
             | Event::HookCleared { bead, .. }
             | Event::HookMoved { bead, .. }
             | Event::BeadRecovered { bead, .. }
+            | Event::BeadReset { bead, .. }
+            | Event::WorkUnsaved { bead, .. }
+            | Event::WorkAtRisk { bead, .. }
             | Event::SandboxMoved { bead, .. }
             | Event::SandboxCreated { bead, .. }
             | Event::SandboxRemoved { bead, .. }
@@ -39,6 +42,7 @@ impl Event {
             Event::MqSubmitted { merge } => vec![&merge.bead],
             Event::ConvoyCreated { convoy } => convoy.beads.iter().collect(),
             Event::MailSent { letter } => in_letter(&letter.kind),
+            Event::TownSurveyed { found } => found.iter().filter_map(|found| found.bead.as_ref()).collect(),
             Event::MailDelivered { .. }
             | Event::MailAcked { .. }
             | Event::MailFailed { .. }
@@ -47,6 +51,8 @@ impl Event {
             | Event::AgentState { .. }
             | Event::AgentStopped { .. }
             | Event::AgentHeld { .. }
+            | Event::AgentNudged { .. }
+            | Event::AgentStrayed { .. }
             | Event::AgentQuarantined { .. }
             | Event::AgentRenamed { .. }
             | Event::MolStepCompleted { .. }
@@ -59,13 +65,27 @@ impl Event {
             | Event::MqWithdrawn { .. }
             | Event::ConvoyClosed { .. }
             | Event::EscalationAcked { .. }
+            | Event::EscalationClosed { .. }
+            | Event::EscalationReescalated { .. }
+            | Event::EscalationRouted { .. }
+            | Event::EscalationSending { .. }
+            | Event::EscalationNotified { .. }
+            | Event::EscalationRetried { .. }
             | Event::PolicyDenied { .. }
             | Event::RigAdded { .. }
+            | Event::RigParked { .. }
+            | Event::RigUnparked { .. }
+            | Event::RigStopped { .. }
+            | Event::RigStarted { .. }
+            | Event::TownFrozen { .. }
+            | Event::TownThawed { .. }
             | Event::TownStarted { .. }
             | Event::TownStopped { .. }
             | Event::BackupMade { .. }
             | Event::TownRestored { .. }
-            | Event::ActorEnded { .. } => Vec::new(),
+            | Event::ActorEnded { .. }
+            | Event::ActorBlocked { .. }
+            | Event::ActorUnblocked { .. } => Vec::new(),
         }
     }
 
@@ -78,6 +98,8 @@ impl Event {
             | Event::AgentVerdict { agent, .. }
             | Event::CostRecorded { agent, .. }
             | Event::AgentHeld { agent, .. }
+            | Event::AgentNudged { agent, .. }
+            | Event::AgentStrayed { agent, .. }
             | Event::AgentQuarantined { agent, .. }
             | Event::SandboxMoved { agent, .. }
             | Event::HookSet { agent, .. }
@@ -87,7 +109,10 @@ impl Event {
             | Event::SandboxRemoved { agent, .. }
             | Event::WorkRescued { agent, .. }
             | Event::FilesMovedAside { agent, .. }
+            | Event::WorkUnsaved { agent, .. }
+            | Event::WorkAtRisk { agent, .. }
             | Event::WorkDone { agent, .. } => Some(agent),
+            Event::BeadReset { from, .. } => Some(from),
             Event::EscalationRaised { agent, .. } => agent.as_ref(),
             Event::BeadSlung { worker, .. } => worker.as_ref(),
             Event::MqLanded { worker, .. } | Event::MqRejected { worker, .. } => Some(worker),
@@ -116,6 +141,7 @@ fn in_letter(kind: &Kind) -> Vec<&BeadId> {
         | Kind::Handoff { .. }
         | Kind::Shutdown { .. }
         | Kind::Lifecycle { .. }
+        | Kind::Stuck { .. }
         | Kind::DogDone { .. }
         | Kind::ConvoyDone { .. }
         | Kind::Note { .. } => Vec::new(),

@@ -10,15 +10,17 @@ use crate::backup;
 use crate::bead::Bead;
 use crate::convoy::Convoy;
 use crate::cost;
+use crate::escalation::{EscalationRow, StaleRow};
 use crate::event::Record;
 use crate::hook::Hook;
-use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, RigName, Seq, SessionId};
+use crate::ids::{BeadId, ConvoyId, MailId, MergeId, MolId, RigName, Seq, SessionId};
 use crate::import::{ImportReport, SyncRow};
 use crate::ledger;
 use crate::mail::{Kind, Letter};
 use crate::merge::{GateResult, MergeRequest};
 use crate::recovery::Failure;
 use crate::role::{Address, Role};
+use crate::story::Story;
 use crate::time::Timestamp;
 
 /// A row of `hook`.
@@ -117,6 +119,32 @@ pub struct DeadRow {
     pub dead_at: Option<Timestamp>,
     /// The handlings that failed, oldest first.
     pub failures: Vec<FailedHandling>,
+}
+
+/// How a bead was brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveredRow {
+    /// Which.
+    pub bead: BeadId,
+    /// How it is now: ready, running, waiting or closed.
+    pub state: String,
+    /// What was done, in order; nothing when nothing was wrong.
+    pub did: Vec<String>,
+    /// What to type next, if anything.
+    pub hint: Option<String>,
+    /// Whether that is only what would happen.
+    pub dry_run: bool,
+}
+
+/// Who goes on with a bead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReassignedReport {
+    /// With which.
+    pub bead: BeadId,
+    /// Whose hook it hung on.
+    pub from: Address,
+    /// Whose hook it hangs on.
+    pub to: Address,
 }
 
 /// How well something is.
@@ -297,14 +325,54 @@ pub struct RigRow {
     pub default_branch: String,
     /// How many workers at once.
     pub max_workers: usize,
-    /// Whether it is paused.
+    /// Whether it is paused: it is given no work.
     pub parked: bool,
+    /// Since when, by whom and why it is paused.
+    #[serde(default)]
+    pub pause: Option<Pause>,
+    /// Whether its actors were stopped, until it is started again or the runtime is.
+    #[serde(default)]
+    pub stopped: bool,
+    /// How many of its workers' sessions there are, or are about to be.
+    #[serde(default)]
+    pub working: usize,
     /// How many beads are not closed.
     pub open: usize,
     /// How many wait for a worker.
     pub waiting: usize,
     /// What must pass before anything lands.
     pub gates: Vec<String>,
+}
+
+/// Why something stands still: since when, by whom, and what they said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Since when.
+    pub since: Timestamp,
+    /// Who wanted it.
+    pub by: Address,
+    /// Why, if they said.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Pause {
+    /// `since 2026-01-01T00:00:00.000Z by overseer: the reason`.
+    pub fn told(&self) -> String {
+        let why = self.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!("since {} by {}{why}", self.since, self.by)
+    }
+}
+
+/// The answer to `estop` and `thaw`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreezeReport {
+    /// Since when, by whom and why everything stands still; nothing when it does not.
+    pub frozen: Option<Pause>,
+    /// Whether this command has changed that.
+    pub changed: bool,
+    /// How many sessions there are.
+    pub sessions: usize,
 }
 
 /// How the town itself is.
@@ -314,10 +382,13 @@ pub struct TownRow {
     pub name: String,
     /// Where it lies.
     pub path: String,
-    /// running, stopping, stopped, read_only.
+    /// running, stopping, stopped, read_only, frozen.
     pub state: String,
     /// Why it is read only, if it is.
     pub note: Option<String>,
+    /// Since when, by whom and why everything stands still, if it does.
+    #[serde(default)]
+    pub frozen: Option<Pause>,
     /// The runtime's process.
     pub pid: Option<u32>,
     /// For how long it has been up, in seconds.
@@ -368,6 +439,9 @@ pub struct StatusReport {
     pub mail: MailGauge,
     /// What needs a person: one line each.
     pub attention: Vec<String>,
+    /// What people have to know.
+    #[serde(default)]
+    pub escalations: EscalationGauge,
     /// Beads by status.
     pub beads: BTreeMap<String, usize>,
     /// How many sessions have ever been started, by reason.
@@ -375,27 +449,15 @@ pub struct StatusReport {
     pub starts: BTreeMap<String, u64>,
 }
 
-/// Something that a person has to know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EscalationRow {
-    /// Its name.
-    pub id: EscalationId,
-    /// critical, high, medium, low.
-    pub severity: String,
-    /// One line.
-    pub subject: String,
-    /// The whole of it.
-    pub body: String,
-    /// About which bead.
-    pub bead: Option<BeadId>,
-    /// About which agent.
-    pub agent: Option<Address>,
-    /// Who raised it.
-    pub by: Address,
-    /// When.
-    pub raised_at: Timestamp,
-    /// When a person took note, or the matter was settled.
-    pub acked_at: Option<Timestamp>,
+/// How it stands with what people have to know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EscalationGauge {
+    /// Those of which nobody has taken note.
+    pub open: usize,
+    /// Those of which somebody has, and that are not settled.
+    pub acked: usize,
+    /// Messages about these that do not go through.
+    pub undelivered: usize,
 }
 
 /// Whether a number can go down again.
@@ -466,6 +528,9 @@ pub struct DoneReport {
     pub head: Option<String>,
     /// remote, bundle or none.
     pub saved: String,
+    /// Beads that were made of what is left.
+    #[serde(default)]
+    pub created: Vec<BeadId>,
 }
 
 /// The brief of an agent.
@@ -563,6 +628,10 @@ pub enum Answer {
     Formulas(Vec<FormulaRow>),
     /// A formula's steps and text.
     Formula(Value),
+    /// What checks of formulas have shown.
+    FormulasChecked(Vec<crate::formula::Checked>),
+    /// A formula that is to be written.
+    FormulaDraft(crate::formula::Draft),
     /// What `done` did.
     Submitted(DoneReport),
     /// Merge requests.
@@ -590,12 +659,18 @@ pub enum Answer {
     Renamed(Address),
     /// What a person has to know.
     Escalation(Box<EscalationRow>),
+    /// Several of these.
+    Escalations(Vec<EscalationRow>),
+    /// When each of those of which nobody has taken note becomes graver.
+    Stale(Vec<StaleRow>),
     /// Agents.
     Agents(Vec<AgentRow>),
     /// A rig.
     Rig(RigRow),
     /// Rigs.
     Rigs(Vec<RigRow>),
+    /// Whether everything stands still.
+    Freeze(FreezeReport),
     /// How everything is.
     Status(Box<StatusReport>),
     /// The living tree.
@@ -606,8 +681,12 @@ pub enum Answer {
     Doctor(Vec<Examined>),
     /// Events.
     Events(Vec<Record>),
-    /// Lines that tell a story.
-    Story(Vec<String>),
+    /// What has become of an agent or a bead.
+    Story(Box<Story>),
+    /// How beads were brought back.
+    Recovered(Vec<RecoveredRow>),
+    /// Who goes on with a bead.
+    Reassigned(ReassignedReport),
     /// What agents have used.
     Costs(Box<cost::Report>),
     /// The brief.

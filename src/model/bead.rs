@@ -190,6 +190,8 @@ pub enum IssueType {
     Event,
     /// A letter.
     Message,
+    /// Something that a person has to know.
+    Escalation,
     /// A type of elsewhere.
     Foreign(Word),
 }
@@ -198,12 +200,23 @@ open_words!(IssueType);
 
 /// Types that programs keep their own records under; nobody is given one to work at. The first seven
 /// are those that `bd ready` leaves out, the others are records of Gas Towns that are no work either.
-const RECORDS: [&str; 10] =
-    ["merge-request", "gate", "molecule", "message", "agent", "role", "rig", "event", "convoy", "slot"];
+const RECORDS: [&str; 11] = [
+    "merge-request",
+    "gate",
+    "molecule",
+    "message",
+    "agent",
+    "role",
+    "rig",
+    "event",
+    "convoy",
+    "slot",
+    "escalation",
+];
 
 impl IssueType {
     /// Every type of ours.
-    pub const ALL: [IssueType; 8] = [
+    pub const ALL: [IssueType; 9] = [
         IssueType::Task,
         IssueType::Bug,
         IssueType::Feature,
@@ -212,6 +225,7 @@ impl IssueType {
         IssueType::MergeRequest,
         IssueType::Event,
         IssueType::Message,
+        IssueType::Escalation,
     ];
 
     /// The word for it.
@@ -225,6 +239,7 @@ impl IssueType {
             IssueType::MergeRequest => "merge-request",
             IssueType::Event => "event",
             IssueType::Message => "message",
+            IssueType::Escalation => "escalation",
             IssueType::Foreign(word) => word.as_str(),
         }
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::Exit;
 use crate::bead::{DepType, IssueType, Patch, Priority, Status};
 use crate::cost::By;
+use crate::escalation::Severity;
 use crate::ids::{BeadId, ConvoyId, MailId, MergeId, Prefix, RigName, Seq, SessionId};
 use crate::import::JsonLines;
 use crate::role::Address;
@@ -153,6 +154,27 @@ pub struct Sling {
     pub dry_run: bool,
 }
 
+/// What a worker leaves with a bead that it does not finish.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leave {
+    /// Beads that hold it up.
+    #[serde(default)]
+    pub on: Vec<BeadId>,
+    /// What holds it up and is no bead yet: the title, and more below it.
+    #[serde(default)]
+    pub blockers: Vec<String>,
+    /// The parts that it is cut into: the title of each, and more below it.
+    #[serde(default)]
+    pub parts: Vec<String>,
+}
+
+impl Leave {
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.on.is_empty() && self.blockers.is_empty() && self.parts.is_empty()
+    }
+}
+
 /// A gate of a rig: a command that must succeed on a merge result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewGate {
@@ -238,6 +260,36 @@ pub enum LedgerQuestion {
     Repair {
         /// The folder of the new one, as an absolute path; it may not exist yet, or be empty.
         dest: PathBuf,
+    },
+}
+
+/// What the hooks of agents' programs tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Noticed {
+    /// A call of a tool begins.
+    ToolBegun {
+        /// Which call.
+        id: String,
+        /// Of which tool.
+        name: String,
+        /// With what, in a few words.
+        #[serde(default)]
+        about: Option<String>,
+    },
+    /// A call of a tool is over.
+    ToolEnded {
+        /// Which call.
+        id: String,
+    },
+    /// A turn is over: it waits for its next prompt.
+    TurnEnded,
+    /// A turn has failed at its provider.
+    TurnFailed {
+        /// The program's word for it.
+        error: String,
+        /// What it has said about it.
+        text: String,
     },
 }
 
@@ -378,6 +430,42 @@ pub enum Command {
         name: String,
         /// As seen from this rig.
         rig: Option<RigName>,
+        /// The steps that come of it, not what its file says.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        resolved: bool,
+        /// Values for its variables, where it is resolved.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        vars: BTreeMap<String, String>,
+    },
+    /// Makes the steps of a formula that can be carried out.
+    FormulaCook {
+        /// Which.
+        name: String,
+        /// As seen from this rig.
+        rig: Option<RigName>,
+        /// Values for its variables. With any, all that need one must have it.
+        #[serde(default)]
+        vars: BTreeMap<String, String>,
+    },
+    /// Looks formulas over.
+    FormulaLint {
+        /// Which; all that there are if no name and no file is given.
+        #[serde(default)]
+        names: Vec<String>,
+        /// Files that the asker holds.
+        #[serde(default)]
+        files: Vec<crate::formula::Text>,
+        /// As seen from this rig.
+        rig: Option<RigName>,
+    },
+    /// What a new formula begins with, and where it belongs.
+    FormulaNew {
+        /// Its name.
+        name: String,
+        /// workflow, expansion, aspect or convoy.
+        kind: String,
+        /// For this rig alone.
+        rig: Option<RigName>,
     },
 
     // ship
@@ -387,6 +475,9 @@ pub enum Command {
         exit: Exit,
         /// Why, for all exits but `completed`.
         reason: Option<String>,
+        /// What it leaves.
+        #[serde(default)]
+        leave: Leave,
     },
     /// Lists merge requests.
     MergeList {
@@ -471,13 +562,57 @@ pub enum Command {
     /// Says that a person has to know.
     Escalate {
         /// How grave.
-        severity: String,
+        severity: Severity,
         /// One line.
         subject: String,
         /// The whole of it.
         body: String,
         /// About which bead.
         bead: Option<BeadId>,
+        /// What it comes from, in the asker's words.
+        #[serde(default)]
+        source: Option<String>,
+        /// Only say which ways it would go.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Lists escalations.
+    EscalateList {
+        /// Those that are closed too.
+        all: bool,
+        /// Only those of which nobody has taken note.
+        unacked: bool,
+        /// Only of this severity.
+        severity: Option<Severity>,
+    },
+    /// Shows one with its whole context and what came of its messages.
+    EscalateShow {
+        /// Its name, or that of its bead or of a letter about it.
+        name: String,
+    },
+    /// Takes note of escalations.
+    EscalateAck {
+        /// Their names.
+        names: Vec<String>,
+        /// What there is to say.
+        note: Option<String>,
+    },
+    /// Says that the matters are settled.
+    EscalateClose {
+        /// Their names.
+        names: Vec<String>,
+        /// How.
+        reason: String,
+    },
+    /// Has messages sent again that did not go through.
+    EscalateRetry {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Makes graver what nobody has taken note of for too long.
+    EscalateStale {
+        /// Only say which.
+        dry_run: bool,
     },
 
     /// What an agent has said in its own words, handed over exactly by a hook of its program; lines in it
@@ -487,6 +622,14 @@ pub enum Command {
         key: String,
         /// The text, in whole lines.
         text: String,
+    },
+    /// One of the hooks of an agent's own program has told something.
+    Noticed {
+        /// What.
+        what: Noticed,
+        /// Where its program works now.
+        #[serde(default)]
+        cwd: Option<PathBuf>,
     },
 
     // agents
@@ -510,7 +653,46 @@ pub enum Command {
         /// Whose.
         agent: String,
     },
+    /// Kills an agent's session at once and keeps it ended.
+    AgentKill {
+        /// Whose.
+        agent: String,
+        /// Start the next one instead.
+        #[serde(default)]
+        restart: bool,
+    },
 
+    /// Says that an agent seems to be stuck. Whoever watches over it looks into that, and answers.
+    AgentStuck {
+        /// Who.
+        agent: String,
+        /// What was seen of it.
+        text: String,
+    },
+
+    /// Brings beads back that nobody goes on with.
+    Recover {
+        /// Which; with `all`, none.
+        beads: Vec<BeadId>,
+        /// All that can be brought back.
+        #[serde(default)]
+        all: bool,
+        /// Of this rig only.
+        #[serde(default)]
+        rig: Option<RigName>,
+        /// Only say what would happen.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Gives what hangs on a hook, with its worktree, to another worker.
+    Reassign {
+        /// What.
+        bead: BeadId,
+        /// To whom; to whoever is free in the rig when not given.
+        to: Option<String>,
+        /// Why.
+        reason: Option<String>,
+    },
     /// Gives a worker another name.
     AgentRename {
         /// Whom.
@@ -524,8 +706,44 @@ pub enum Command {
     RigAdd(NewRig),
     /// Lists the rigs.
     RigList,
+    /// Hands out no work in a rig any more.
+    RigPark {
+        /// Which.
+        rig: RigName,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+        /// End the sessions that run, too.
+        #[serde(default)]
+        now: bool,
+    },
+    /// Hands out work in a rig again.
+    RigUnpark {
+        /// Which.
+        rig: RigName,
+    },
+    /// Ends the sessions and actors of one rig.
+    RigStop {
+        /// Which.
+        rig: RigName,
+    },
+    /// Starts the actors of a rig that was stopped.
+    RigStart {
+        /// Which.
+        rig: RigName,
+    },
     /// Ends the runtime in order.
     Stop,
+    /// Ends the runtime and everything that it runs at once.
+    StopAll,
+    /// Stops every process of every session where it is.
+    Freeze {
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Lets them go on.
+    Thaw,
     /// Asks about the ledger itself.
     Ledger(LedgerQuestion),
     /// Puts a copy of the town into a folder of backups.
@@ -537,6 +755,13 @@ pub enum Command {
     FaultKillActor {
         /// Its name in the tree.
         name: String,
+    },
+    /// Makes an actor block its thread with its next message, for tests.
+    FaultBlockActor {
+        /// Its name in the tree.
+        name: String,
+        /// For how many milliseconds.
+        millis: u64,
     },
     /// Lets the ledger's disk count as full, or no longer, for tests.
     FaultDisk {

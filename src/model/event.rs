@@ -12,11 +12,14 @@ use crate::bead::{Bead, Comment, Dependency, Move, Patch, Status};
 use crate::command::Sling;
 use crate::convoy::Convoy;
 use crate::cost::Tokens;
+use crate::crash::Crash;
+use crate::escalation::{Context, Outcome, Route, Severity};
 use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Prefix, RigName, Seq, SessionId};
 use crate::mail::Letter;
 use crate::merge::{GateResult, MergeRequest, Rejection};
 use crate::recovery::{Strategy, Symptom};
 use crate::role::Address;
+use crate::survey::Difference;
 use crate::time::Timestamp;
 
 /// One step of a molecule, as poured.
@@ -245,6 +248,30 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
+    /// A session that gave no sign of life, or waited for input with work on its hook, was told to go on.
+    #[serde(rename = "agent.nudged")]
+    AgentNudged {
+        /// Whose.
+        agent: Address,
+        /// Which.
+        session: SessionId,
+        /// Why, in a few words.
+        why: String,
+        /// The how many-th time without effect in between.
+        n: u32,
+    },
+    /// A session works somewhere else than in its own place. Recorded once for each session.
+    #[serde(rename = "agent.strayed")]
+    AgentStrayed {
+        /// Whose.
+        agent: Address,
+        /// Which.
+        session: SessionId,
+        /// Where.
+        folder: String,
+        /// Where it belongs.
+        place: String,
+    },
     /// A worker that has failed too often of late gets no new work for a while, or gets work again.
     #[serde(rename = "agent.quarantined")]
     AgentQuarantined {
@@ -255,13 +282,32 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A person lets work at a bead go on whose sessions have failed.
+    /// Work at a bead that nobody went on with goes on, on somebody's word.
     #[serde(rename = "bead.recovered")]
     BeadRecovered {
         /// Which.
         bead: BeadId,
         /// How it is brought back.
         how: String,
+        /// The branch on which the next worker goes on, where that was found only now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        branch: Option<String>,
+        /// Its head.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<String>,
+    },
+
+    /// The runtime itself took a bead from a worker that is gone.
+    #[serde(rename = "bead.reset")]
+    BeadReset {
+        /// Which.
+        bead: BeadId,
+        /// From whom.
+        from: Address,
+        /// Why.
+        reason: String,
+        /// Nobody goes on with it before.
+        until: Option<Timestamp>,
     },
 
     /// What a session has used since the last such record of the same conversation and model.
@@ -372,15 +418,18 @@ pub enum Event {
         /// The commit that the branch starts from.
         base: String,
     },
-    /// A worktree was removed; everything in it is on the target branch.
+    /// A worktree was removed; everything in it is on the target branch, or was saved.
     #[serde(rename = "sandbox.removed")]
     SandboxRemoved {
         /// Whose.
         agent: Address,
         /// For what.
         bead: BeadId,
-        /// Its branch, which is gone as well.
+        /// Its branch.
         branch: String,
+        /// The head of the branch, if it stays, because it holds work that has not landed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<String>,
     },
     /// Unsaved work was put in safety.
     #[serde(rename = "work.rescued")]
@@ -407,6 +456,30 @@ pub enum Event {
         bead: BeadId,
         /// Where they are now.
         folder: String,
+    },
+    /// A worktree that is to go holds work that is nowhere else: its agent was asked to save it.
+    #[serde(rename = "work.unsaved")]
+    WorkUnsaved {
+        /// Who was asked.
+        agent: Address,
+        /// Of which bead.
+        bead: BeadId,
+        /// The how manieth time, from 1.
+        asked: u32,
+        /// Some of the files.
+        files: Vec<String>,
+    },
+    /// Work is only in a worktree that is to go, and cannot be saved: it stays until a person has seen to it.
+    #[serde(rename = "work.at_risk")]
+    WorkAtRisk {
+        /// Whose.
+        agent: Address,
+        /// Of which bead.
+        bead: BeadId,
+        /// Where it lies.
+        folder: String,
+        /// Why it cannot be saved.
+        why: String,
     },
     /// A worker has handed its work in.
     #[serde(rename = "work.done")]
@@ -568,10 +641,81 @@ pub enum Event {
         subject: String,
         /// The whole of it.
         body: String,
+        /// What it comes from, in the words of whoever raised it: `plugin:NAME`, `patrol:NAME`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+        /// What the town knew of the matter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        context: Option<Box<Context>>,
     },
     /// A person knows.
     #[serde(rename = "escalation.acked")]
     EscalationAcked {
+        /// Which.
+        escalation: EscalationId,
+        /// What they said to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// The matter is settled.
+    #[serde(rename = "escalation.closed")]
+    EscalationClosed {
+        /// Which.
+        escalation: EscalationId,
+        /// How.
+        reason: String,
+    },
+    /// Nobody has taken note for too long: it is graver now.
+    #[serde(rename = "escalation.reescalated")]
+    EscalationReescalated {
+        /// Which.
+        escalation: EscalationId,
+        /// How grave it was.
+        from: Severity,
+        /// How grave it is.
+        to: Severity,
+        /// Why.
+        reason: String,
+    },
+    /// It was decided which ways it goes. Once when it is raised, and once each time that it becomes graver.
+    #[serde(rename = "escalation.routed")]
+    EscalationRouted {
+        /// Which.
+        escalation: EscalationId,
+        /// How often it had become graver by then.
+        round: u32,
+        /// How grave it was by then.
+        severity: Severity,
+        /// The ways.
+        routes: Vec<Route>,
+    },
+    /// A message is about to go out by a way that leaves the town.
+    #[serde(rename = "escalation.sending")]
+    EscalationSending {
+        /// Which.
+        escalation: EscalationId,
+        /// How often it had become graver by then.
+        round: u32,
+        /// By which way.
+        route: Route,
+        /// For which time, from 1.
+        attempt: u32,
+    },
+    /// What came of a way that it went.
+    #[serde(rename = "escalation.notified")]
+    EscalationNotified {
+        /// Which.
+        escalation: EscalationId,
+        /// How often it had become graver by then.
+        round: u32,
+        /// Which way.
+        route: Route,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// Messages that did not go through are to be sent again.
+    #[serde(rename = "escalation.retried")]
+    EscalationRetried {
         /// Which.
         escalation: EscalationId,
     },
@@ -595,6 +739,46 @@ pub enum Event {
         /// The branch that work lands on.
         branch: String,
     },
+    /// A rig is given no work until it is let go again.
+    #[serde(rename = "rig.parked")]
+    RigParked {
+        /// Which.
+        rig: RigName,
+        /// Why, if somebody said.
+        reason: Option<String>,
+        /// Whether its sessions end, too.
+        now: bool,
+    },
+    /// It is given work again.
+    #[serde(rename = "rig.unparked")]
+    RigUnparked {
+        /// Which.
+        rig: RigName,
+    },
+    /// The sessions and actors of a rig end, until it is started or the runtime is.
+    #[serde(rename = "rig.stopped")]
+    RigStopped {
+        /// Which.
+        rig: RigName,
+    },
+    /// It is started again.
+    #[serde(rename = "rig.started")]
+    RigStarted {
+        /// Which.
+        rig: RigName,
+    },
+    /// Everything that agents do stands still, until it is thawed.
+    #[serde(rename = "town.frozen")]
+    TownFrozen {
+        /// Why, if somebody said.
+        reason: Option<String>,
+    },
+    /// It goes on. The time between did not count.
+    #[serde(rename = "town.thawed")]
+    TownThawed {
+        /// Since when everything had stood still.
+        since: Timestamp,
+    },
     /// The runtime is up.
     #[serde(rename = "town.started")]
     TownStarted {
@@ -602,6 +786,12 @@ pub enum Event {
         pid: u32,
         /// Its version.
         version: String,
+    },
+    /// The runtime has looked at what is, and it was not as the ledger has it.
+    #[serde(rename = "town.surveyed")]
+    TownSurveyed {
+        /// What was different, and how it is settled.
+        found: Vec<Difference>,
     },
     /// The runtime has ended in order.
     #[serde(rename = "town.stopped")]
@@ -646,6 +836,29 @@ pub enum Event {
         outcome: String,
         /// How many restarts are in the window now.
         restarts: u32,
+        /// How it was found.
+        #[serde(default)]
+        crash: Box<Crash>,
+    },
+    /// An actor takes no message, although it has been given some: what it has in hand does not end.
+    #[serde(rename = "actor.blocked")]
+    ActorBlocked {
+        /// Its name in the tree.
+        name: String,
+        /// The kind of message that it is handling; none when it does not even begin with one.
+        in_hand: Option<String>,
+        /// The letter that it is handling.
+        letter: Option<MailId>,
+        /// For how long already, in milliseconds.
+        since_ms: u64,
+    },
+    /// An actor that was blocked goes on, or has ended.
+    #[serde(rename = "actor.unblocked")]
+    ActorUnblocked {
+        /// Its name in the tree.
+        name: String,
+        /// For how long it took no message, in milliseconds.
+        after_ms: u64,
     },
 }
 
@@ -673,8 +886,11 @@ impl Event {
             Event::AgentState { .. } => "agent.state",
             Event::AgentStopped { .. } => "agent.stopped",
             Event::AgentVerdict { .. } => "agent.verdict",
+            Event::AgentNudged { .. } => "agent.nudged",
+            Event::AgentStrayed { .. } => "agent.strayed",
             Event::AgentQuarantined { .. } => "agent.quarantined",
             Event::BeadRecovered { .. } => "bead.recovered",
+            Event::BeadReset { .. } => "bead.reset",
             Event::HookMoved { .. } => "hook.moved",
             Event::SandboxMoved { .. } => "sandbox.moved",
             Event::CostRecorded { .. } => "cost.recorded",
@@ -687,6 +903,8 @@ impl Event {
             Event::SandboxRemoved { .. } => "sandbox.removed",
             Event::WorkRescued { .. } => "work.rescued",
             Event::FilesMovedAside { .. } => "work.moved_aside",
+            Event::WorkUnsaved { .. } => "work.unsaved",
+            Event::WorkAtRisk { .. } => "work.at_risk",
             Event::WorkDone { .. } => "work.done",
             Event::MolCreated { .. } => "mol.created",
             Event::MolStepCompleted { .. } => "mol.step_completed",
@@ -704,13 +922,28 @@ impl Event {
             Event::ConvoyClosed { .. } => "convoy.closed",
             Event::EscalationRaised { .. } => "escalation.raised",
             Event::EscalationAcked { .. } => "escalation.acked",
+            Event::EscalationClosed { .. } => "escalation.closed",
+            Event::EscalationReescalated { .. } => "escalation.reescalated",
+            Event::EscalationRouted { .. } => "escalation.routed",
+            Event::EscalationSending { .. } => "escalation.sending",
+            Event::EscalationNotified { .. } => "escalation.notified",
+            Event::EscalationRetried { .. } => "escalation.retried",
             Event::PolicyDenied { .. } => "policy.denied",
             Event::RigAdded { .. } => "rig.added",
+            Event::RigParked { .. } => "rig.parked",
+            Event::RigUnparked { .. } => "rig.unparked",
+            Event::RigStopped { .. } => "rig.stopped",
+            Event::RigStarted { .. } => "rig.started",
+            Event::TownFrozen { .. } => "town.frozen",
+            Event::TownThawed { .. } => "town.thawed",
             Event::TownStarted { .. } => "town.started",
+            Event::TownSurveyed { .. } => "town.surveyed",
             Event::TownStopped { .. } => "town.stopped",
             Event::BackupMade { .. } => "backup.made",
             Event::TownRestored { .. } => "town.restored",
             Event::ActorEnded { .. } => "actor.ended",
+            Event::ActorBlocked { .. } => "actor.blocked",
+            Event::ActorUnblocked { .. } => "actor.unblocked",
         }
     }
 }
@@ -754,5 +987,17 @@ mod tests {
         assert_eq!(rmp_serde::from_slice::<Event>(&packed).unwrap(), record.event);
         assert!(record.is_about(&"web-1".parse().unwrap()));
         assert!(!record.is_about(&"web-2".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_end_of_an_actor_loads_from_before_there_were_crash_reports() {
+        let fields =
+            serde_json::json!({"name": "scribe", "reason": "x", "outcome": "restarted", "restarts": 2});
+        let old = serde_json::json!({"type": "actor.ended", "data": fields});
+        let read: Event = serde_json::from_value(old.clone()).unwrap();
+        let Event::ActorEnded { restarts: 2, crash, .. } = &read else { panic!("{read:?}") };
+        assert_eq!(**crash, Crash::default());
+        let packed = rmp_serde::to_vec_named(&old).unwrap();
+        assert_eq!(rmp_serde::from_slice::<Event>(&packed).unwrap(), read);
     }
 }

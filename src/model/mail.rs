@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Exit;
-use crate::ids::{BeadId, MailId, MergeId, SessionId};
+use crate::ids::{BeadId, EscalationId, MailId, MergeId, SessionId};
 use crate::merge::Rejection;
 use crate::role::Address;
 use crate::time::Timestamp;
@@ -116,10 +116,20 @@ pub enum Kind {
         /// What is asked.
         request: String,
     },
+    /// Anybody to whoever watches over an agent: it seems to be stuck.
+    Stuck {
+        /// Who.
+        agent: Address,
+        /// What was seen of it.
+        text: String,
+    },
     /// Something that a person or the Mayor should know about.
     Escalation {
         /// How grave: critical, high, medium, low.
         severity: String,
+        /// What it is called; letters of the first days do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        escalation: Option<EscalationId>,
         /// What it is about.
         bead: Option<BeadId>,
         /// One line.
@@ -166,6 +176,7 @@ impl Kind {
             Kind::Handoff { .. } => "HANDOFF",
             Kind::Shutdown { .. } => "SHUTDOWN",
             Kind::Lifecycle { .. } => "LIFECYCLE",
+            Kind::Stuck { .. } => "STUCK",
             Kind::Escalation { .. } => "ESCALATION",
             Kind::DogDone { .. } => "DOG_DONE",
             Kind::ConvoyDone { .. } => "CONVOY_DONE",
@@ -207,6 +218,7 @@ impl Kind {
             Kind::Handoff { .. } => "HANDOFF".to_owned(),
             Kind::Shutdown { .. } => "SHUTDOWN".to_owned(),
             Kind::Lifecycle { request } => format!("LIFECYCLE: {request}"),
+            Kind::Stuck { agent, .. } => format!("STUCK {agent}"),
             Kind::Escalation { severity, subject, .. } => format!("ESCALATION [{severity}] {subject}"),
             Kind::DogDone { errand, .. } => format!("DOG_DONE {errand}"),
             Kind::ConvoyDone { convoy, .. } => format!("CONVOY_DONE {convoy}"),
@@ -237,6 +249,8 @@ impl Kind {
             Kind::Handoff { note } => note.clone(),
             Kind::Shutdown { why } => why.clone(),
             Kind::Lifecycle { request } => request.clone(),
+            Kind::Stuck { agent, text } if text.is_empty() => format!("{agent} seems to be stuck."),
+            Kind::Stuck { agent, text } => format!("{agent} seems to be stuck.\n{text}"),
             Kind::DogDone { outcome, .. } => outcome.clone(),
             Kind::ConvoyDone { convoy, beads } => format!("All {beads} beads of convoy {convoy} are closed."),
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{SessionEnd, Verdict};
+use crate::event::Event;
 use crate::ids::SessionId;
 use crate::role::Address;
 use crate::time::Timestamp;
@@ -146,6 +147,37 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What is kept of the session that `event` judges, if it ended as it should not have; `at` is when.
+    pub fn of(event: &Event, at: Timestamp) -> Option<Failure> {
+        let Event::AgentVerdict {
+            agent,
+            session,
+            verdict,
+            detail,
+            context,
+            exit_code,
+            signal,
+            doing,
+            diff,
+            ..
+        } = event
+        else {
+            return None;
+        };
+        verdict.is_abnormal().then(|| Failure {
+            at,
+            agent: agent.clone(),
+            session: session.clone(),
+            verdict: *verdict,
+            detail: detail.clone(),
+            exit_code: *exit_code,
+            signal: *signal,
+            doing: doing.clone(),
+            diff: diff.clone(),
+            output: context.clone(),
+        })
+    }
+
     /// Exit code and signal of an end.
     pub fn status(end: &SessionEnd) -> (Option<i32>, Option<i32>) {
         match end {

@@ -1,11 +1,13 @@
 //! What can be done to a program from outside its terminal's bytes.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use portable_pty::{MasterPty, PtySize};
 use rustix::process::{Pid, kill_process_group};
 
+use crate::look::{self, Look};
 use crate::screen::Size;
 use crate::sweep;
 use crate::terminal::Signal;
@@ -15,6 +17,8 @@ pub(crate) trait Control: Send + Sync {
     fn resize(&self, size: Size) -> io::Result<()>;
     fn signal_group(&self, signal: Signal) -> io::Result<()>;
     fn sweep(&self) -> usize;
+    fn look(&self) -> Option<Look>;
+    fn cwd(&self) -> Option<PathBuf>;
 }
 
 /// The hands of the real host.
@@ -73,6 +77,22 @@ impl Control for ProcessControl {
     fn sweep(&self) -> usize {
         sweep::by_marker(&self.marker)
     }
+
+    fn look(&self) -> Option<Look> {
+        let reaped = || *self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        if reaped() {
+            return None;
+        }
+        let seen = look::look(self.pid.as_raw_nonzero().get(), &self.marker);
+        // Whoever has its number by now is somebody else.
+        seen.filter(|_| !reaped())
+    }
+
+    fn cwd(&self) -> Option<PathBuf> {
+        let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = format!("/proc/{}/cwd", self.pid.as_raw_nonzero());
+        if *reaped { None } else { std::fs::read_link(link).ok() }
+    }
 }
 
 impl From<Signal> for rustix::process::Signal {
@@ -82,6 +102,7 @@ impl From<Signal> for rustix::process::Signal {
             Signal::Interrupt => Self::INT,
             Signal::Terminate => Self::TERM,
             Signal::Kill => Self::KILL,
+            Signal::Stop => Self::STOP,
             Signal::Continue => Self::CONT,
         }
     }
@@ -104,5 +125,13 @@ impl<C: Control> Control for std::sync::Arc<C> {
 
     fn sweep(&self) -> usize {
         (**self).sweep()
+    }
+
+    fn look(&self) -> Option<Look> {
+        (**self).look()
+    }
+
+    fn cwd(&self) -> Option<PathBuf> {
+        (**self).cwd()
     }
 }

@@ -5,6 +5,7 @@
 //! portable-pty cannot:
 //!
 //! - it dies with its parent (`PR_SET_PDEATHSIG`), and does not start at all if the parent is gone;
+//! - it bears the session's [`mark`](mod@crate::mark), by which everything below it is found again;
 //! - it enters the working directory or fails: portable-pty would go to `$HOME` without a word;
 //! - it sets the terminal up: `IUTF8` on (or backspace eats half characters), `IXON` off (or a `^S`
 //!   typed by a person who then detaches leaves the agent stopped for good);
@@ -19,6 +20,9 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use rustix::termios::{InputModes, OptionalActions, tcgetattr, tcsetattr};
+
+use crate::mark;
+use crate::sweep::SESSION_VARIABLE;
 
 /// The first argument that makes a binary act as the shim.
 pub const VERB: &str = "__exec";
@@ -64,6 +68,9 @@ fn become_program(arguments: &[OsString]) -> Result<std::convert::Infallible, (i
         return Err((CANNOT_START, "the runtime has gone away".into()));
     }
 
+    if let Some(session) = std::env::var_os(SESSION_VARIABLE) {
+        mark::join(&session);
+    }
     let cwd = Path::new(cwd);
     std::env::set_current_dir(cwd)
         .map_err(|error| (CANNOT_START, format!("cannot enter {}: {error}", cwd.display())))?;

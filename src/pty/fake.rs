@@ -25,8 +25,10 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use crate::control::Control;
 use crate::host::{Host, SpawnError, SpawnSpec, Spawning, Wiring};
+use crate::look::Look;
 use crate::recording::Recorder;
 use crate::screen::Size;
+use crate::sweep::Asleep;
 use crate::tap::{Filtered, Tap};
 use crate::terminal::{ExitStatus, Shared, Signal, Terminal, TerminalHandle};
 
@@ -116,6 +118,7 @@ impl FakeHost {
             signals: Mutex::default(),
             sizes: Mutex::new(vec![size]),
             shared: OnceLock::new(),
+            look: Mutex::default(),
         });
         let tty = PathBuf::from(format!("/dev/pts/fake{pid}"));
         let shared = Arc::new(Shared::new(pid, tty, size, recorder, Box::new(Arc::clone(&control))));
@@ -148,6 +151,13 @@ impl Host for FakeHost {
         lock(&self.inner.swept_towns).push(town.into());
         0
     }
+
+    /// Its programs have no processes beside themselves: their terminals are signalled.
+    fn halt_town(&self, _: &Path) -> Asleep {
+        Asleep::default()
+    }
+
+    fn wake_town(&self, _: &Path, _: &Asleep) {}
 }
 
 /// The other side of a fake terminal. Cheap to clone.
@@ -225,6 +235,11 @@ impl FakeProgram {
         self.inner.control.stubborn.store(true, Ordering::Relaxed);
     }
 
+    /// What its processes are doing from now on.
+    pub fn looks_like(&self, look: Look) {
+        *lock(&self.inner.control.look) = look;
+    }
+
     /// The signals its group was sent, in order.
     pub fn signals(&self) -> Vec<Signal> {
         lock(&self.inner.control.signals).clone()
@@ -252,6 +267,7 @@ struct FakeControl {
     signals: Mutex<Vec<Signal>>,
     sizes: Mutex<Vec<Size>>,
     shared: OnceLock<Weak<Shared>>,
+    look: Mutex<Look>,
 }
 
 impl Control for FakeControl {
@@ -268,11 +284,11 @@ impl Control for FakeControl {
         lock(&self.signals).push(signal);
         let number = match signal {
             Signal::Kill => 9,
+            Signal::Stop | Signal::Continue => return Ok(()),
             _ if self.stubborn.load(Ordering::Relaxed) => return Ok(()),
             Signal::Terminate => 15,
             Signal::Interrupt => 2,
             Signal::Hangup => 1,
-            Signal::Continue => return Ok(()),
         };
         shared.close(ExitStatus::Signal(number));
         Ok(())
@@ -283,5 +299,14 @@ impl Control for FakeControl {
             lock(&host.swept).push(self.marker.clone());
         }
         0
+    }
+    fn look(&self) -> Option<Look> {
+        let shared = self.shared.get().and_then(Weak::upgrade)?;
+        let ended = shared.exit.borrow().is_some();
+        (!ended).then(|| lock(&self.look).clone())
+    }
+
+    fn cwd(&self) -> Option<PathBuf> {
+        self.look().and_then(|look| look.cwd)
     }
 }

@@ -21,7 +21,7 @@ use crate::pump::{Leader, Pump};
 use crate::recording::{Recorder, RecordingSpec};
 use crate::screen::Size;
 use crate::spawner;
-use crate::sweep::{self, SESSION_VARIABLE};
+use crate::sweep::{self, Asleep, SESSION_VARIABLE};
 use crate::tap::Tap;
 use crate::terminal::{Shared, Terminal};
 
@@ -114,8 +114,16 @@ pub trait Host: Send + Sync + fmt::Debug {
     fn sweep(&self, marker: &str) -> usize;
 
     /// Kills what a runtime of this town that crashed left behind, sparing the own process and its
-    /// ancestors. Returns how many. Reads `/proc`: use `spawn_blocking`.
+    /// ancestors; git programs and gates among it are asked to end first. Returns how many. Reads `/proc`
+    /// and may wait: use `spawn_blocking`.
     fn sweep_town(&self, town: &Path) -> usize;
+
+    /// Stops (SIGSTOP) every process of every session of this town, wherever it has gone. Returns those
+    /// that had been stopped by somebody else before. Reads `/proc`: use `spawn_blocking`.
+    fn halt_town(&self, town: &Path) -> Asleep;
+
+    /// Lets go on (SIGCONT) what [`Host::halt_town`] has stopped. Reads `/proc`: use `spawn_blocking`.
+    fn wake_town(&self, town: &Path, asleep: &Asleep);
 }
 
 /// Real programs in real terminals.
@@ -161,6 +169,14 @@ impl Host for RealHost {
 
     fn sweep_town(&self, town: &Path) -> usize {
         sweep::by_town(town)
+    }
+
+    fn halt_town(&self, town: &Path) -> Asleep {
+        sweep::halt(town)
+    }
+
+    fn wake_town(&self, town: &Path, asleep: &Asleep) {
+        sweep::go_on(town, asleep);
     }
 }
 

@@ -12,8 +12,10 @@
 //! ```
 //!
 //! - [`mod@host`] the contract and the real host; [`mod@exec`] the shim every program is started through
-//! - [`terminal`] what a session holds; [`mod@stop`] how a program is ended; [`sweep`] what it left
+//! - [`terminal`] what a session holds; [`mod@stop`] how a program is ended; [`sweep`] what it left,
+//!   found by [`mod@mark`]; [`reaper`] who sweeps when the runtime itself was killed
 //! - [`screen`] what a person would see; [`signs`] what that means; [`viewers`] people who look on
+//! - [`look`] what its processes are doing; [`memory`] whether the kernel has killed for want of memory
 //! - [`recording`] what happened, on disk, and the scrollback that is read back from it
 //! - `fake` (feature `fakes`) a host whose programs are played by a test
 //!
@@ -25,9 +27,13 @@ pub mod exec;
 pub mod fake;
 pub mod host;
 mod input;
+pub mod look;
+pub mod mark;
+pub mod memory;
 pub mod orphans;
 mod program;
 mod pump;
+pub mod reaper;
 pub mod recording;
 mod redraw;
 pub mod replay;
@@ -43,11 +49,15 @@ pub mod viewers;
 
 pub use exec::exec_shim;
 pub use host::{Host, RealHost, SpawnError, SpawnSpec, Spawning, Wiring};
+pub use look::Look;
+pub use mark::Mark;
+pub use memory::OomWatch;
 pub use recording::RecordingSpec;
 pub use redraw::LEAVE;
 pub use screen::{Screen, Size, Snapshot};
 pub use spawner::spawn_lock;
 pub use stop::{StopPlan, StopReport, StopStage, stop};
+pub use sweep::Asleep;
 pub use tap::{Filtered, Tap};
 pub use terminal::{ExitStatus, Signal, Terminal, TerminalHandle, WriteError};
 pub use viewers::{Piece, Viewer};

@@ -15,7 +15,8 @@ const LINES_LIMIT: usize = 50_000;
 
 /// Returns the last `lines` lines that were shown, the screen's included, each ended by a line feed.
 ///
-/// Under a full-screen program that has the second screen, its screen follows the lines of the first.
+/// Under a full-screen program that has the second screen, its screen follows the lines of the first. What one
+/// has shown last that gave the second screen back a little while ago stands where it stood in time.
 /// Blocks on the disk and plays up to four megabytes: use `spawn_blocking`.
 ///
 /// # Errors
@@ -23,12 +24,12 @@ const LINES_LIMIT: usize = 50_000;
 pub fn tail(path: &Path, lines: usize) -> io::Result<String> {
     let lines = lines.min(LINES_LIMIT);
     let current = std::fs::metadata(path)?.len();
-    let mut screen = None;
+    let (mut screen, mut left) = (None, None);
     let earlier = previous_part(path);
     if current < REACH && earlier.exists() {
-        play(&earlier, REACH - current, lines, &mut screen)?;
+        play(&earlier, REACH - current, lines, &mut screen, &mut left)?;
     }
-    play(path, REACH, lines, &mut screen)?;
+    play(path, REACH, lines, &mut screen, &mut left)?;
 
     let Some(mut screen) = screen else { return Ok(String::new()) };
     screen.end_update();
@@ -42,17 +43,43 @@ pub fn tail(path: &Path, lines: usize) -> io::Result<String> {
     } else {
         shown.extend(screen.history());
         shown.extend(used_rows(&mut screen));
+        if let Some(Left { front, above }) = left
+            && shown.len().saturating_sub(above) <= RECENT
+        {
+            let at = above.min(shown.len());
+            shown.splice(at..at, front);
+        }
     }
     let from = shown.len().saturating_sub(lines);
     Ok(shown[from..].iter().flat_map(|line| [line.as_str(), "\n"]).collect())
 }
+
+/// What a full-screen program has left behind.
+struct Left {
+    /// What it has shown last.
+    front: Vec<String>,
+    /// The lines that had been shown before it began.
+    above: usize,
+}
+
+/// How programs give the second screen back.
+const LEAVING: [&str; 3] = ["\x1b[?1049l", "\x1b[?1047l", "\x1b[?47l"];
+
+/// A full-screen program is part of what was shown last if no more lines than this came after it.
+const RECENT: usize = 50;
 
 fn used_rows(screen: &mut Screen) -> Vec<String> {
     screen.text().lines().map(str::to_owned).collect()
 }
 
 /// Plays the last `reach` bytes of the file at `path`.
-fn play(path: &Path, reach: u64, history: usize, screen: &mut Option<Screen>) -> io::Result<()> {
+fn play(
+    path: &Path,
+    reach: u64,
+    history: usize,
+    screen: &mut Option<Screen>,
+    left: &mut Option<Left>,
+) -> io::Result<()> {
     let mut file = BufReader::with_capacity(64 * 1024, File::open(path)?);
     let mut line = String::new();
     file.read_line(&mut line)?;
@@ -72,9 +99,18 @@ fn play(path: &Path, reach: u64, history: usize, screen: &mut Option<Screen>) ->
     let Some(screen) = screen else { return Ok(()) };
     let mut rest = Vec::new();
     file.read_to_end(&mut rest)?;
+    let mut above = 0;
     for line in rest.split(|byte| *byte == b'\n') {
         match serde_json::from_slice::<(f64, String, String)>(line) {
             Ok((_, code, data)) if code == "o" => {
+                let before = screen.alternate_screen();
+                if before && LEAVING.iter().any(|leaving| data.contains(leaving)) {
+                    // What it wipes before it goes is in the same breath.
+                    let front = used_rows(screen);
+                    *left = Some(Left { front, above });
+                } else if !before && data.contains("\x1b[?") {
+                    above = screen.history().len() + used_rows(screen).len();
+                }
                 screen.feed(data.as_bytes());
                 screen.take_answers();
             }
@@ -160,6 +196,25 @@ mod tests {
         let shown = tail(&spec.path, 30).unwrap();
         let wanted: String = (270..300).map(|n| format!("line {n}\n")).collect();
         assert_eq!(shown, wanted);
+    }
+
+    #[tokio::test]
+    async fn what_a_full_screen_program_has_shown_last_is_not_lost_when_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = RecordingSpec::new(folder.path().join("s.cast"));
+        let chunks: [&[u8]; 4] = [
+            b"before\r\n",
+            b"\x1b[?1049h\x1b[H\x1b[2Jinvalid key",
+            b"\x1b[2J\x1b[?1049lgoodbye\r\n",
+            b"really\r\n",
+        ];
+        record(&spec, Size { rows: 5, cols: 20 }, &chunks).await;
+        assert_eq!(tail(&spec.path, 10).unwrap(), "before\ninvalid key\ngoodbye\nreally\n");
+        // Long ago is not last.
+        let many: Vec<u8> = (0..60).flat_map(|n| format!("line {n}\r\n").into_bytes()).collect();
+        let spec = RecordingSpec::new(folder.path().join("t.cast"));
+        record(&spec, Size { rows: 5, cols: 20 }, &[chunks[1], chunks[2], &many]).await;
+        assert!(!tail(&spec.path, 100).unwrap().contains("invalid key"));
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::control::Control;
 use crate::input::InputQueue;
+use crate::look::Look;
 use crate::recording::Recorder;
 use crate::screen::{Screen, Size, Snapshot};
 use crate::viewers::{Viewer, Viewers};
@@ -51,6 +52,8 @@ pub enum Signal {
     Interrupt,
     Terminate,
     Kill,
+    /// Stops it where it is, until [`Signal::Continue`].
+    Stop,
     Continue,
 }
 
@@ -299,6 +302,17 @@ impl TerminalHandle {
     /// few milliseconds: use [`crate::stop()`] or `spawn_blocking` on the way of many.
     pub fn sweep(&self) -> usize {
         self.shared.sweep()
+    }
+
+    /// What the program and all that it has started are doing; nothing once it has ended. Reads `/proc`, a
+    /// few milliseconds: use `spawn_blocking`.
+    pub fn look(&self) -> Option<Look> {
+        self.shared.control.look()
+    }
+
+    /// The program's working directory; nothing once it has ended.
+    pub fn cwd(&self) -> Option<PathBuf> {
+        self.shared.control.cwd()
     }
 
     /// Waits until everything recorded so far can be read from the recording's file.

@@ -74,13 +74,8 @@ pub fn run(args: Vec<OsString>) -> u8 {
         };
         // A verdict on its work is the town's own to acknowledge; the brief holds what it means.
         for letter in prime.mail.iter().filter(|letter| !letter.data.is_for_code()) {
-            listening.read_out(
-                &town,
-                &letter.id.to_string(),
-                letter.from.to_string(),
-                &letter.subject,
-                &letter.body,
-            );
+            let (id, from) = (letter.id.to_string(), letter.from.to_string());
+            listening.read_out(&town, (&id, &letter.kind), &from, &letter.subject, &letter.body);
         }
         match prime.hook.as_ref() {
             Some(hook) if hook.stage.wants_session() => {

@@ -14,6 +14,9 @@ use crate::town::Town;
 /// How long a runtime may take to answer the first line. Without an answer the work goes on all the same.
 const HELLO: Duration = Duration::from_secs(2);
 
+/// Letters that ask for a judgement.
+const JUDGEMENT: [&str; 2] = ["HELP", "ESCALATION"];
+
 /// The terminal as a way to the town and back.
 #[derive(Debug)]
 pub(crate) struct Listening {
@@ -69,9 +72,20 @@ impl Listening {
         false
     }
 
-    /// Reads a letter out and acknowledges it: more this agent cannot do with words.
-    pub(crate) fn read_out(&self, town: &Town, id: &str, from: String, subject: &str, body: &str) {
+    /// Reads a letter out and acknowledges it: more this agent cannot do with words. What asks for a judgement it
+    /// leaves as it is, so that whoever has one hears of it in time.
+    pub(crate) fn read_out(
+        &self,
+        town: &Town,
+        (id, kind): (&str, &str),
+        from: &str,
+        subject: &str,
+        body: &str,
+    ) {
         say(&format!("letter {id} from {from}: {subject}\n{body}"));
+        if JUDGEMENT.contains(&kind) {
+            return;
+        }
         let words = ["mail", "ack", id];
         if !(self.answered && self.speak(&words).is_some()) {
             // An unread letter is a small evil; it comes again with the next brief.
@@ -82,7 +96,7 @@ impl Listening {
     fn letter(&self, town: &Town, letter: &Value) {
         let field = |name: &str| letter[name].as_str().unwrap_or_default();
         if !field("id").is_empty() {
-            self.read_out(town, field("id"), field("from").to_owned(), field("subject"), field("body"));
+            self.read_out(town, (field("id"), field("kind")), field("from"), field("subject"), field("body"));
         }
     }
 

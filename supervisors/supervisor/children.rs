@@ -52,6 +52,8 @@ pub(super) struct Child {
     /// Restarts in a row, for the back-off.
     pub(super) attempts: u32,
     pub(super) window: Window,
+    /// It has failed too often and is left for a person.
+    pub(super) set_aside: bool,
     pub(super) started: Instant,
     /// An incarnation that was killed and has not ended, for it blocks its thread.
     pub(super) haunted_by: Option<u64>,
@@ -62,13 +64,16 @@ pub(super) enum Phase {
     Running(Running),
     Waiting,
     Idle,
-    Leaving { ended: oneshot::Receiver<Ending>, replies: Vec<RpcReplyPort<Result<(), UnknownChild>>> },
+    Leaving(Leaving),
 }
 
-/// A child's end under way.
-struct End {
-    ended: oneshot::Receiver<Ending>,
-    replies: Vec<RpcReplyPort<Result<(), UnknownChild>>>,
+/// A child's end under way, asked for by somebody or by the supervisor itself.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    pub(super) ended: oneshot::Receiver<Ending>,
+    /// Whether its place is given up with it.
+    pub(super) forget: bool,
+    pub(super) replies: Vec<RpcReplyPort<Result<(), UnknownChild>>>,
 }
 
 impl State {
@@ -93,12 +98,14 @@ impl State {
         dynamic: bool,
         me: &ActorRef<Message>,
     ) -> Result<ActorCell, StartError> {
+        self.admit(&spec)?;
         if let Some(place) = self.place_of(&spec.name) {
-            // Whoever has been set aside, or has ended for good, may be replaced.
-            let Child { phase: Phase::Idle, dynamic: true, .. } = self.children[place] else {
-                return Err(StartError::AlreadyPresent(spec.name));
-            };
-            self.forget(place);
+            // Whoever has ended for good may be replaced, by somebody else than those who only want it there.
+            match self.children[place] {
+                Child { set_aside: true, .. } => return Err(StartError::SetAside(spec.name)),
+                Child { phase: Phase::Idle, dynamic: true, .. } => self.forget(place),
+                _ => return Err(StartError::AlreadyPresent(spec.name)),
+            }
         }
         let kind = match spec.kind {
             ChildKind::Actor => NodeKind::Actor,
@@ -113,6 +120,7 @@ impl State {
             restarts: 0,
             attempts: 0,
             window: Window::default(),
+            set_aside: false,
             started: Instant::now(),
             haunted_by: None,
         });
@@ -125,6 +133,12 @@ impl State {
                 Err(StartError::Failed { child, reason })
             }
         }
+    }
+
+    /// Sees to it that a child makes sense here.
+    pub(super) fn admit(&self, spec: &DynChild) -> Result<(), StartError> {
+        let admitted = self.rules.admit(spec.restart, spec.significant);
+        admitted.map_err(|why| StartError::Senseless { child: spec.name.clone(), why })
     }
 
     /// Starts a new incarnation of the child at `place`.
@@ -160,41 +174,6 @@ impl State {
         Ok(cell)
     }
 
-    pub(super) fn stop_child(&mut self, name: &str, reply: RpcReplyPort<Result<(), UnknownChild>>) {
-        let Some(place) = self.place_of(name) else {
-            let _ = reply.send(Err(self.unknown(name)));
-            return;
-        };
-        let child = &mut self.children[place];
-        match std::mem::replace(&mut child.phase, Phase::Idle) {
-            Phase::Running(running) => {
-                // Its watcher says `Gone` when it is over; the generation stays.
-                let ended = running.begin_end();
-                child.phase = Phase::Leaving { ended, replies: vec![reply] };
-                self.ties.records.tree.set_state(name, NodeState::Stopped);
-            }
-            Phase::Leaving { ended, mut replies } => {
-                replies.push(reply);
-                child.phase = Phase::Leaving { ended, replies };
-            }
-            Phase::Waiting | Phase::Idle => {
-                self.forget(place);
-                let _ = reply.send(Ok(()));
-            }
-        }
-    }
-
-    pub(super) fn kill_child(&self, name: &str) -> Result<(), UnknownChild> {
-        let place = self.place_of(name).ok_or_else(|| self.unknown(name))?;
-        match &self.children[place].phase {
-            Phase::Running(running) => {
-                running.cell.kill();
-                Ok(())
-            }
-            _ => Err(self.unknown(name)),
-        }
-    }
-
     /// Ends one child by its ladder and waits for it.
     pub(super) async fn end(&mut self, place: usize) {
         if let Some(end) = self.begin_end(place) {
@@ -222,15 +201,17 @@ impl State {
         }
     }
 
-    fn begin_end(&mut self, place: usize) -> Option<End> {
+    fn begin_end(&mut self, place: usize) -> Option<Leaving> {
         match std::mem::replace(&mut self.children[place].phase, Phase::Idle) {
-            Phase::Running(running) => Some(End { ended: running.begin_end(), replies: Vec::new() }),
-            Phase::Leaving { ended, replies } => Some(End { ended, replies }),
+            Phase::Running(running) => {
+                Some(Leaving { ended: running.begin_end(), forget: false, replies: Vec::new() })
+            }
+            Phase::Leaving(leaving) => Some(leaving),
             Phase::Waiting | Phase::Idle => None,
         }
     }
 
-    async fn finish_end(&mut self, place: usize, end: End) {
+    async fn finish_end(&mut self, place: usize, end: Leaving) {
         let ending = end.ended.await.unwrap_or(Ending::Quiet);
         let child = &mut self.children[place];
         let name = child.spec.name.clone();
@@ -277,7 +258,7 @@ impl State {
             supervisor: self.name.clone(),
             child,
             reason: exit.reason().to_owned(),
-            abnormal: exit.is_abnormal(),
+            abnormal: exit.is_failure(),
         });
     }
 
@@ -286,7 +267,7 @@ impl State {
         self.generation
     }
 
-    fn place_of(&self, name: &str) -> Option<usize> {
+    pub(super) fn place_of(&self, name: &str) -> Option<usize> {
         self.children.iter().position(|child| child.spec.name == name)
     }
 
@@ -294,7 +275,7 @@ impl State {
         self.children.iter().position(|child| child.generation == generation)
     }
 
-    fn unknown(&self, child: &str) -> UnknownChild {
+    pub(super) fn unknown(&self, child: &str) -> UnknownChild {
         UnknownChild { supervisor: self.name.clone(), child: child.to_owned() }
     }
 
@@ -314,7 +295,7 @@ impl Child {
                 Phase::Running(_) => decision::Phase::Running,
                 Phase::Waiting => decision::Phase::Waiting,
                 Phase::Idle => decision::Phase::Idle,
-                Phase::Leaving { .. } => decision::Phase::Leaving,
+                Phase::Leaving(_) => decision::Phase::Leaving,
             },
         }
     }
@@ -323,7 +304,7 @@ impl Child {
         let (state, actor) = match &self.phase {
             Phase::Running(running) => (NodeState::Running, Some(running.cell.clone())),
             Phase::Waiting => (NodeState::Restarting, None),
-            Phase::Idle | Phase::Leaving { .. } => (NodeState::Stopped, None),
+            Phase::Idle | Phase::Leaving(_) => (NodeState::Stopped, None),
         };
         ChildStatus {
             name: self.spec.name.clone(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actors::living_tree::NodeState;
 use ractor::{ActorProcessingErr, ActorRef};
 
-use super::children::{Child, Phase, State};
+use super::children::{Child, Leaving, Phase, State};
 use super::{Epitaph, Inner, Message, Note};
 use crate::decision::{self, Exit, Member, Plan, Verdict};
 use crate::policy::Excess;
@@ -27,9 +27,14 @@ impl State {
         let Some(place) = self.place_of_generation(generation) else { return Ok(()) };
         let child = &mut self.children[place];
         match std::mem::replace(&mut child.phase, Phase::Idle) {
-            Phase::Leaving { replies, .. } => {
+            Phase::Leaving(Leaving { forget, replies, .. }) => {
                 let name = child.spec.name.clone();
-                self.forget(place);
+                if forget {
+                    self.forget(place);
+                } else {
+                    self.clear_away(&name);
+                    self.lay_down(place);
+                }
                 self.tell_ended(name, &Exit::Normal(Some("stopped on request".to_owned())));
                 for reply in replies {
                     let _ = reply.send(Ok(()));
@@ -79,9 +84,16 @@ impl State {
             Excess::SetAside => &mut self.children[place].window,
         };
         match decision::decide(&self.rules, &members, window, place, exit, now) {
-            Verdict::Leave if !self.children[place].dynamic => self.lay_down(place),
-            Verdict::Leave | Verdict::Forget => self.forget(place),
+            Verdict::Leave if !self.children[place].dynamic => {
+                self.tell_left(place, exit);
+                self.lay_down(place);
+            }
+            Verdict::Leave | Verdict::Forget => {
+                self.tell_left(place, exit);
+                self.forget(place);
+            }
             Verdict::ShutDown => {
+                self.tell_left(place, exit);
                 self.lay_down(place);
                 me.stop(Some("its significant children have ended".to_owned()));
             }
@@ -140,7 +152,8 @@ impl State {
                 Ok(_) => {
                     self.children[place].restarts += 1;
                     self.ties.records.tree.set_restarts(&name, self.children[place].restarts);
-                    self.ties.records.tell(Notice::Restarted { supervisor, child: name, count });
+                    let within = self.rules.intensity.within;
+                    self.ties.records.tell(Notice::Restarted { supervisor, child: name, count, within });
                 }
                 Err(reason) => {
                     let told = reason.clone();
@@ -166,16 +179,25 @@ impl State {
             child: self.children[place].spec.name.clone(),
             reason: exit.reason().to_owned(),
             restarts,
+            within: self.rules.intensity.within,
             escalated,
         };
         self.lay_down(place);
         self.ties.records.tell(Notice::GaveUp(report.clone()));
         if !escalated {
+            self.children[place].set_aside = true;
             return Ok(());
         }
         self.end_all().await;
         self.write_epitaph(Epitaph::GaveUp(report.clone()));
         Err(report.into())
+    }
+
+    fn tell_left(&self, place: usize, exit: &Exit) {
+        if exit.is_failure() {
+            let (supervisor, child) = (self.name.clone(), self.children[place].spec.name.clone());
+            self.ties.records.tell(Notice::Left { supervisor, child });
+        }
     }
 
     fn next_wait(&mut self, place: usize) -> Duration {

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &str, u32)] = &[
     ("formulas", "formulas", 2),
     ("git", "src/git", 2),
     ("ledger", "src/ledger", 2),
+    ("notify", "src/notify", 2),
     ("protocol", "src/protocol", 2),
     ("pty", "src/pty", 2),
     ("queue", "src/queue", 2),
@@ -33,6 +34,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("portable-pty", &["pty"]),
     ("git2", &["git"]),
     ("clap", &["cli"]),
+    ("lettre", &["notify"]),
+    ("ureq", &["notify"]),
+    ("rustls", &["notify"]),
     ("axum", &["web"]),
     ("ractor", &["actors", "supervisors"]),
 ];

@@ -89,3 +89,23 @@ fn peek_prints_the_screen_and_attach_wants_a_terminal() {
     assert!(town.gastown(&["peek", &worker]).ok().stdout.contains("here I am"));
     running.stop();
 }
+
+#[test]
+fn any_agent_may_look_at_any_other_and_disturbs_nobody() {
+    let (town, running, bead, worker) = waiting_worker("here I am");
+    find("the words are on the screen", || {
+        town.gastown(&["peek", &worker]).stdout.contains("here I am").then_some(())
+    });
+    let before = town.agent(&worker);
+    let seen = town.folder.join("seen.txt");
+    let other = town.work("Look", &format!("gt peek {worker} > {}; echo y > y.txt", seen.display()));
+    town.event_of("bead.closed", &other);
+    assert!(std::fs::read_to_string(&seen).unwrap().contains("here I am"));
+    let after = town.agent(&worker);
+    for same in ["pid", "session", "state", "last_activity"] {
+        assert_eq!(before[same], after[same], "{same}: {before} {after}");
+    }
+    town.open("go");
+    town.event_of("bead.closed", &bead);
+    running.stop();
+}

@@ -62,6 +62,8 @@ fn a_poison_letter_dies_with_its_report_and_takes_nobody_along() {
 #[test]
 fn a_letter_to_one_who_is_away_waits_and_is_the_first_thing_it_sees() {
     let (town, _origin) = Town::with_rig();
+    // It is away until a person starts it.
+    town.configure("config/town.json", |config| config["policies"] = serde_json::json!({"judgement": false}));
     let send = |to: &str, subject: &str| {
         let sent = town.json(&["mail", "send", to, "-s", subject, "-m", "body"]);
         sent.as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect::<Vec<_>>()

@@ -1,32 +1,11 @@
 //! The post by the public commands, at size and with everything that people put into letters.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::support::{Town, find};
-
-/// Asks one question over the socket, as any program may: see docs/protocol.md.
-fn ask(town: &Town, command: &Value) -> Value {
-    let mut stream = UnixStream::connect(town.root.join("run/gastown.sock")).unwrap();
-    let mut frame = |value: &Value| {
-        let text = value.to_string().into_bytes();
-        let mut bytes = u32::try_from(text.len()).unwrap().to_be_bytes().to_vec();
-        bytes.push(b'J');
-        bytes.extend(text);
-        stream.write_all(&bytes).unwrap();
-    };
-    frame(&json!({"version": 1}));
-    frame(&json!({"ask": command}));
-    let mut header = [0; 5];
-    stream.read_exact(&mut header).unwrap();
-    let mut answer = vec![0; u32::from_be_bytes(header[..4].try_into().unwrap()) as usize];
-    stream.read_exact(&mut answer).unwrap();
-    serde_json::from_slice(&answer).unwrap()
-}
 
 #[test]
 fn thousands_of_letters_from_many_at_once_are_all_there_in_order() {
@@ -46,7 +25,7 @@ fn thousands_of_letters_from_many_at_once_are_all_there_in_order() {
                     let send = json!({"mail_send": {
                         "to": "overseer", "subject": format!("{sender} {n}"), "body": body, "kind": null, "key": key,
                     }});
-                    let answer = ask(town, &send);
+                    let answer = town.ask(&send);
                     assert!(answer["ok"]["data"][0].is_string(), "{answer}");
                     sent.fetch_add(1, Ordering::Relaxed);
                 }
@@ -80,7 +59,7 @@ fn thousands_of_letters_from_many_at_once_are_all_there_in_order() {
             "to": "overseer", "subject": format!("{sender} {n}"), "body": body, "kind": null,
             "key": format!("{sender}-{n}"),
         }});
-        assert!(ask(&town, &again)["ok"]["data"][0].is_string());
+        assert!(town.ask(&again)["ok"]["data"][0].is_string());
     }
     check();
     running.stop();

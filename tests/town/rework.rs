@@ -157,6 +157,10 @@ fn a_target_that_moves_meanwhile_is_gated_anew() {
 #[test]
 fn work_that_is_taken_away_is_put_in_safety_first() {
     let (town, origin) = Town::with_rig();
+    // Its agent does not hear that it is asked to save its work itself.
+    town.configure("config/town.json", |config| {
+        config["policies"] = serde_json::json!({"save_wait": "100ms"})
+    });
     let script = format!(
         "echo committed > a.txt; git add .; git diff --cached --quiet || git commit -qm a; echo loose > b.txt; {}",
         town.barrier("go")

@@ -120,6 +120,33 @@ fn an_agent_that_a_person_stopped_stays_so_until_they_start_it() {
 }
 
 #[test]
+fn a_worker_that_is_done_or_is_stopped_ends_though_it_hears_nothing() {
+    let (town, origin) = Town::with_rig();
+    // It hands in, and would stay for ever; so would what it has started in its own group.
+    let script = format!(
+        "trap '' TERM HUP INT; (while :; do sleep 0.2; done) & {}; gt hook >/dev/null
+         echo x > x.txt; git add x.txt; git commit -qm X; gt done >/dev/null; while :; do sleep 0.2; done",
+        town.barrier("go")
+    );
+    agent::preset(&town, "stays", &script, soon());
+    let bead = town.bead("Work", "true");
+    town.gastown(&["sling", &bead, "web", "--agent", "stays"]).ok();
+    let running = town.run();
+    let worker = "web/polecats/frontend";
+    eventually("it lives", || town.agent(worker)["pid"].is_u64());
+    town.gastown(&["agent", "stop", worker]).ok();
+    let verdict = town.event_of("agent.verdict", &bead);
+    assert_eq!(verdict["data"]["verdict"], "stopped", "{verdict}");
+    eventually("only the runtime is left", || town.processes().iter().all(|(pid, _)| *pid == running.pid()));
+    town.open("go");
+    town.gastown(&["agent", "start", worker]).ok();
+    town.event_of("hook.cleared", &bead);
+    assert_eq!(origin.landings(), [bead]);
+    eventually("only the runtime is left", || town.processes().iter().all(|(pid, _)| *pid == running.pid()));
+    running.stop();
+}
+
+#[test]
 fn a_run_in_the_background_answers_and_stops() {
     let (town, _origin) = Town::with_rig();
     let said = town.gastown(&["run", "--detach"]).ok();

@@ -1,6 +1,7 @@
 //! The supervised tree: whoever dies comes back, and no work is lost with them (P9).
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -115,6 +116,93 @@ fn every_actor_that_is_killed_comes_back_and_the_work_lands() {
     let mut wanted = beads;
     wanted.sort();
     assert_eq!(landed, wanted);
+    town.assert_nothing_runs();
+}
+
+#[test]
+fn actors_that_are_started_again_in_a_town_without_work_start_no_agent() {
+    let (town, _origin) = town_with_faults();
+    let running = town.run();
+    let all = names(&tree(&town));
+    for name in all.iter().filter(|name| *name != "town") {
+        find(&format!("{name} can be killed"), || {
+            (town.gastown(&["fault", "kill-actor", name]).code == 0).then_some(())
+        });
+        // Whoever is started again has looked at the board when it is back: nothing there asks for a judgement.
+        eventually(&format!("{name} is back"), || {
+            node(&town, name).is_some_and(|node| node["state"] == "running")
+        });
+    }
+    assert_eq!(names(&tree(&town)), all);
+    running.stop();
+    assert_eq!((town.events("agent.started").len(), town.events("mail.sent").len()), (0, 0));
+}
+
+/// Time between two deaths of one actor, so that the town's window of 20 in 10 s bears them.
+const PACE: Duration = Duration::from_millis(550);
+
+/// Deaths of one worker, or of one rig, that are borne within a minute.
+const BORNE: usize = 10;
+
+/// Kills the actor called `name` again and again until `bead` is closed; returns how often.
+fn kill_until_closed(town: &Town, name: &str, bead: &str) -> usize {
+    let (mut kills, mut next) = (0, Instant::now());
+    find(&format!("{bead} is landed although {name} dies all the time"), || {
+        if Instant::now() >= next && kills < BORNE {
+            // Between two lives there is nobody to be killed; a switchboard that dies does not answer.
+            let said = town.gastown(&["fault", "kill-actor", name]);
+            assert!([0, 1, 4].contains(&said.code), "{said:?}");
+            kills += usize::from(said.code == 0);
+            next = Instant::now() + PACE;
+        }
+        let closed = |event: &Value| event["type"] == "bead.closed" && event["data"]["bead"] == bead;
+        town.feed().iter().any(closed).then_some(kills)
+    })
+}
+
+#[test]
+fn with_any_one_actor_dying_all_the_time_the_rest_still_lands_a_change() {
+    let (town, web) = town_with_faults();
+    let api = town.rig("api", &["--prefix", "api", "--gate", crate::support::town::GATE]);
+    let running = town.run();
+    let sling = |rig: &str, title: &str, script: &str| {
+        let bead = town.bead_of(rig, title, script);
+        town.gastown(&["sling", &bead, rig]).ok();
+        bead
+    };
+    // A worker that dies all the time lands nothing.
+    let held = sling("web", "Held", &format!("{}; echo x > held.txt", town.barrier("go")));
+    let worker = town.event_of("hook.checked", &held)["data"]["agent"].as_str().unwrap().to_owned();
+    // All but those who are above every worker, and those of the other rig, which is the rest.
+    let names: Vec<String> = names(&tree(&town)).into_iter().collect();
+    let spared = |name: &&String| {
+        ["town", "rigs", "rig api"].contains(&name.as_str())
+            || name.starts_with("api/")
+            || name.contains(" session")
+    };
+    let victims: Vec<&String> = names.iter().filter(|name| !spared(name)).collect();
+    assert_eq!(victims.len(), 11, "{victims:?}");
+    let (mut of_web, mut of_api) = (vec![held], Vec::new());
+    for victim in victims {
+        let of_rig = victim.contains("web");
+        let (rig, beads) = if of_rig { ("api", &mut of_api) } else { ("web", &mut of_web) };
+        let bead = sling(rig, &format!("Without {victim}"), &format!("echo x > {rig}{}.txt", beads.len()));
+        assert!(kill_until_closed(&town, victim, &bead) > 0, "{victim} was never killed");
+        running.assert_alive();
+        beads.push(bead);
+    }
+    assert!(of_api.len() == 6 && names.contains(&worker), "{of_api:?}");
+
+    // When it dies no more, what it was at is done as well.
+    town.open("go");
+    of_web.iter().for_each(|bead| drop(town.event_of("bead.closed", bead)));
+    running.stop();
+    for ended in town.events("actor.ended") {
+        assert_eq!(ended["data"]["outcome"], "restarted", "{ended}");
+    }
+    let landed =
+        |origin: &crate::support::repo::Origin| origin.landings().into_iter().collect::<BTreeSet<_>>();
+    assert_eq!((landed(&web), landed(&api)), (of_web.into_iter().collect(), of_api.into_iter().collect()));
     town.assert_nothing_runs();
 }
 

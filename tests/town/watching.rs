@@ -20,6 +20,8 @@ fn samples(text: &str) -> BTreeMap<String, u64> {
 #[test]
 fn metrics_say_what_status_says_with_a_runtime_and_without() {
     let (town, _origin) = Town::with_rig();
+    // Between two questions nothing is to happen.
+    town.configure("config/town.json", |config| config["policies"] = serde_json::json!({"judgement": false}));
     town.bead("Open", "x");
     for n in 0..3 {
         town.gastown(&["mail", "send", "mayor/", "-s", &n.to_string(), "-m", "x"]).ok();

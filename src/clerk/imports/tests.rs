@@ -167,7 +167,7 @@ fn out_and_into_an_empty_town_and_out_again_is_the_same() {
     paper.does(Command::BeadClose { ids: vec![one], reason: Some("done".into()), force: false }).unwrap();
     take(&mut paper, &[&line("hq-1", "staged_ready", 2), &line("web-x", "tombstone", 3)]);
     let first = exported(&paper);
-    let mut empty = Paper { board: Board::default(), records: Vec::new() };
+    let mut empty = Paper { board: Board::default(), records: Vec::new(), later: std::time::Duration::ZERO };
     take(&mut empty, &first.lines().collect::<Vec<_>>());
     assert_eq!(exported(&empty), first);
     let mut same = Paper::new();

@@ -1,23 +1,48 @@
 //! agents: who is there, and their sessions.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use model::command::Command;
-use model::ids::RigName;
+use model::ids::{BeadId, RigName};
 
 use super::{Intent, View, ship};
 
 /// The commands of this group.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// List, start, stop, restart and rename agents
+    /// List, start, stop, restart, kill and rename agents; move their work; say that one is stuck
     #[command(subcommand)]
     Agent(Agent),
     /// Look at the workers of a rig
     #[command(subcommand)]
     Polecat(Polecat),
+    /// Bring back beads that nobody goes on with
+    Recover(Recover),
 }
 
-/// List, start, stop, restart and rename agents
+/// Bring back beads that nobody goes on with
+#[derive(Debug, Args)]
+#[command(
+    after_help = "For a bead whose sessions have failed too often, that waits for a person or for a time, whose \
+                        worker is gone,\nthat was left as blocked or deferred, whose merge is held, that has landed and is \
+                        still open, or is closed and has\nnot landed. It says what it did and throws nothing away; said \
+                        again, there is nothing to do. `gastown why BEAD`\nsays what is wrong."
+)]
+pub(crate) struct Recover {
+    /// Which
+    #[arg(value_name = "BEAD", required_unless_present = "all", conflicts_with = "all")]
+    beads: Vec<BeadId>,
+    /// All that wait for a person because something broke
+    #[arg(long)]
+    all: bool,
+    /// Of this rig only
+    #[arg(long, value_name = "RIG", requires = "all")]
+    rig: Option<RigName>,
+    /// Only say what would happen
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+/// List, start, stop, restart, kill and rename agents; move their work; say that one is stuck
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
     /// List everybody and how they are
@@ -41,6 +66,39 @@ pub(crate) enum Agent {
     Restart {
         /// Whose
         agent: String,
+    },
+    /// Kill an agent's session at once, with all that it has started, and keep it ended
+    Kill {
+        /// Whose
+        agent: String,
+        /// Start the next one
+        #[arg(long)]
+        restart: bool,
+    },
+    /// Say that an agent seems to be stuck; whoever watches over it looks, acts and answers by mail
+    #[command(alias = "report")]
+    Stuck {
+        /// Who
+        agent: String,
+        /// What you have seen of it
+        #[arg(long = "message", short = 'm', value_name = "TEXT", default_value = "")]
+        text: String,
+    },
+    /// Give what hangs on a hook, with its worktree, to another worker
+    #[command(
+        after_help = "A worker may do so with what hangs on its own hook. Its session ends, and the other one goes \
+                            on in the same\nworktree, at the same step."
+    )]
+    Reassign {
+        /// What
+        #[arg(value_name = "BEAD")]
+        bead: BeadId,
+        /// To whom: RIG/NAME or NAME; to whoever is free when left out
+        #[arg(value_name = "WORKER")]
+        to: Option<String>,
+        /// Why
+        #[arg(long, short, value_name = "TEXT")]
+        reason: Option<String>,
     },
     /// Give a worker another name; what is addressed to the old one reaches it
     Rename {
@@ -78,6 +136,14 @@ impl Verb {
             Verb::Agent(Agent::Start { agent }) => Command::AgentStart { agent }.into(),
             Verb::Agent(Agent::Stop { agent }) => Command::AgentStop { agent }.into(),
             Verb::Agent(Agent::Restart { agent }) => Command::AgentRestart { agent }.into(),
+            Verb::Agent(Agent::Kill { agent, restart }) => Command::AgentKill { agent, restart }.into(),
+            Verb::Agent(Agent::Stuck { agent, text }) => Command::AgentStuck { agent, text }.into(),
+            Verb::Agent(Agent::Reassign { bead, to, reason }) => {
+                Command::Reassign { bead, to, reason }.into()
+            }
+            Verb::Recover(Recover { beads, all, rig, dry_run }) => {
+                Command::Recover { beads, all, rig, dry_run }.into()
+            }
             Verb::Agent(Agent::Rename { agent, to }) => Command::AgentRename { agent, to }.into(),
             Verb::Polecat(Polecat::List { rig, rig_flag }) => {
                 Intent::Ask(Command::AgentList { rig: rig.or(rig_flag) }, View::Polecats)

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use model::agent::Exit;
-use model::command::Command;
-use model::ids::{MergeId, RigName};
+use model::command::{Command, Leave};
+use model::ids::{BeadId, MergeId, RigName};
 
 use super::Intent;
 
@@ -21,7 +21,10 @@ pub(crate) enum Verb {
 #[derive(Debug, Default, Args)]
 #[command(
     after_help = "Commit first: uncommitted work is not taken. With `completed` the branch goes to the \
-                        merge queue;\nthe bead is closed when it has landed, not before."
+                        merge queue;\nthe bead is closed when it has landed, not before. With \
+                        `blocked` it waits for what is named and is handed out\nagain when that is closed; with \
+                        `refactor` its parts become beads below one epic. What is on the branch stays there,\nand \
+                        unsaved files are saved."
 )]
 pub(crate) struct Done {
     /// completed, blocked, refactor or escalate
@@ -30,12 +33,22 @@ pub(crate) struct Done {
     /// Why; wanted for all exits but completed
     #[arg(long, short, value_name = "TEXT")]
     reason: Option<String>,
+    /// With blocked: a bead that holds it up; may be repeated
+    #[arg(long, value_name = "BEAD")]
+    on: Vec<BeadId>,
+    /// With blocked: what holds it up and is no bead yet, made into one; may be repeated
+    #[arg(long, value_name = "TITLE")]
+    blocker: Vec<String>,
+    /// With refactor: a part that it is cut into, made into a bead; may be repeated
+    #[arg(long, value_name = "TITLE")]
+    part: Vec<String>,
 }
 
 impl Done {
     /// The command for it.
     pub(super) fn command(self) -> Command {
-        Command::Done { exit: self.exit, reason: self.reason }
+        let leave = Leave { on: self.on, blockers: self.blocker, parts: self.part };
+        Command::Done { exit: self.exit, reason: self.reason, leave }
     }
 }
 

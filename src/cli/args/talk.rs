@@ -1,11 +1,11 @@
 //! talk: letters, keystrokes and looks.
 
 use clap::{Args, Subcommand};
-use model::bead::Priority;
 use model::command::Command;
-use model::ids::{BeadId, MailId};
+use model::ids::MailId;
 use model::refusal::Refusal;
 
+use super::escalate::Escalate;
 use super::{Intent, Reading};
 
 /// The commands of this group.
@@ -48,7 +48,7 @@ pub(crate) enum Verb {
         #[arg(conflicts_with_all = ["message", "note_file"], hide = true)]
         text: Vec<String>,
     },
-    /// Say that a person has to know
+    /// Say that a person has to know, and see what people have to know
     Escalate(Escalate),
 }
 
@@ -173,36 +173,6 @@ pub(crate) struct Attach {
     pub(crate) take: bool,
 }
 
-/// Say that a person has to know
-#[derive(Debug, Args)]
-pub(crate) struct Escalate {
-    /// One line
-    #[arg(value_name = "SUBJECT", required = true)]
-    subject: Vec<String>,
-    /// critical, high, medium or low (or P0 to P3)
-    #[arg(long, short, default_value = "medium", value_parser = severity)]
-    severity: String,
-    /// The whole of it
-    #[arg(long, short, alias = "body", value_name = "TEXT")]
-    message: Option<String>,
-    /// About which bead
-    #[arg(long, value_name = "BEAD")]
-    bead: Option<BeadId>,
-}
-
-/// Reads a severity as a word or as a priority, and returns the word.
-fn severity(text: &str) -> Result<String, String> {
-    let wrong = || format!("{text:?} is not a severity; it is one of critical, high, medium, low");
-    let word = match u8::from(text.parse::<Priority>().map_err(|_| wrong())?) {
-        0 => "critical",
-        1 => "high",
-        2 => "medium",
-        3 => "low",
-        _ => return Err(wrong()),
-    };
-    Ok(word.to_owned())
-}
-
 impl Verb {
     /// What the words of this group want.
     pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
@@ -221,13 +191,7 @@ impl Verb {
                 Command::Handoff { note }.into()
             }
             Verb::Attach(attach) => Intent::Attach(attach),
-            Verb::Escalate(Escalate { subject, severity, message, bead }) => Command::Escalate {
-                severity,
-                subject: subject.join(" "),
-                body: message.unwrap_or_default(),
-                bead,
-            }
-            .into(),
+            Verb::Escalate(escalate) => escalate.command(reading)?.into(),
         })
     }
 }

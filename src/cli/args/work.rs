@@ -2,10 +2,11 @@
 
 use clap::{Args, Subcommand};
 use model::command::{self, Command};
-use model::ids::{BeadId, ConvoyId, RigName};
+use model::ids::{BeadId, ConvoyId};
 use model::refusal::Refusal;
 
 use super::bead::{self, Bead};
+use super::formula::{Cook, Formula};
 use super::{Intent, Reading, View};
 
 /// The commands of this group.
@@ -39,6 +40,9 @@ pub(crate) enum Verb {
     /// Look at the workflows that guide work
     #[command(subcommand, alias = "formulas")]
     Formula(Formula),
+    /// Make the steps of a formula, and say what cannot be carried out
+    #[command(hide = true)]
+    Cook(Cook),
     /// Follow the workflow on your hook
     #[command(subcommand, alias = "molecule")]
     Mol(Mol),
@@ -138,26 +142,6 @@ pub(crate) enum Convoy {
     },
 }
 
-/// Look at the workflows that guide work
-#[derive(Debug, Subcommand)]
-pub(crate) enum Formula {
-    /// List the formulas
-    #[command(alias = "ls")]
-    List {
-        /// As seen from this rig
-        #[arg(long)]
-        rig: Option<RigName>,
-    },
-    /// Show a formula and its steps
-    Show {
-        /// Its name
-        name: String,
-        /// As seen from this rig
-        #[arg(long)]
-        rig: Option<RigName>,
-    },
-}
-
 /// Follow the workflow on your hook
 #[derive(Debug, Subcommand)]
 pub(crate) enum Mol {
@@ -175,6 +159,9 @@ pub(crate) enum Mol {
     /// Say that a step is done
     #[command(subcommand)]
     Step(Step),
+    /// Make the steps of a formula, and say what cannot be carried out
+    #[command(hide = true)]
+    Cook(Cook),
 }
 
 /// Say that a step is done
@@ -201,8 +188,8 @@ impl Verb {
             Verb::Convoy(Convoy::List { all }) => Command::ConvoyList { all }.into(),
             Verb::Convoy(Convoy::Status { id: None }) => Command::ConvoyList { all: false }.into(),
             Verb::Convoy(Convoy::Status { id: Some(id) }) => Command::ConvoyShow(id).into(),
-            Verb::Formula(Formula::List { rig }) => Command::FormulaList { rig }.into(),
-            Verb::Formula(Formula::Show { name, rig }) => Command::FormulaShow { name, rig }.into(),
+            Verb::Formula(formula) => return formula.intent(reading),
+            Verb::Cook(cook) | Verb::Mol(Mol::Cook(cook)) => cook.command().into(),
             Verb::Mol(Mol::Status { agent }) => Command::MolShow { agent }.into(),
             Verb::Mol(Mol::Current { agent }) => Intent::Ask(Command::MolShow { agent }, View::Current),
             Verb::Mol(Mol::Step(Step::Done { step })) => Command::StepDone { step }.into(),

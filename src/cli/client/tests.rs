@@ -123,3 +123,34 @@ fn an_agent_is_told_where_the_socket_is_and_a_person_finds_it() {
     env.vars.insert("GASTOWN_TOKEN".into(), "t".into());
     assert_eq!(socket(&Globals::default(), &env).unwrap(), Path::new("/told"));
 }
+
+/// A ledger that a runtime has taken.
+struct Taken;
+
+impl Carrier for Taken {
+    fn ask(&mut self, _: Command) -> Result<Answer, Refusal> {
+        Err(Refusal::new(Class::Runtime, "already_running", "somebody runs it"))
+    }
+
+    fn open(&mut self, _: Stream) -> Result<Duplex, Refusal> {
+        Err(Refusal::not_running("following"))
+    }
+
+    fn is_live(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_question_that_meets_a_starting_runtime_is_asked_of_it() {
+    let (_folder, path, served) = listen(|mut stream| {
+        frame::<Hello>(&mut stream);
+        assert_eq!(frame::<Request>(&mut stream), Request::Ask(Command::Status));
+        wire::write_frame(&mut stream, &Frame::json(&Reply::Ok(Answer::Done))).unwrap();
+    });
+    let hello = Hello { version: wire::VERSION, token: None, actor: None };
+    let socket = SocketCarrier { path, hello, open: None };
+    let mut either = Either { offline: Box::new(Taken), socket };
+    assert_eq!(either.ask(Command::Status), Ok(Answer::Done));
+    served.join().unwrap();
+}

@@ -1,9 +1,9 @@
 //! Agents as people see them.
 
 use model::agent::AgentState;
-use model::answer::AgentRow;
+use model::answer::{AgentRow, RecoveredRow};
 
-use crate::output::{Column, Pen, Table, Tint, ago, cell};
+use crate::output::{Column, Pen, Table, Tint, ago, cell, line};
 
 fn tint(state: AgentState) -> Tint {
     match state {
@@ -47,6 +47,35 @@ pub(super) fn table(rows: &[AgentRow], pen: &Pen) -> Table {
         ]);
     }
     table
+}
+
+/// How beads were brought back.
+pub(super) fn recovered(rows: &[RecoveredRow], pen: &Pen) -> String {
+    if rows.is_empty() {
+        return "nothing waits to be brought back\n".to_owned();
+    }
+    let mut text = String::new();
+    for row in rows {
+        let tint = match row.state.as_str() {
+            "refused" => Tint::Red,
+            "waiting" => Tint::Yellow,
+            _ => Tint::Green,
+        };
+        let would = if row.dry_run { "would be " } else { "" };
+        let nothing = if row.did.is_empty() { "; nothing to do" } else { "" };
+        text.push_str(&format!(
+            "{}  {would}{}{nothing}\n",
+            pen.paint(Tint::Cyan, row.bead.as_str()),
+            pen.paint(tint, &line(&row.state))
+        ));
+        for did in &row.did {
+            text.push_str(&format!("  {}\n", line(did)));
+        }
+        if let Some(hint) = &row.hint {
+            text.push_str(&format!("  then: {}\n", line(hint)));
+        }
+    }
+    text
 }
 
 /// Those whose terminal one can attach to.

@@ -74,6 +74,22 @@ fn words(event: &Event) -> (String, Tint) {
         Event::WorkRescued { agent, branch, reason, .. } => {
             (format!("saved the work of {agent} as {branch}: {reason}"), Yellow)
         }
+        Event::WorkUnsaved { agent, bead, asked, .. } => {
+            (format!("{agent} was asked to save its work at {bead} ({asked})"), Yellow)
+        }
+        Event::WorkAtRisk { agent, folder, why, .. } => {
+            (format!("work of {agent} in {folder} cannot be saved: {why}"), Red)
+        }
+        Event::BeadRecovered { bead, how, .. } => (format!("{bead} may go on: {how}"), Green),
+        Event::BeadReset { bead, from, reason, .. } => (format!("took {bead} from {from}: {reason}"), Yellow),
+        Event::HookMoved { from, to, bead, reason } => {
+            (format!("{bead} went from {from} to {to}: {reason}"), Yellow)
+        }
+        Event::TownSurveyed { found } => {
+            let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+            let tint = if found.iter().any(|found| found.open) { Red } else { Yellow };
+            (format!("not as the ledger has it: {}", shown.join("; ")), tint)
+        }
         Event::WorkDone { agent, bead, exit, .. } => (format!("{agent} handed {bead} in: {exit}"), Plain),
         Event::MolStepCompleted { step, .. } => (format!("did the step {step}"), Plain),
         Event::MqSubmitted { merge } => {
@@ -91,6 +107,22 @@ fn words(event: &Event) -> (String, Tint) {
         }
         Event::MqHeld { merge, why, .. } => (format!("holds {merge}: {why}"), Red),
         Event::EscalationRaised { severity, subject, .. } => (format!("[{severity}] {subject}"), Red),
+        Event::EscalationAcked { escalation, .. } => (format!("took note of {escalation}"), Plain),
+        Event::EscalationClosed { escalation, reason } => (format!("settled {escalation}: {reason}"), Green),
+        Event::EscalationReescalated { escalation, from, to, reason } => {
+            (format!("{escalation} is {to} now, no longer {from}: {reason}"), Red)
+        }
+        Event::EscalationRouted { escalation, severity, routes, .. } => {
+            let ways: Vec<String> = routes.iter().map(ToString::to_string).collect();
+            (format!("{escalation} [{severity}] goes by {}", ways.join(", ")), Dim)
+        }
+        Event::EscalationSending { escalation, route, attempt, .. } => {
+            (format!("sends {escalation} by {route} (attempt {attempt})"), Dim)
+        }
+        Event::EscalationNotified { escalation, route, outcome, .. } => {
+            let tint = if outcome.is_there() { Plain } else { Red };
+            (format!("{escalation} by {route}: {outcome}"), tint)
+        }
         Event::PolicyDenied { rule, tried } => (format!("was not allowed by {rule}: {tried}"), Red),
         Event::TownStarted { pid, version } => (format!("the town is up (pid {pid}, {version})"), Green),
         Event::TownStopped { reason } => (format!("the town has stopped: {reason}"), Yellow),
@@ -98,8 +130,17 @@ fn words(event: &Event) -> (String, Tint) {
         Event::TownRestored { dir, number, made_at, .. } => {
             (format!("restored the town from backup {number} in {dir}, taken at {made_at}"), Yellow)
         }
-        Event::ActorEnded { name, reason, outcome, .. } => {
-            (format!("the actor {name} ended: {reason}; {outcome}"), Yellow)
+        Event::ActorEnded { name, reason, outcome, crash, .. } => {
+            let hands = crash.hands().map(|hands| format!(" with {hands}")).unwrap_or_default();
+            let tint = if outcome == "gave_up" { Red } else { Yellow };
+            (format!("the actor {name} died{hands}: {reason}; {outcome}"), tint)
+        }
+        Event::ActorBlocked { name, in_hand, since_ms, .. } => {
+            let over = in_hand.as_ref().map(|what| format!(" over {what}")).unwrap_or_default();
+            (format!("the actor {name} takes no messages{over}, for {since_ms} ms"), Red)
+        }
+        Event::ActorUnblocked { name, after_ms } => {
+            (format!("the actor {name} goes on after {after_ms} ms"), Yellow)
         }
         other => (plain(other), Dim),
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::answer::{Metric, MetricKind, StatusReport};
+use model::story::Story;
 use serde_json::Value;
 
 use super::{agents, ship, town};
@@ -14,6 +15,7 @@ pub(super) fn status(report: &StatusReport, pen: &Pen) -> String {
     let tint = match town.state.as_str() {
         "running" => Tint::Green,
         "read_only" => Tint::Red,
+        "frozen" => Tint::Cyan,
         _ => Tint::Yellow,
     };
     let mut page = format!(
@@ -79,6 +81,22 @@ pub(super) fn status(report: &StatusReport, pen: &Pen) -> String {
     page
 }
 
+/// How an agent or a bead is, and why. What comes next and what to type stand out.
+pub(super) fn story(story: &Story, pen: &Pen) -> String {
+    let told = story.lines.iter().enumerate().map(|(nth, text)| {
+        let text = line(text);
+        let tint = match text.as_str() {
+            _ if nth == 0 => Tint::Bold,
+            text if text.starts_with("next: ") => Tint::Cyan,
+            text if text.starts_with("type: ") => Tint::Yellow,
+            text if text.contains(" ago  ") => Tint::Dim,
+            _ => Tint::Plain,
+        };
+        pen.paint(tint, &text) + "\n"
+    });
+    told.collect()
+}
+
 /// Metrics in Prometheus' text format, which is what people's collectors read.
 pub(super) fn metrics(all: &[Metric]) -> String {
     let mut text = String::new();
@@ -129,12 +147,14 @@ fn node(of: &Value, pen: &Pen) -> String {
         "session" => pen.paint(Tint::Cyan, &said("name")),
         _ => said("name"),
     };
+    let state = said("state");
     let mut facts: Vec<String> =
-        [said("strategy"), said("state")].into_iter().filter(|s| !s.is_empty()).collect();
+        [said("strategy"), state.clone()].into_iter().filter(|s| !s.is_empty()).collect();
     if let Some(n @ 1..) = of["restarts"].as_u64() {
         facts.push(count(usize::try_from(n).unwrap_or(usize::MAX), "restart"));
     }
-    if facts.is_empty() { name } else { format!("{name}  {}", pen.paint(Tint::Dim, &facts.join(", "))) }
+    let tint = if state == "blocked" { Tint::Red } else { Tint::Dim };
+    if facts.is_empty() { name } else { format!("{name}  {}", pen.paint(tint, &facts.join(", "))) }
 }
 
 #[cfg(test)]

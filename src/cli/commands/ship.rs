@@ -18,7 +18,12 @@ pub(super) fn submitted(report: &DoneReport) -> String {
             line(branch),
             short(head)
         ),
-        (exit, ..) => format!("Left {} as {}, {saved}.\n", report.bead, line(exit)),
+        (exit, ..) => {
+            let created: Vec<&str> = report.created.iter().map(|bead| bead.as_str()).collect();
+            let made =
+                if created.is_empty() { String::new() } else { format!(" Made {}.", created.join(", ")) };
+            format!("Left {} as {}, {saved}.{made}\n", report.bead, line(exit))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Letters and screens as people see them.
 
-use model::answer::{DeadRow, EscalationRow, MailRow};
+use model::answer::{DeadRow, MailRow};
 use model::command::Command;
 use model::ids::MailId;
 
@@ -57,32 +57,6 @@ pub(super) fn letter(row: &MailRow, pen: &Pen) -> String {
         row.from,
         row.to,
         when(row.sent_at),
-    );
-    if !row.body.trim().is_empty() {
-        text.push_str(&format!("\n{}\n", block(&row.body).trim_end()));
-    }
-    text
-}
-
-/// Something that a person has to know.
-pub(super) fn escalation(row: &EscalationRow, pen: &Pen) -> String {
-    let state = match row.acked_at {
-        Some(at) => format!("settled {}", when(at)),
-        None => "open".to_owned(),
-    };
-    let about: Vec<String> =
-        [row.bead.as_ref().map(ToString::to_string), row.agent.as_ref().map(ToString::to_string)]
-            .into_iter()
-            .flatten()
-            .collect();
-    let about = if about.is_empty() { String::new() } else { format!(", about {}", about.join(", ")) };
-    let mut text = format!(
-        "{}  {}\n  [{}] by {}, {}{about}\n  {state}\n",
-        pen.paint(Tint::Cyan, row.id.as_str()),
-        pen.paint(Tint::Bold, &line(&row.subject)),
-        line(&row.severity),
-        row.by,
-        when(row.raised_at),
     );
     if !row.body.trim().is_empty() {
         text.push_str(&format!("\n{}\n", block(&row.body).trim_end()));

@@ -1,17 +1,22 @@
 use model::agent::Verdict;
 use model::answer::{
-    AgentRow, BeadPage, ConvoyRow, DoneReport, HookRow, MailGauge, MailRow, MergeRow, MolRow, RigRow,
-    SlungReport, SlungRow, StatusReport, StepRow, TownRow,
+    AgentRow, BeadPage, ConvoyRow, DoneReport, EscalationGauge, HookRow, MailGauge, MailRow, MergeRow,
+    MolRow, RecoveredRow, RigRow, SlungReport, SlungRow, StatusReport, StepRow, TownRow,
 };
 use model::bead::{Bead, Comment, DepType, Dependency, Status};
 use model::command::{BeadFilter, NewBead};
 use model::convoy::Convoy;
 use model::cost::{By, Report, Row, Tokens, Used};
+use model::escalation::{
+    Context, EscalationRow, LetterNote, NoticeRow, NoticeState, Severity, Stage, StaleRow,
+};
 use model::event::{Event, Record};
 use model::ids::Seq;
 use model::mail::{Kind, Letter};
 use model::merge::{GateResult, MergeRequest, MergeState, Rejection};
 use model::recovery::Failure;
+use model::role::Address;
+use model::story::Story;
 use model::time::Timestamp;
 use serde_json::json;
 
@@ -105,6 +110,9 @@ fn rig() -> RigRow {
         default_branch: "main".into(),
         max_workers: 8,
         parked: false,
+        pause: None,
+        stopped: false,
+        working: 2,
         open: 3,
         waiting: 1,
         gates: vec!["test".into()],
@@ -184,6 +192,7 @@ fn the_town_is_a_page() {
             path: "/tmp/demo".into(),
             state: "running".into(),
             note: None,
+            frozen: None,
             pid: Some(77),
             uptime_s: Some(125),
             seq: Seq(321),
@@ -193,6 +202,7 @@ fn the_town_is_a_page() {
         queue: vec![merge(MergeState::Testing)],
         mail: MailGauge { unacked: 2, oldest_s: 240, dead: 1, boxes: Vec::new() },
         attention: vec!["web-3 was given back three times".into()],
+        escalations: EscalationGauge::default(),
         beads: [("open".to_owned(), 3), ("closed".to_owned(), 4)].into(),
     };
     insta::assert_snapshot!("status", text(Command::Status, Answer::Status(Box::new(report))));
@@ -207,6 +217,7 @@ fn a_young_town_says_what_to_do() {
             path: "/t".into(),
             state: "stopped".into(),
             note: None,
+            frozen: None,
             pid: None,
             uptime_s: None,
             seq: Seq(0),
@@ -216,6 +227,7 @@ fn a_young_town_says_what_to_do() {
         queue: Vec::new(),
         mail: MailGauge::default(),
         attention: Vec::new(),
+        escalations: EscalationGauge::default(),
         beads: Default::default(),
     };
     let page = text(Command::Status, Answer::Status(Box::new(report)));
@@ -226,6 +238,10 @@ fn a_young_town_says_what_to_do() {
         (Command::BeadReady(BeadFilter::default()), Answer::Beads(Vec::new())),
         (Command::ConvoyList { all: false }, Answer::Convoys(Vec::new())),
         (Command::MergeList { rig: None, all: false }, Answer::Merges(Vec::new())),
+        (
+            Command::EscalateList { all: false, unacked: false, severity: None },
+            Answer::Escalations(Vec::new()),
+        ),
     ] {
         let text = text(command.clone(), answer);
         assert!(text.contains("gastown"), "{command:?}: {text}");
@@ -314,6 +330,7 @@ fn hook_mol_sling_and_done_say_what_comes_next() {
         branch: Some("polecat/backend/web-1".into()),
         head: Some("0123456789abcdef".into()),
         saved: "remote".into(),
+        created: Vec::new(),
     };
     let convoy = ConvoyRow {
         convoy: Convoy {
@@ -333,7 +350,10 @@ fn hook_mol_sling_and_done_say_what_comes_next() {
         text(show.clone(), Answer::Mol(Some(mol.clone()))),
         for_people(&show, View::Current, &Answer::Mol(Some(mol)), &pen(None)),
         text(Command::Sling(Default::default()), Answer::Slung(slung)),
-        text(Command::Done { exit: Default::default(), reason: None }, Answer::Submitted(done)),
+        text(
+            Command::Done { exit: Default::default(), reason: None, leave: Default::default() },
+            Answer::Submitted(done),
+        ),
         text(Command::ConvoyShow("cv-1".parse().unwrap()), Answer::Convoy(convoy.clone())),
         text(Command::ConvoyList { all: false }, Answer::Convoys(vec![convoy])),
         text(Command::RigList, Answer::Rigs(vec![rig()])),
@@ -368,6 +388,48 @@ fn events_are_told_in_words() {
     insta::assert_snapshot!("events", text(command, answer) + &feed);
 }
 
+fn story(text: &str) -> Story {
+    Story {
+        about: "web-1".into(),
+        state: "spent".into(),
+        bead: None,
+        agent: None,
+        lines: vec![
+            format!("web-1 is hooked: {text}"),
+            "3 of 3 failures: crashed (3 times)".into(),
+            "next: nothing".into(),
+            "type: gastown recover web-1".into(),
+            "   3 s ago  web/witness web/polecats/docs: crashed (signal 11)".into(),
+        ],
+        next: None,
+        until: None,
+        hint: None,
+        saved: Vec::new(),
+        failure_context: None,
+    }
+}
+
+#[test]
+fn a_story_and_what_was_brought_back_are_lines() {
+    let why = Command::Why { about: "web-1".into() };
+    let told = text(why, Answer::Story(Box::new(story("Fix the login"))));
+    let row = |bead: &str, state: &str, did: &[&str], hint: Option<&str>, dry_run| RecoveredRow {
+        bead: bead.parse().unwrap(),
+        state: state.into(),
+        did: did.iter().map(|did| (*did).to_owned()).collect(),
+        hint: hint.map(str::to_owned),
+        dry_run,
+    };
+    let rows = vec![
+        row("web-1", "running", &["3 sessions had failed: the count begins anew"], None, false),
+        row("web-2", "ready", &["it was blocked: open"], Some("gastown sling web-2 web"), true),
+        row("web-3", "closed", &[], Some("gastown why web-3"), false),
+    ];
+    let recover = Command::Recover { beads: Vec::new(), all: true, rig: None, dry_run: false };
+    let done = text(recover.clone(), Answer::Recovered(rows)) + &text(recover, Answer::Recovered(Vec::new()));
+    insta::assert_snapshot!("recover", told + "---\n" + &done);
+}
+
 #[test]
 fn what_agents_write_cannot_command_the_terminal() {
     let evil = "\x1b]0;x\x07\x1b[2J";
@@ -379,7 +441,7 @@ fn what_agents_write_cannot_command_the_terminal() {
         (Command::BeadShow(Vec::new()), Answer::BeadPage(Box::new(page(bead("web-1", evil))))),
         (Command::MailInbox { agent: None, unread: false }, Answer::Letters(vec![letter.clone()])),
         (Command::MailRead("m-1".parse().unwrap()), Answer::Letter(Box::new(letter))),
-        (Command::Why { about: "x".into() }, Answer::Story(vec![evil.into()])),
+        (Command::Why { about: "x".into() }, Answer::Story(Box::new(story(evil)))),
         (
             Command::Peek { agent: "mayor/".into(), lines: None },
             Answer::Screen { agent: model::role::Address::Mayor, lines: vec![evil.into()], title: None },
@@ -441,4 +503,83 @@ fn use_of_tokens_is_a_table_with_a_sum() {
     report.rows.clear();
     text.push_str(&shown(&report, None));
     insta::assert_snapshot!("costs", text);
+}
+
+fn escalation(id: &str, severity: Severity, state: Stage) -> EscalationRow {
+    let told = |route: &str, state, detail: &str| NoticeRow {
+        round: 1,
+        route: route.parse().unwrap(),
+        state,
+        attempts: u32::from(!route.starts_with("mail") && route != "bead"),
+        at: Timestamp::from_millis(NOW - 60_000),
+        detail: Some(detail.into()),
+    };
+    let closed = (state == Stage::Closed).then(|| Timestamp::from_millis(NOW - 1_000));
+    let acked = (state != Stage::Open).then(|| Timestamp::from_millis(NOW - 30_000));
+    EscalationRow {
+        id: id.parse().unwrap(),
+        severity,
+        raised_as: Severity::Medium,
+        reescalations: u32::from(severity != Severity::Medium),
+        state,
+        owner: Some(Address::Overseer),
+        subject: "web/polecats/docs failed 3 times at web-3".into(),
+        body: "To let it try again: gastown recover web-3".into(),
+        source: Some("patrol:deacon".into()),
+        bead: Some("web-3".parse().unwrap()),
+        agent: Some("web/polecats/docs".parse().unwrap()),
+        by: Address::Deacon,
+        raised_at: Timestamp::from_millis(NOW - 7_200_000),
+        age_s: 7_200,
+        acked_at: acked,
+        acked_by: acked.map(|_| Address::Overseer),
+        note: acked.map(|_| "on it".into()),
+        closed_at: closed,
+        closed_by: closed.map(|_| Address::Overseer),
+        close_reason: closed.map(|_| "fixed in 4711".into()),
+        record: Some("hq-1".parse().unwrap()),
+        notices: vec![
+            told("bead", NoticeState::Delivered, "bead hq-1"),
+            told("mail:overseer", NoticeState::Delivered, "letter m-7"),
+            told("email:pat@example.org", NoticeState::Failing, "failed: connection refused"),
+        ],
+        context: Some(Box::new(Context {
+            letters: vec![LetterNote {
+                id: "m-5".parse().unwrap(),
+                sent_at: Timestamp::from_millis(NOW - 8_000_000),
+                from: "web/polecats/docs".parse().unwrap(),
+                to: Address::Mayor,
+                subject: "HELP: which schema?".into(),
+                excerpt: "two tables or one".into(),
+            }],
+            ..Context::default()
+        })),
+    }
+}
+
+#[test]
+fn escalations_are_a_table_and_a_page() {
+    let rows = vec![
+        escalation("esc-12", Severity::Critical, Stage::Open),
+        escalation("esc-3", Severity::Medium, Stage::Acked),
+        escalation("esc-1", Severity::Medium, Stage::Closed),
+    ];
+    let list = Command::EscalateList { all: true, unacked: false, severity: None };
+    insta::assert_snapshot!("escalate_list", text(list, Answer::Escalations(rows)));
+    let show = Command::EscalateShow { name: "esc-12".into() };
+    let row = Box::new(escalation("esc-12", Severity::Critical, Stage::Open));
+    insta::assert_snapshot!("escalate_show", text(show, Answer::Escalation(row)));
+    let ack = Command::EscalateAck { names: vec!["esc-3".into()], note: None };
+    let row = escalation("esc-3", Severity::High, Stage::Acked);
+    assert_eq!(text(ack, Answer::Escalations(vec![row])), "esc-3 is acknowledged by overseer\n");
+    let stale = StaleRow {
+        id: "esc-3".parse().unwrap(),
+        severity: Severity::Medium,
+        to: Severity::High,
+        due_at: Timestamp::from_millis(NOW + 600_000),
+        done: false,
+        subject: "main is red".into(),
+    };
+    let said = text(Command::EscalateStale { dry_run: true }, Answer::Stale(vec![stale]));
+    assert!(said.contains("esc-3  medium    high     in 10m  main is red"), "{said}");
 }

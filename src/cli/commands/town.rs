@@ -1,10 +1,10 @@
 //! Rigs as people see them, and the town that was made.
 
-use model::answer::{Examined, Health, RigRow};
+use model::answer::{Examined, FreezeReport, Health, Pause, RigRow};
 use model::command::Command;
 
-use crate::host::Installed;
-use crate::output::{Column, Pen, Table, Tint, cell, line};
+use crate::host::{Installed, ServiceReport};
+use crate::output::{Column, Pen, Table, Tint, cell, count, line};
 
 /// A rig that was taken in.
 pub(super) fn rig(row: &RigRow, command: &Command) -> String {
@@ -47,6 +47,21 @@ pub(super) fn doctor(rows: &[Examined], pen: &Pen) -> String {
     table.render(pen)
 }
 
+/// What stands still now, or goes on.
+pub(super) fn freeze(report: &FreezeReport, command: &Command) -> String {
+    let sessions = count(report.sessions, "session");
+    match (&report.frozen, report.changed) {
+        (Some(pause), true) => format!(
+            "Everything stands still {}: {sessions}, and no new one\nLet it go on with `gastown thaw`\n",
+            line(&pause.told())
+        ),
+        (Some(pause), false) => format!("Everything stands still already, {}\n", line(&pause.told())),
+        (None, true) => format!("Everything goes on: {sessions}\n"),
+        (None, false) if matches!(command, Command::Thaw) => "Nothing stands still\n".to_owned(),
+        (None, false) => String::new(),
+    }
+}
+
 /// Rigs as a table.
 pub(super) fn rigs(rows: &[RigRow], pen: &Pen) -> String {
     if rows.is_empty() {
@@ -65,7 +80,7 @@ pub(super) fn table(rows: &[RigRow]) -> Table {
         Column::right("OPEN"),
         Column::right("WAITING"),
         Column::flexible("GATES"),
-        Column::new("PAUSED"),
+        Column::flexible("PAUSED"),
         Column::flexible("REPOSITORY"),
     ]);
     for row in rows {
@@ -77,11 +92,56 @@ pub(super) fn table(rows: &[RigRow]) -> Table {
             cell(row.open),
             cell(row.waiting),
             cell(row.gates.join(", ")),
-            cell(if row.parked { "paused" } else { "" }).tint(Tint::Yellow),
+            cell(paused(row)).tint(Tint::Yellow),
             cell(&row.git_url).tint(Tint::Dim),
         ]);
     }
     table
+}
+
+/// Why a rig does not work, if it does not.
+fn paused(row: &RigRow) -> String {
+    match (&row.pause, row.stopped) {
+        (_, true) => "stopped".to_owned(),
+        (Some(Pause { reason: Some(reason), .. }), _) => format!("parked: {reason}"),
+        (Some(_), _) => "parked".to_owned(),
+        (None, _) if row.parked => "parked".to_owned(),
+        (None, _) => String::new(),
+    }
+}
+
+/// What was done about the service, how it is, and what is left to do.
+pub(crate) fn service(report: &ServiceReport, pen: &Pen) -> String {
+    if let Some(text) = &report.text {
+        return format!("{}\n\n{text}", pen.paint(Tint::Dim, &format!("# {}", report.file.display())));
+    }
+    let mut page = String::new();
+    if report.action == "status" {
+        let (text, tint) = match (report.installed, report.active.as_deref()) {
+            (false, _) => ("not installed".to_owned(), Tint::Yellow),
+            (true, Some(active @ ("active" | "loaded"))) => (active.to_owned(), Tint::Green),
+            (true, active) => (active.unwrap_or("its manager does not answer").to_owned(), Tint::Yellow),
+        };
+        page.push_str(&format!("{}  {}\n", report.name, pen.paint(tint, &line(&text))));
+        if report.installed {
+            page.push_str(&format!("  {}\n", line(&report.file.display().to_string())));
+            let enabled = report.enabled.as_deref().unwrap_or("unknown");
+            page.push_str(&format!("  at login: {}\n", line(enabled)));
+            if let Some(lingers) = report.lingers {
+                page.push_str(&format!(
+                    "  at boot, and without a login: {}\n",
+                    if lingers { "yes" } else { "no" }
+                ));
+            }
+        }
+    }
+    for did in &report.did {
+        page.push_str(&format!("{}\n", line(did)));
+    }
+    for left in &report.left {
+        page.push_str(&format!("{} {}\n", pen.paint(Tint::Yellow, "left to do:"), line(left)));
+    }
+    page
 }
 
 /// What `install` made, and what to type next.

@@ -1,8 +1,7 @@
 //! Hooks, slings, convoys and workflows as people see them.
 
-use model::answer::{ConvoyRow, FormulaRow, HookRow, MolRow, SlungReport, StepRow};
+use model::answer::{ConvoyRow, HookRow, MolRow, SlungReport, StepRow};
 use model::command::Command;
-use serde_json::Value;
 
 use crate::args::View;
 use crate::output::{Column, Pen, Table, Tint, ago, block, cell, count, line};
@@ -124,49 +123,6 @@ pub(super) fn mol(mol: Option<&MolRow>, view: View, pen: &Pen) -> String {
         let (mark, tint) = mark(step);
         let id = pen.paint(Tint::Cyan, &line(&step.id));
         text.push_str(&format!("  {} {id}  {}\n", pen.paint(tint, mark), line(&step.title)));
-    }
-    text
-}
-
-/// Formulas as a table.
-pub(super) fn formulas(rows: &[FormulaRow], pen: &Pen) -> String {
-    if rows.is_empty() {
-        return "no formulas here; those of a town lie in its formulas/ folder\n".to_owned();
-    }
-    let mut table = Table::new([
-        Column::new("NAME"),
-        Column::right("STEPS"),
-        Column::flexible("WHAT IT IS FOR"),
-        Column::flexible("SOURCE"),
-    ]);
-    for row in rows {
-        table.row([
-            cell(&row.name).tint(Tint::Cyan),
-            cell(row.steps),
-            cell(&row.description),
-            cell(&row.source).tint(Tint::Dim),
-        ]);
-    }
-    table.render(pen)
-}
-
-/// One formula: its first lines and its steps.
-pub(super) fn formula(formula: &Value, pen: &Pen) -> String {
-    let said = |value: &Value, key: &str| value[key].as_str().map(block).unwrap_or_default();
-    let name = [said(formula, "formula"), said(formula, "name")].into_iter().find(|name| !name.is_empty());
-    let mut text = format!("{}\n", pen.paint(Tint::Bold, &name.unwrap_or_else(|| "formula".to_owned())));
-    text.push_str(&format!("{}\n", said(formula, "description").trim_end()));
-    let steps = formula["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for step in steps {
-        let id = pen.paint(Tint::Cyan, &line(&said(step, "id")));
-        let needs: Vec<&str> =
-            step["needs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let after =
-            if needs.is_empty() { String::new() } else { format!(" (after {})", line(&needs.join(", "))) };
-        text.push_str(&format!("\n{id}  {}{}\n", line(&said(step, "title")), pen.paint(Tint::Dim, &after)));
-        for line in said(step, "description").trim_end().lines() {
-            text.push_str(&format!("    {line}\n"));
-        }
     }
     text
 }

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use model::agent::Exit;
 use model::bead::{DepType, IssueType, Patch};
-use model::command::{BeadFilter, EventFilter, LedgerQuestion, NewBead, NewGate, NewRig, Sling};
+use model::command::{BeadFilter, EventFilter, Leave, LedgerQuestion, NewBead, NewGate, NewRig, Sling};
+use model::escalation::Severity;
 use model::ids::Seq;
 
 use super::*;
@@ -139,12 +140,29 @@ fn a_sling_takes_its_target_last() {
 
 #[test]
 fn shipping_talking_and_watching_are_read() {
-    check("done", Command::Done { exit: Exit::Completed, reason: None });
-    check("gt polecat done", Command::Done { exit: Exit::Completed, reason: None });
-    check("gt merge-queue add", Command::Done { exit: Exit::Completed, reason: None });
+    check("done", Command::Done { exit: Exit::Completed, reason: None, leave: Leave::default() });
+    check("gt polecat done", Command::Done { exit: Exit::Completed, reason: None, leave: Leave::default() });
+    check(
+        "gt merge-queue add",
+        Command::Done { exit: Exit::Completed, reason: None, leave: Leave::default() },
+    );
     check(
         "done --exit BLOCKED --reason 'no key'",
-        Command::Done { exit: Exit::Blocked, reason: Some("no key".into()) },
+        Command::Done { exit: Exit::Blocked, reason: Some("no key".into()), leave: Leave::default() },
+    );
+    let leave = Leave {
+        on: vec!["web-2".parse().unwrap()],
+        blockers: vec!["A key is missing".into()],
+        parts: Vec::new(),
+    };
+    check(
+        "done --exit blocked --on web-2 --blocker 'A key is missing'",
+        Command::Done { exit: Exit::Blocked, reason: None, leave },
+    );
+    let leave = Leave { parts: vec!["one".into(), "two".into()], ..Leave::default() };
+    check(
+        "done --exit refactor --part one --part two",
+        Command::Done { exit: Exit::Refactor, reason: None, leave },
     );
     check("gt merge-queue list", Command::MergeList { rig: None, all: false });
     check("mq list web -a", Command::MergeList { rig: Some("web".parse().unwrap()), all: true });
@@ -169,20 +187,62 @@ fn shipping_talking_and_watching_are_read() {
     check("mail reply m-1 oh yes", Command::MailReply { id: "m-1".parse().unwrap(), body: "oh yes".into() });
     check("inject web/docs go on", Command::Nudge { agent: "web/docs".into(), text: "go on".into() });
     check("peek web/docs -n 50", Command::Peek { agent: "web/docs".into(), lines: Some(50) });
+    let new = |severity, subject: &str, body: &str| Command::Escalate {
+        severity,
+        subject: subject.into(),
+        body: body.into(),
+        bead: None,
+        source: None,
+        dry_run: false,
+    };
+    let about = |command, id: &str, from: Option<&str>| match command {
+        Command::Escalate { severity, subject, body, dry_run, .. } => Command::Escalate {
+            severity,
+            subject,
+            body,
+            bead: Some(id.parse().unwrap()),
+            source: from.map(str::to_owned),
+            dry_run,
+        },
+        other => other,
+    };
     check(
         "escalate -s P0 main is red --bead web-1",
-        Command::Escalate {
-            severity: "critical".into(),
-            subject: "main is red".into(),
-            body: String::new(),
-            bead: Some("web-1".parse().unwrap()),
-        },
+        about(new(Severity::Critical, "main is red", ""), "web-1", None),
     );
-    check("kill web/docs", Command::AgentStop { agent: "web/docs".into() });
+    check(
+        "escalate \"Build failing\" --severity HIGH --reason \"CI blocked\" --related web-1 --source plugin:x",
+        about(new(Severity::High, "Build failing", "CI blocked"), "web-1", Some("plugin:x")),
+    );
+    check("escalate lists are wrong", new(Severity::Medium, "lists are wrong", ""));
+    check("escalate lsit -m really", new(Severity::Medium, "lsit", "really"));
+    check("escalate list", Command::EscalateList { all: false, unacked: false, severity: None });
+    check(
+        "escalate ls -a --unacked -s high",
+        Command::EscalateList { all: true, unacked: true, severity: Some(Severity::High) },
+    );
+    check("escalate show hq-1", Command::EscalateShow { name: "hq-1".into() });
+    check(
+        "escalate ack esc-1 esc-2 --note mine",
+        Command::EscalateAck { names: vec!["esc-1".into(), "esc-2".into()], note: Some("mine".into()) },
+    );
+    check(
+        "escalate close esc-1 --reason fixed",
+        Command::EscalateClose { names: vec!["esc-1".into()], reason: "fixed".into() },
+    );
+    check("escalate retry esc-1", Command::EscalateRetry { names: vec!["esc-1".into()] });
+    check("escalate stale -n", Command::EscalateStale { dry_run: true });
+    check("kill web/docs", Command::AgentKill { agent: "web/docs".into(), restart: false });
     check("wake web/docs", Command::AgentStart { agent: "web/docs".into() });
     check("gt polecat list myproject", Command::AgentList { rig: Some("myproject".parse().unwrap()) });
     check("gt polecats", Command::AgentList { rig: None });
-    check("stop --all", Command::Stop);
+    check("stop --all", Command::StopAll);
+    check("stop --rig web", Command::RigStop { rig: "web".parse().unwrap() });
+    check("start --rig web", Command::RigStart { rig: "web".parse().unwrap() });
+    check("rig pause web", Command::RigPark { rig: "web".parse().unwrap(), reason: None, now: false });
+    check("rig resume web", Command::RigUnpark { rig: "web".parse().unwrap() });
+    check("estop --reason smoke", Command::Freeze { reason: Some("smoke".into()) });
+    check("thaw", Command::Thaw);
     check("gt down", Command::Stop);
     check("gt rigs", Command::RigList);
     check("ledger verify --json", Command::Ledger(LedgerQuestion::Verify));
@@ -191,9 +251,31 @@ fn shipping_talking_and_watching_are_read() {
     check("ledger compact --keep 7", Command::Ledger(LedgerQuestion::Compact { keep: Some(7) }));
     refused("ledger repair saved", "not_on_this_carrier");
     check("gt status", Command::Status);
+    let recover = |beads: &[&str], all, rig: Option<&str>, dry_run| Command::Recover {
+        beads: beads.iter().map(|bead| bead.parse().unwrap()).collect(),
+        all,
+        rig: rig.map(|rig| rig.parse().unwrap()),
+        dry_run,
+    };
+    check("recover web-1", recover(&["web-1"], false, None, false));
+    check("gt recover web-1 web-2 -n", recover(&["web-1", "web-2"], false, None, true));
+    check("recover --all --rig web", recover(&[], true, Some("web"), false));
+    refused("recover", "usage");
+    refused("recover web-1 --all", "usage");
+    let reassign = |to: Option<&str>, reason: Option<&str>| Command::Reassign {
+        bead: "web-1".parse().unwrap(),
+        to: to.map(str::to_owned),
+        reason: reason.map(str::to_owned),
+    };
+    check("agent reassign web-1", reassign(None, None));
+    check("gt agent reassign web-1 web/docs -r 'I am ill'", reassign(Some("web/docs"), Some("I am ill")));
     check("why web-1", Command::Why { about: "web-1".into() });
     check("gt prime", Command::Prime { agent: None });
     check("fault kill-actor web/refinery", Command::FaultKillActor { name: "web/refinery".into() });
+    check(
+        "fault block-actor mayor --for 5s",
+        Command::FaultBlockActor { name: "mayor".into(), millis: 5_000 },
+    );
 }
 
 #[test]
@@ -299,6 +381,13 @@ fn a_wrong_line_says_what_would_be_right() {
     refused("bead show nodash", "usage");
     refused("done --exit finished", "usage");
     refused("escalate -s awful x", "usage");
+    assert!(refused("escalate -s hihg x y", "usage").message.contains("did you mean \"high\"?"));
+    // Nobody is woken by a slip.
+    assert!(hint("escalate lsit", "usage").contains("`gastown escalate list`"));
+    assert!(hint("escalate akc esc-1", "usage").contains("`gastown escalate ack`"));
+    assert!(refused("escalate close esc-1", "usage").message.contains("--reason"));
+    refused("escalate ack", "usage");
+    refused("escalate", "usage");
     refused("bead update web-1", "usage");
     refused("", "not_on_this_carrier");
 }
@@ -318,14 +407,15 @@ fn every_line_of_the_old_documents_is_understood_or_answered() {
         bd events list --actor=myproject/polecats/slot0 --since=30m\ngt rigs\ngt polecats\ngt inbox\n\
         gt send wyvern/plugins/merge-oracle -s \"Analyze\" -m \"...\"\ngt stop --all\ngt merge-queue list\n\
         gt spawn --issue gt-1 rig/name\ngt kill rig/name\ngt wake rig/name\ngt merge-queue add\n\
-        gt peek rig/name\ngt escalate help\nbd ready --parent gt-1\nbd sync\ngt doctor --fix\ngt costs report";
+        gt peek rig/name\ngt escalate help\ngt stop --rig web\n\
+        gt sleep web/docs\nbd ready --parent gt-1\nbd mol cook f\nbd cook f\nbd formula list\nbd sync\ngt doctor --fix\ngt costs report";
     for line in understood.lines().map(str::trim) {
         assert!(read(line).is_ok(), "{line}: {:?}", read(line));
     }
     let answered = "\
-        gt crew add max --rig web\nbd mol cook f\nbd mol pour p gt-1\nbd init --prefix x\n\
+        gt crew add max --rig web\nbd mol pour p gt-1\nbd init --prefix x\n\
         gt land --direct web/docs\ngt refinery process\ngt plugin list\ngt memory\ngt capture web/docs ls\n\
-        gt sleep web/docs\ngt ask \"fix it\"\ngt install /tmp/x\ngt inject Message\ngt stop --rig web\n\
+        gt ask \"fix it\"\ngt install /tmp/x\ngt inject Message\n\
         gt handoff\ngt dashboard\ngt work\ngt talk\ngt sling --issue gt-1\ngt quickstart";
     for line in answered.lines().map(str::trim) {
         let refusal = read(line).expect_err(line);

@@ -5,7 +5,7 @@ use model::near;
 use super::tree;
 
 /// Words that people try, and what they get here.
-pub(super) const SYNONYMS: [(&str, &[&str]); 48] = [
+pub(super) const SYNONYMS: [(&str, &[&str]); 62] = [
     ("ps", &["status"]),
     ("ls", &["status", "bead list"]),
     ("list", &["bead list", "agent list"]),
@@ -39,7 +39,16 @@ pub(super) const SYNONYMS: [(&str, &[&str]); 48] = [
     ("capture", &["peek", "nudge"]),
     ("screen", &["peek"]),
     ("connect", &["attach"]),
-    ("sleep", &["agent stop"]),
+    ("pause", &["rig park", "agent stop", "estop"]),
+    ("resume", &["rig unpark", "agent start", "thaw"]),
+    ("park", &["rig park"]),
+    ("unpark", &["rig unpark"]),
+    ("emergency", &["estop", "stop"]),
+    ("halt", &["estop", "stop"]),
+    ("suspend", &["estop"]),
+    ("daemon", &["service install", "run"]),
+    ("systemd", &["service install"]),
+    ("autostart", &["service install"]),
     ("queue", &["mq list"]),
     ("merge", &["mq list", "done"]),
     ("submit", &["done"]),
@@ -48,6 +57,11 @@ pub(super) const SYNONYMS: [(&str, &[&str]); 48] = [
     ("repo", &["rig add"]),
     ("shutdown", &["stop"]),
     ("explain", &["why"]),
+    ("retry", &["recover", "mq retry"]),
+    ("resume", &["recover", "agent start"]),
+    ("rescue", &["recover", "why"]),
+    ("repair", &["recover", "doctor"]),
+    ("reassign", &["agent reassign"]),
     ("cost", &["costs"]),
     ("tokens", &["costs"]),
     ("usage", &["costs"]),

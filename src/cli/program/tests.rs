@@ -13,7 +13,7 @@ use protocol::wire::{Carrier, Duplex};
 use serde_json::Value;
 
 use super::*;
-use crate::host::Installed;
+use crate::host::{Installed, ServiceReport};
 
 type Respond = fn(&Command) -> Result<Answer, Refusal>;
 
@@ -96,6 +96,28 @@ impl Host for Fake {
     fn verify_backups(&self, _: &Path) -> Result<Verified, Refusal> {
         let finding = Finding::new("000001/git/web.pack", None, "it is missing");
         Ok(Verified { sound: false, backups: 1, files: 9, bytes: 2048, findings: vec![finding], took_ms: 1 })
+    }
+
+    fn service(&self, order: ServiceOrder) -> Result<ServiceReport, Refusal> {
+        let (action, text) = match order.wish {
+            ServiceWish::Install { dry_run: true, .. } => ("dry_run", Some("[Unit]\n".to_owned())),
+            ServiceWish::Install { .. } => ("install", None),
+            ServiceWish::Uninstall => ("uninstall", None),
+            ServiceWish::Status => ("status", None),
+        };
+        Ok(ServiceReport {
+            action: action.into(),
+            name: "gastown-t.service".into(),
+            file: order.town.join("unit"),
+            text,
+            did: vec!["wrote it".into()],
+            left: vec!["enable it".into()],
+            ..ServiceReport::default()
+        })
+    }
+
+    fn reaper(&self) -> u8 {
+        0
     }
 
     fn exec_shim(&self, _: Vec<OsString>) -> ! {

@@ -80,9 +80,11 @@ impl Picture {
         let closed = board.beads.iter().filter(|bead| bead.status == Status::Closed).count();
         let waiting = board.hooks.all_waiting().count();
         let hooked = board.hooks.iter().filter(|hook| hook.stage != Stage::Landed).count();
+        let frozen = board.freezes.now().map(|pause| format!(": FROZEN {}", plain(&pause.told())));
         let line = format!(
-            "gastown {}: {} of {} beads closed, {hooked} on hooks, {waiting} waiting, {seconds} s",
+            "gastown {}{}: {} of {} beads closed, {hooked} on hooks, {waiting} waiting, {seconds} s",
             plain(&self.name),
+            frozen.unwrap_or_default(),
             closed,
             board.beads.len(),
         );

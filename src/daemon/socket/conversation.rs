@@ -60,7 +60,7 @@ async fn converse<T: Town>(stream: UnixStream, town: &T, mut over: watch::Receiv
     };
     match request {
         Request::Ask(command) => {
-            let last = command == Command::Stop;
+            let last = matches!(command, Command::Stop | Command::StopAll);
             let town = town.clone();
             // A task of its own: it goes on when the client does not wait, and its panic is an answer.
             let asked = tokio::spawn(async move { town.ask(origin, command).await }).await;

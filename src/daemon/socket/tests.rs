@@ -51,7 +51,7 @@ impl Town for Echo {
         match command {
             Command::Tree => panic!("as a test wants it"),
             Command::Stop => Ok(Answer::Done),
-            Command::Why { about } => Ok(Answer::Story(vec![about])),
+            Command::Why { about } => Ok(Answer::Jsonl(about)),
             _ => Err(Refusal::not_running("this")),
         }
     }
@@ -170,7 +170,7 @@ fn say(store: &Store, rule: &str) {
 #[tokio::test]
 async fn a_question_is_answered_and_the_carrier_says_who_asked() {
     let fixture = fixture();
-    assert_eq!(fixture.ask(hello(), why("x")).await, Ok(Answer::Story(vec!["x".into()])));
+    assert_eq!(fixture.ask(hello(), why("x")).await, Ok(Answer::Jsonl("x".into())));
     let as_mayor = Hello { actor: Some("mayor/".into()), ..hello() };
     fixture.ask(as_mayor, why("x")).await.unwrap();
     let token = Hello { token: Some("right".into()), ..hello() };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::agent::{AgentState, SessionEnd, Verdict};
 use model::event::{Event, Record};
 use model::ids::{BeadId, RigName, Seq, SessionId};
+use model::mail::Kind;
 use model::recovery::{Strategy, Symptom};
 use model::role::Address;
 use model::time::Timestamp;
@@ -32,6 +33,12 @@ pub struct OpenSession {
     /// What it was doing, as far as it said so.
     #[serde(default)]
     pub doing: Option<String>,
+    /// How often it was told to go on.
+    #[serde(default)]
+    pub nudges: u32,
+    /// Where it was seen to work outside of its own place.
+    #[serde(default)]
+    pub strayed: Option<String>,
 }
 
 /// A worktree that exists for an agent.
@@ -46,6 +53,30 @@ pub struct Sandbox {
     /// In whose place it stands, when it has come from another worker and has not been moved yet.
     #[serde(default)]
     pub at: Option<Address>,
+}
+
+/// Work that is only in a worktree that is to go, and cannot be saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtRisk {
+    /// Where it lies.
+    pub folder: String,
+    /// Why it cannot be saved.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// How far a worktree is that is to go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaving {
+    /// How often its agent was asked to save what is in it.
+    pub asked: u32,
+    /// When last.
+    pub asked_at: Option<Timestamp>,
+    /// Why what is in it cannot be saved.
+    pub at_risk: Option<AtRisk>,
+    /// Whether the Deacon was told of that.
+    pub told: bool,
 }
 
 /// One agent: an identity for ever.
@@ -88,6 +119,12 @@ pub struct Agent {
     pub quarantined: Option<Timestamp>,
     /// Its worktree, while there is one.
     pub sandbox: Option<Sandbox>,
+    /// How far the worktree is, when it is to go.
+    #[serde(default)]
+    pub leaving: Leaving,
+    /// Whether its actor was given up: nobody wakes it before the next start of the runtime.
+    #[serde(default)]
+    pub given_up: bool,
     /// Whether it is to have no session until it is let go.
     #[serde(default)]
     pub held: bool,
@@ -140,10 +177,24 @@ impl Agents {
 
     /// Whether a worktree stands in the place of `address` that belongs to another by now.
     pub fn is_lodging(&self, address: &Address) -> bool {
-        let at = |agent: &Agent| {
-            agent.sandbox.as_ref().is_some_and(|sandbox| sandbox.at.as_ref() == Some(address))
-        };
-        self.by_address.values().any(at)
+        self.lodgers(address).next().is_some()
+    }
+
+    /// The sessions whose programs run, as far as is known: each is a lease on its bead, closed by the session's end.
+    pub fn leases(&self) -> impl Iterator<Item = (&Address, &OpenSession)> {
+        let open = |agent: &'_ Agent| agent.session.as_ref().is_some_and(|open| open.end.is_none());
+        self.by_address
+            .iter()
+            .filter(move |(_, agent)| open(agent))
+            .filter_map(|(address, agent)| Some((address, agent.session.as_ref()?)))
+    }
+
+    /// Those whose worktree stands in the place of `address`.
+    pub fn lodgers(&self, address: &Address) -> impl Iterator<Item = &Address> {
+        self.by_address.iter().filter_map(move |(lodger, agent)| {
+            let at = agent.sandbox.as_ref().and_then(|sandbox| sandbox.at.as_ref());
+            (at == Some(address)).then_some(lodger)
+        })
     }
 
     /// Those of `rig`.
@@ -168,6 +219,8 @@ impl Agents {
                         end: None,
                         symptom: None,
                         doing: None,
+                        nudges: 0,
+                        strayed: None,
                     });
                 });
             }
@@ -204,6 +257,10 @@ impl Agents {
                     }
                 })
             }
+            Event::AgentNudged { agent, session, .. } => self.open(agent, session, |open| open.nudges += 1),
+            Event::AgentStrayed { agent, session, folder, .. } => {
+                self.open(agent, session, |open| open.strayed = Some(folder.clone()));
+            }
             Event::AgentRenamed { from, to } => self.rename(from, to),
             Event::AgentHeld { agent, held, .. } => self.change(agent, |agent| {
                 agent.held = *held;
@@ -211,6 +268,7 @@ impl Agents {
                     agent.forgive();
                     agent.trust();
                     agent.strategy = None;
+                    agent.given_up = false;
                 }
             }),
             Event::AgentQuarantined { agent, until, .. } => {
@@ -218,7 +276,10 @@ impl Agents {
             }
             Event::HookMoved { from, to, bead, .. } => {
                 let mut sandbox = None;
-                self.change(from, |agent| sandbox = agent.sandbox.take_if(|sandbox| sandbox.bead == *bead));
+                self.change(from, |agent| {
+                    sandbox = agent.sandbox.take_if(|sandbox| sandbox.bead == *bead);
+                    agent.leaving = Leaving::default();
+                });
                 self.change(to, |agent| {
                     agent.forgive();
                     agent.last_bead = None;
@@ -231,9 +292,13 @@ impl Agents {
                     sandbox.at = None;
                 }
             }),
-            Event::HookSet { agent, .. } => self.change(agent, Agent::forgive),
+            Event::HookSet { agent, .. } => self.change(agent, |agent| {
+                agent.forgive();
+                agent.leaving = Leaving::default();
+            }),
             Event::WorkDone { agent, .. } => self.change(agent, Agent::forgive),
             Event::SandboxCreated { agent, bead, branch, base } => self.change(agent, |agent| {
+                agent.leaving = Leaving::default();
                 agent.sandbox = Some(Sandbox {
                     bead: bead.clone(),
                     branch: branch.clone(),
@@ -241,7 +306,40 @@ impl Agents {
                     at: None,
                 });
             }),
-            Event::SandboxRemoved { agent, .. } => self.change(agent, |agent| agent.sandbox = None),
+            Event::SandboxRemoved { agent, .. } => self.change(agent, |agent| {
+                agent.sandbox = None;
+                agent.leaving = Leaving::default();
+            }),
+            Event::WorkUnsaved { agent, asked, .. } => self.change(agent, |agent| {
+                agent.leaving.asked = *asked;
+                agent.leaving.asked_at = Some(at);
+            }),
+            Event::WorkAtRisk { agent, folder, why, .. } => self.change(agent, |agent| {
+                let since = agent.leaving.at_risk.as_ref().map_or(at, |before| before.since);
+                let (folder, why) = (folder.clone(), why.clone());
+                agent.leaving.at_risk = Some(AtRisk { folder, why, since });
+            }),
+            Event::MailSent { letter } => {
+                if let Kind::RecoveryNeeded { worker, .. } = &letter.kind {
+                    self.change(worker, |agent| agent.leaving.told = true);
+                }
+            }
+            // A person has seen to it: what could not be saved is tried anew.
+            Event::BeadRecovered { bead, .. } => {
+                let of = |agent: &&mut Agent| agent.sandbox.as_ref().is_some_and(|known| known.bead == *bead);
+                for agent in self.by_address.values_mut().filter(of) {
+                    agent.leaving = Leaving::default();
+                }
+            }
+            Event::ActorEnded { name, outcome, .. } if outcome == "gave_up" => {
+                if let Ok(agent @ Address::Polecat(..)) = name.parse() {
+                    self.change(&agent, |agent| agent.given_up = true);
+                }
+            }
+            // Whoever was given up is begun anew with the runtime.
+            Event::TownStarted { .. } => {
+                self.by_address.values_mut().for_each(|agent| agent.given_up = false)
+            }
             Event::MqLanded { worker, .. } => self.change(worker, |agent| {
                 agent.landed += 1;
                 agent.trust();
@@ -253,6 +351,14 @@ impl Agents {
     fn change(&mut self, address: &Address, change: impl FnOnce(&mut Agent)) {
         let address = self.successor(address).clone();
         change(self.by_address.entry(address).or_default());
+    }
+
+    fn open(&mut self, address: &Address, session: &SessionId, change: impl FnOnce(&mut OpenSession)) {
+        self.change(address, |agent| {
+            if let Some(open) = agent.session.as_mut().filter(|open| open.id == *session) {
+                change(open);
+            }
+        });
     }
 
     fn rename(&mut self, from: &Address, to: &Address) {

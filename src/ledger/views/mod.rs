@@ -10,11 +10,14 @@ pub mod contents;
 pub mod convoys;
 pub mod costs;
 pub mod escalations;
+pub mod freezes;
 pub mod hooks;
+pub mod kept;
 pub mod mail;
 pub mod merges;
 pub mod mols;
 pub mod ready;
+pub mod recent;
 pub mod rigs;
 pub mod sendings;
 pub mod settled;
@@ -41,8 +44,14 @@ pub struct Board {
     /// How work at beads has gone.
     #[serde(default)]
     pub trials: trials::Trials,
+    /// Where work is that has not landed.
+    #[serde(default)]
+    pub kept: kept::KeptWork,
     /// The post.
     pub mail: mail::Mail,
+    /// The last letters of each agent.
+    #[serde(default)]
+    pub recent: recent::Recent,
     /// Names of sendings.
     #[serde(default)]
     pub sendings: sendings::Sendings,
@@ -54,6 +63,9 @@ pub struct Board {
     pub mols: mols::Mols,
     /// The projects.
     pub rigs: rigs::Rigs,
+    /// When everything stood still.
+    #[serde(default)]
+    pub freezes: freezes::Freezes,
     /// What agents have used.
     pub costs: costs::Costs,
     /// What a person has to know.
@@ -71,7 +83,9 @@ impl Board {
         self.hooks.apply(record);
         self.agents.apply(record);
         self.trials.apply(record);
+        self.kept.apply(record);
         self.mail.apply(record);
+        self.recent.apply(record);
         self.sendings.apply(record);
         self.merges.apply(record);
         self.convoys.apply(record);
@@ -79,6 +93,7 @@ impl Board {
         self.costs.apply(record);
         self.escalations.apply(record);
         self.rigs.apply(record);
+        self.freezes.apply(record);
         self.contents.apply(record);
     }
 }

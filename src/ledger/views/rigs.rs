@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::answer::Pause;
 use model::event::{Event, Record};
 use model::ids::{Prefix, RigName};
 use model::time::Timestamp;
@@ -20,6 +21,31 @@ pub struct Rig {
     pub branch: String,
     /// Since when.
     pub added_at: Timestamp,
+    /// Why it is given no work, if it is not.
+    #[serde(default)]
+    pub parked: Option<Parked>,
+    /// Whether its actors were stopped.
+    #[serde(default)]
+    pub stopped: bool,
+    /// When one of its workers was last given work.
+    #[serde(default)]
+    pub assigned_at: Option<Timestamp>,
+}
+
+/// Why a rig is given no work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Parked {
+    /// Since when, by whom and why.
+    pub pause: Pause,
+    /// Whether what hangs on its hooks waits, too.
+    pub now: bool,
+}
+
+impl Rig {
+    /// Whether none of its workers is to have a session.
+    pub fn is_halted(&self) -> bool {
+        self.stopped || self.parked.as_ref().is_some_and(|parked| parked.now)
+    }
 }
 
 /// All projects.
@@ -44,18 +70,49 @@ impl Rigs {
         self.iter().find(|rig| rig.prefix.as_str() == prefix)
     }
 
+    /// Whether no worker of `rig` is to have a session.
+    pub fn is_halted(&self, rig: &RigName) -> bool {
+        self.get(rig).is_some_and(Rig::is_halted)
+    }
+
     pub(crate) fn apply(&mut self, record: &Record) {
-        if let Event::RigAdded { rig, git_url, prefix, branch } = &record.event {
-            self.by_name.insert(
-                rig.clone(),
-                Rig {
-                    name: rig.clone(),
-                    git_url: git_url.clone(),
-                    prefix: prefix.clone(),
-                    branch: branch.clone(),
-                    added_at: record.at,
-                },
-            );
+        match &record.event {
+            Event::RigAdded { rig, git_url, prefix, branch } => {
+                self.by_name.insert(
+                    rig.clone(),
+                    Rig {
+                        name: rig.clone(),
+                        git_url: git_url.clone(),
+                        prefix: prefix.clone(),
+                        branch: branch.clone(),
+                        added_at: record.at,
+                        parked: None,
+                        stopped: false,
+                        assigned_at: None,
+                    },
+                );
+            }
+            Event::RigParked { rig, reason, now } => self.change(rig, |rig| {
+                let pause = Pause { since: record.at, by: record.actor.clone(), reason: reason.clone() };
+                rig.parked = Some(Parked { pause, now: *now });
+            }),
+            Event::RigUnparked { rig } => self.change(rig, |rig| rig.parked = None),
+            Event::RigStopped { rig } => self.change(rig, |rig| rig.stopped = true),
+            Event::RigStarted { rig } => self.change(rig, |rig| rig.stopped = false),
+            // A new life of the town begins with all of its rigs.
+            Event::TownStarted { .. } => self.by_name.values_mut().for_each(|rig| rig.stopped = false),
+            Event::HookSet { agent, .. } => {
+                if let Some(rig) = agent.rig() {
+                    self.change(rig, |rig| rig.assigned_at = Some(record.at));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, rig: &RigName, change: impl FnOnce(&mut Rig)) {
+        if let Some(rig) = self.by_name.get_mut(rig) {
+            change(rig);
         }
     }
 }

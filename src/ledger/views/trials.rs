@@ -30,6 +30,9 @@ pub struct Trial {
     pub failed: Vec<Failure>,
     /// The last end that was not as it should have been, whether it counts or not.
     pub last: Option<Failure>,
+    /// How often the runtime itself took it from a worker that was gone.
+    #[serde(default)]
+    pub resets: u32,
 }
 
 impl Trial {
@@ -81,8 +84,11 @@ impl Trials {
                     return;
                 }
                 let trial = self.by_bead.entry(bead.clone()).or_default();
-                trial.strategy = *strategy;
-                trial.not_before = *until;
+                // One whose bead has gone elsewhere meanwhile says nothing about what follows.
+                if strategy.is_some() {
+                    trial.strategy = *strategy;
+                    trial.not_before = *until;
+                }
                 if !verdict.is_abnormal() {
                     return;
                 }
@@ -109,6 +115,14 @@ impl Trials {
                     trial.setbacks += 1;
                 }
                 trial.last = Some(failure);
+            }
+            Event::BeadReset { bead, until, .. } => {
+                let trial = self.by_bead.entry(bead.clone()).or_default();
+                trial.resets += 1;
+                trial.failures += 1;
+                trial.failed_at = Some(record.at);
+                trial.not_before = *until;
+                trial.strategy = Some(if until.is_some() { Strategy::Reassign } else { Strategy::Escalate });
             }
             Event::WorkDone { bead, .. } | Event::BeadRecovered { bead, .. } => self.forgive(bead),
             Event::BeadSlung { bead, sling, .. } if sling.force => self.forgive(bead),

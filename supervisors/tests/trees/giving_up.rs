@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use actors::living_tree::NodeState;
 use supervisors::TownEnd;
+use supervisors::desk::DeskError;
 use supervisors::policy::Strategy::{OneForOne, RestForOne};
 use supervisors::policy::{Intensity, Restart, Rules};
 use supervisors::spec::{DynBranch, DynChild};
+use supervisors::supervisor::StartError;
 
 use crate::support::{Habits, Order, Stage};
 
@@ -101,7 +103,10 @@ async fn a_worker_that_keeps_failing_is_set_aside_and_the_others_go_on() {
     let states: Vec<_> = children.iter().map(|child| (child.name.as_str(), child.state)).collect();
     assert_eq!(states, [("good", NodeState::Running), ("bad", NodeState::Stopped)]);
     assert_eq!(stage.lines_of("gave up"), ["town bad"], "told once");
-    // A person has looked at it.
+    // Whoever only wants it to be there is not heard until a person has looked at it.
+    let refused = stage.desk().start_child("town", stage.worker("bad")).await;
+    assert!(matches!(refused, Err(DeskError::Start(StartError::SetAside(_)))), "{refused:?}");
+    stage.desk().delete_child("town", "bad").await.unwrap();
     stage.desk().start_child("town", stage.worker("bad")).await.unwrap();
     assert_eq!(town.stop(GRACE).await, TownEnd::Stopped);
 }

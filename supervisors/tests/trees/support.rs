@@ -72,6 +72,7 @@ impl Observer for Ear {
                 format!("ended {child} {}: {reason}", if *abnormal { "badly" } else { "well" })
             }
             Notice::Restarted { child, count, .. } => format!("restarted {child} {count}"),
+            Notice::Left { child, .. } => format!("left {child}"),
             Notice::StartFailed { child, reason, .. } => format!("start failed {child}: {reason}"),
             Notice::GaveUp(report) => format!("gave up {} {}", report.supervisor, report.child),
         };

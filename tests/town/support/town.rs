@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::ops::{Deref, DerefMut};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::repo::Origin;
@@ -217,7 +219,23 @@ impl Place {
     /// Whether a runtime answers at the socket.
     pub(crate) fn answers(&self) -> bool {
         let said = self.gastown(&["status", "--json", "--carrier", "socket"]);
-        said.code == 0 && said.json()["town"]["state"] == "running"
+        said.code == 0 && matches!(said.json()["town"]["state"].as_str(), Some("running" | "frozen"))
+    }
+
+    /// Asks one question over the socket, as any program may: see docs/protocol.md.
+    #[track_caller]
+    pub(crate) fn ask(&self, command: &Value) -> Value {
+        let mut stream = UnixStream::connect(self.root.join("run/gastown.sock")).unwrap();
+        for value in [&json!({ "version": 1 }), &json!({ "ask": command })] {
+            let text = value.to_string();
+            let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+            stream.write_all(&[length.as_slice(), b"J", text.as_bytes()].concat()).unwrap();
+        }
+        let mut head = [0; 5];
+        stream.read_exact(&mut head).unwrap();
+        let mut answer = vec![0; u32::from_be_bytes(head[..4].try_into().unwrap()) as usize];
+        stream.read_exact(&mut answer).unwrap();
+        serde_json::from_slice(&answer).unwrap()
     }
 
     /// Starts the program as a process of the test.
@@ -381,6 +399,11 @@ impl Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.said(None).stderr
+    }
+
+    /// What it has printed on standard output so far.
+    pub(crate) fn printed(&self) -> String {
+        self.said(None).stdout
     }
 
     /// Sends a signal to the process alone.
