@@ -113,7 +113,7 @@ fn ready(board: &Board, filter: &BeadFilter, now: Timestamp) -> Result<Answer, R
 pub fn merge_rows(board: &Board) -> Vec<MergeRow> {
     let mut rows = Vec::new();
     for rig in board.rigs.iter() {
-        let queue = board.merges.queue(&rig.name);
+        let queue = crate::queue::order(board, &rig.name);
         rows.extend(queue.iter().enumerate().map(|(place, merge)| MergeRow::new(merge, Some(place + 1))));
     }
     let mut over: Vec<_> = board.merges.iter().filter(|merge| !merge.state.is_open()).collect();

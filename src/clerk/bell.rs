@@ -107,7 +107,13 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         Event::MqSubmitted { merge } => {
             vec![Ear::Role(Address::Refinery(merge.rig.clone())), role(&merge.worker)]
         }
-        Event::MqRequeued { merge, .. } | Event::MqWithdrawn { merge, .. } => board
+        Event::MqFrozen { rig, .. } | Event::MqThawed { rig } => {
+            vec![Ear::Role(Address::Refinery(rig.clone()))]
+        }
+        Event::MqRequeued { merge, .. }
+        | Event::MqWithdrawn { merge, .. }
+        | Event::MqKept { merge, .. }
+        | Event::MqPrioritised { merge, .. } => board
             .merges
             .get(merge)
             .map(|merge| Ear::Role(Address::Refinery(merge.rig.clone())))

@@ -35,6 +35,7 @@ pub mod imports;
 pub mod judgement;
 pub mod letters;
 pub mod merges;
+pub mod queue;
 pub mod metrics;
 pub mod mols;
 pub mod moving;

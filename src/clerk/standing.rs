@@ -385,7 +385,7 @@ fn queued(standing: &mut Standing, board: &Board, id: &BeadId) {
         }
         state => {
             let ahead =
-                board.merges.queue(&merge.rig).iter().position(|other| other.id == merge.id).unwrap_or(0);
+                crate::queue::order(board, &merge.rig).iter().position(|other| other.id == merge.id).unwrap_or(0);
             let ahead = if ahead > 0 { format!(", {ahead} before it") } else { String::new() };
             standing.is(state.as_str()).because(format!(
                 "{} is {} in the merge queue{ahead}",

@@ -38,6 +38,7 @@ mod sweep;
 pub mod sync;
 #[cfg(test)]
 mod testing;
+pub mod train;
 mod unsaved;
 pub mod worktree;
 

@@ -23,15 +23,13 @@
 //! - A tree that was green is not gated again; one that was red is gated once more, by a run that says so.
 //! - Nobody is evicted for a run on a target that was not known to be green itself.
 
-pub mod footprint;
 pub mod group;
 pub mod memo;
-pub mod record;
-pub mod request;
-pub mod rules;
 pub mod state;
 pub mod tally;
 pub mod why;
+
+pub use model::queue::{footprint, record, request, rules};
 
 mod carry;
 mod engine;
@@ -40,6 +38,7 @@ mod order;
 mod plan;
 
 pub use engine::{Queue, TooLate};
+pub use footprint::{Footprint, Lane};
 pub use record::{Aim, Record, Run, RunId, Tree, Verdict};
 pub use request::Request;
 pub use rules::{Confirm, Rules};

@@ -6,7 +6,9 @@ use model::ids::MergeId;
 use serde::{Deserialize, Serialize};
 
 use crate::carry;
+use crate::order;
 use crate::memo::Memo;
+use crate::rules::Rules;
 use crate::record::{Aim, Record, Run, RunId, Tree, Verdict};
 use crate::request::Request;
 use crate::tally::Tally;
@@ -149,6 +151,11 @@ impl State {
     /// How many changes have landed.
     pub fn landed(&self) -> u64 {
         self.landed
+    }
+
+    /// Everything in the queue, first things first.
+    pub fn order(&self, rules: &Rules) -> Vec<&MergeId> {
+        order::order(self, rules).into_iter().map(|entry| &entry.request.id).collect()
     }
 
     /// Enters a record.

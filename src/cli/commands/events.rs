@@ -95,7 +95,7 @@ fn words(event: &Event) -> (String, Tint) {
         Event::MqSubmitted { merge } => {
             (format!("{} is in the queue of {} (attempt {})", merge.bead, merge.rig, merge.attempts), Plain)
         }
-        Event::MqGate { merge, result } => {
+        Event::MqGate { merge, result, .. } => {
             let tint = if result.passed { Green } else { Red };
             (format!("gate {} on {merge}: {}", result.gate, result.verdict), tint)
         }

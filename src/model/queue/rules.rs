@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// When a change that is about to be evicted is tried once more.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Confirm {
     /// Each time.
     Always,
@@ -13,7 +16,8 @@ pub enum Confirm {
 }
 
 /// How the queue of a rig behaves.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Rules {
     /// How long a request waits until it counts as one step of priority more urgent.
     pub ageing: Duration,

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use model::bead::Priority;
-use model::ids::{MergeId, Seq};
-use model::time::Timestamp;
+use crate::bead::Priority;
+use crate::ids::{MergeId, Seq};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::footprint::Footprint;
+use super::footprint::Footprint;
 
 /// One change that wants to be on the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,11 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use model::bead::Priority;
-use model::ids::MergeId;
+use crate::bead::Priority;
+use crate::ids::MergeId;
 use serde::{Deserialize, Serialize};
 
-use crate::request::Request;
+use super::request::Request;
 
 /// The number of a run within one queue, from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ pub enum Aim {
 pub struct Run {
     /// Its number.
     pub id: RunId,
-    /// On which head of the target, counted; see [`crate::State::epoch`]. It moves on with the target when exactly
+    /// On which head of the target, counted; see `State::epoch` in the room `queue`. It moves on with the target when exactly
     /// the lowest part of the stack lands.
     pub epoch: u64,
     /// How many changes had landed below it.
