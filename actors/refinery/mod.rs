@@ -242,7 +242,8 @@ impl Actor for Refinery {
 impl Digest for State {
     fn digest(&self) -> String {
         let runs: Vec<String> = self.flying.keys().map(ToString::to_string).collect();
-        let runs = if runs.is_empty() { String::new() } else { format!(", was making runs {}", runs.join(", ")) };
+        let runs =
+            if runs.is_empty() { String::new() } else { format!(", was making runs {}", runs.join(", ")) };
         let landing = self.landing.as_ref().map(|(run, _)| format!(", was pushing run {run}"));
         let timer = if self.timer.is_some() { ", was to look again later" } else { "" };
         format!("{}{runs}{}{timer}", self.seat.digest(), landing.unwrap_or_default())
@@ -264,7 +265,12 @@ impl State {
     }
 
     /// An errand could not do its part for `ids`.
-    async fn trouble(&mut self, run: Option<RunId>, ids: Vec<MergeId>, trouble: Trouble) -> Result<(), Refusal> {
+    async fn trouble(
+        &mut self,
+        run: Option<RunId>,
+        ids: Vec<MergeId>,
+        trouble: Trouble,
+    ) -> Result<(), Refusal> {
         let (why, hint) = match trouble {
             Trouble::Stuck { why, hint } => (why, hint),
             Trouble::Refused(refusal) => {
@@ -413,7 +419,9 @@ impl State {
     fn fly(&mut self, me: &ActorRef<Message>, config: &RigConfig, known: &RigQueue) {
         for (id, flight) in known.state.flights() {
             let begun = self.flying.get(id);
-            if begun.is_some_and(|flying| flying.errand.is_some()) || (flight.tree.is_some() && !flight.gating) {
+            if begun.is_some_and(|flying| flying.errand.is_some())
+                || (flight.tree.is_some() && !flight.gating)
+            {
                 continue;
             }
             let origin = match begun {
@@ -442,9 +450,7 @@ impl State {
 
     /// The first worktree that nobody uses.
     fn slot(&mut self) -> Slot {
-        let taken = |n: usize| {
-            self.flying.values().any(|flying| flying.errand.is_some() && flying.slot == n)
-        };
+        let taken = |n: usize| self.flying.values().any(|flying| flying.errand.is_some() && flying.slot == n);
         let number = (0..).find(|n| !taken(*n)).unwrap_or_default();
         let folder = self.tools.paths.rig(&self.rig).refinery_runner(number);
         let busy = self.slots.entry(number).or_default().clone();

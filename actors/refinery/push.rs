@@ -54,15 +54,16 @@ pub(super) async fn push(work: &Work, run: &Run, base: Oid) -> Result<(), Troubl
     // As many commits on the target's line as trees are known to be green.
     let ends: Vec<usize> = (1..=green.len()).filter(|end| green[end - 1]).collect();
     let words = work.clone();
-    let coupled = work
-        .git(move |repo| git::train::couple(repo, base, &cars, &ends, |cars| words.batch(cars)))
-        .await?;
+    let coupled =
+        work.git(move |repo| git::train::couple(repo, base, &cars, &ends, |cars| words.batch(cars))).await?;
     let Some((commit, _)) = coupled.line.last().copied() else { return anew(work, base).await };
     let ids: Vec<_> = merges.iter().map(|merge| merge.id.clone()).collect();
     let (push, id) = (work::push(work, base, &ids, &coupled), run.id);
     let decided = work.record(move |draft, setting| clerk::queue::pushing(draft, setting, id, &push)).await;
     match decided {
-        Err(Trouble::Refused(refusal)) if ["not_green", "stale", "merge_over"].contains(&refusal.code.as_str()) => {
+        Err(Trouble::Refused(refusal))
+            if ["not_green", "stale", "merge_over"].contains(&refusal.code.as_str()) =>
+        {
             tracing::info!(rig = %work.rig(), %refusal, "what was to be pushed is looked at again");
             return anew(work, base).await;
         }

@@ -64,10 +64,8 @@ pub(super) async fn run(work: &Work, origin: &Origin, slot: &Slot) -> Result<(),
     if !origin.known {
         let (run, tree) = (origin.run.clone(), work.tree(made.tree));
         let (base, commit) = (origin.base.to_string(), made.commit.to_string());
-        work.record(move |draft, setting| {
-            clerk::queue::built(draft, setting, &run, tree, (&base, &commit))
-        })
-        .await?;
+        work.record(move |draft, setting| clerk::queue::built(draft, setting, &run, tree, (&base, &commit)))
+            .await?;
     }
     let flight = work.tools.look(|board| {
         board.queues.get(work.rig()).and_then(|known| known.state.flights().get(&origin.run.id).cloned())

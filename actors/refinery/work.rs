@@ -108,7 +108,10 @@ impl Work {
     /// Records something.
     pub(super) async fn record(
         &self,
-        decide: impl FnOnce(&mut clerk::draft::Draft<'_>, &Setting) -> Result<(), Refusal> + Clone + Send + 'static,
+        decide: impl FnOnce(&mut clerk::draft::Draft<'_>, &Setting) -> Result<(), Refusal>
+        + Clone
+        + Send
+        + 'static,
     ) -> Result<(), Trouble> {
         let setting = self.setting.clone();
         Ok(self.tools.write(&self.me(), move |draft| decide(draft, &setting)).await?)

@@ -120,7 +120,8 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
             .into_iter()
             .collect(),
         Event::MqRejected { worker, .. } | Event::MqLanded { worker, .. } => {
-            std::iter::once(role(worker)).chain(dispatcher(worker)).collect()
+            let refinery = worker.rig().map(|rig| Ear::Role(Address::Refinery(rig.clone())));
+            std::iter::once(role(worker)).chain(dispatcher(worker)).chain(refinery).collect()
         }
         Event::RigAdded { .. } => vec![Ear::Rigs],
         // The Deacon sends escalations on their ways.

@@ -15,9 +15,10 @@ use model::role::Address;
 use crate::beads;
 use crate::draft::Draft;
 
-/// The entry called `id`.
+/// The entry called `id`, or that of the bead called so.
 pub fn find<'a>(board: &'a Board, id: &MergeId) -> Result<&'a MergeRequest, Refusal> {
-    board.merges.get(id).ok_or_else(|| {
+    let of_bead = || board.merges.of_bead(&id.as_str().parse().ok()?);
+    board.merges.get(id).or_else(of_bead).ok_or_else(|| {
         Refusal::no_such("merge", id.as_str(), board.merges.iter().map(|merge| merge.id.as_str()))
     })
 }
@@ -207,6 +208,7 @@ pub(crate) fn hold(
 /// Puts a held or rejected entry back into the queue, on a person's word.
 pub fn retry(draft: &mut Draft<'_>, id: &MergeId) -> Result<(), Refusal> {
     let merge = find(draft.board, id)?;
+    let id = &merge.id;
     match merge.state {
         MergeState::Held { .. } => {
             draft.push(Event::MqRequeued { merge: id.clone(), reason: "asked for".into() });

@@ -61,9 +61,10 @@ pub fn tree(gates: &str, tree: &str) -> Tree {
 }
 
 fn restore(board: &Board, rig: &RigName) -> Queue {
-    board.queues.get(rig).map_or_else(Queue::default, |known| {
-        Queue::restore(known.rules.clone(), known.state.clone())
-    })
+    board
+        .queues
+        .get(rig)
+        .map_or_else(Queue::default, |known| Queue::restore(known.rules.clone(), known.state.clone()))
 }
 
 /// What a request is to the engine. Beads that hold its bead up and are in the queue, or on their way back to it,
@@ -87,7 +88,12 @@ fn request(board: &Board, merge: &MergeRequest, prints: &BTreeMap<MergeId, Footp
 }
 
 /// Brings the engine up to date with the requests on the board.
-fn sync(queue: &mut Queue, board: &Board, rig: &RigName, look: (&BTreeMap<MergeId, Footprint>, Option<&MergeId>)) -> Vec<Record> {
+fn sync(
+    queue: &mut Queue,
+    board: &Board,
+    rig: &RigName,
+    look: (&BTreeMap<MergeId, Footprint>, Option<&MergeId>),
+) -> Vec<Record> {
     let (prints, trial) = look;
     let open = board.merges.iter().filter(|merge| merge.rig == *rig && merge.state.is_open());
     let wanted: BTreeMap<&MergeId, (&MergeRequest, Request)> =
@@ -105,8 +111,8 @@ fn sync(queue: &mut Queue, board: &Board, rig: &RigName, look: (&BTreeMap<MergeI
         records.extend(queue.withdraw(&id).unwrap_or_default());
     }
     for (id, (merge, want)) in wanted {
-        let held = merge.kept.is_some()
-            || (matches!(merge.state, MergeState::Held { .. }) && trial != Some(id));
+        let held =
+            merge.kept.is_some() || (matches!(merge.state, MergeState::Held { .. }) && trial != Some(id));
         if !queue.state().entries().contains_key(id) {
             records.extend(queue.submit(want.clone()));
         }
@@ -123,7 +129,8 @@ pub fn wants(board: &Board, setting: &Setting, trial: Option<&MergeId>) -> bool 
     let rig = &setting.rig;
     let empty = board.merges.queue(rig).is_empty();
     let known = board.queues.get(rig);
-    if empty && known.is_none_or(|known| known.state.entries().is_empty() && known.state.flights().is_empty()) {
+    if empty && known.is_none_or(|known| known.state.entries().is_empty() && known.state.flights().is_empty())
+    {
         return false;
     }
     let mut queue = restore(board, rig);
@@ -188,7 +195,9 @@ impl<'a, 'b> Turn<'a, 'b> {
             match record {
                 Record::Landing { run } => landing = Some(run),
                 Record::Landed { run } => {
-                    for id in landing.take_if(|landing| landing.id == run).map(|run| run.stack).unwrap_or_default() {
+                    for id in
+                        landing.take_if(|landing| landing.id == run).map(|run| run.stack).unwrap_or_default()
+                    {
                         landed_one(draft, setting, &id)?;
                     }
                 }
@@ -203,7 +212,8 @@ impl<'a, 'b> Turn<'a, 'b> {
 }
 
 fn landed_one(draft: &mut Draft<'_>, setting: &Setting, id: &MergeId) -> Result<(), Refusal> {
-    let Some(MergeRequest { state: MergeState::Pushing { commit, own, .. }, .. }) = draft.board.merges.get(id)
+    let Some(MergeRequest { state: MergeState::Pushing { commit, own, .. }, .. }) =
+        draft.board.merges.get(id)
     else {
         // Taken back while it was being pushed.
         return Ok(());
@@ -243,7 +253,10 @@ fn target_red(draft: &mut Draft<'_>, setting: &Setting) {
         return;
     }
     let said = shown.map(|shown| {
-        format!("Gate {:?} on {}: {}\n\n{}\n\nLog: {}", shown.gate, shown.base, shown.verdict, shown.excerpt, shown.log)
+        format!(
+            "Gate {:?} on {}: {}\n\n{}\n\nLog: {}",
+            shown.gate, shown.base, shown.verdict, shown.excerpt, shown.log
+        )
     });
     let body = format!(
         "{}\n\nPush what mends it, or hand it in: a change that is green on the red target lands.",
@@ -254,8 +267,10 @@ fn target_red(draft: &mut Draft<'_>, setting: &Setting) {
 
 fn flaky(draft: &mut Draft<'_>, setting: &Setting, tree: &Tree) {
     let name = tree.as_str().split('+').next().unwrap_or_default();
-    let baselines = draft.board.queues.get(&setting.rig).map(|known| &known.baselines[..]).unwrap_or_default();
-    let runs = draft.board.merges.iter().filter(|merge| merge.rig == setting.rig).flat_map(|merge| &merge.gates);
+    let baselines =
+        draft.board.queues.get(&setting.rig).map(|known| &known.baselines[..]).unwrap_or_default();
+    let runs =
+        draft.board.merges.iter().filter(|merge| merge.rig == setting.rig).flat_map(|merge| &merge.gates);
     let red = |run: &&GateResult| !run.passed && run.tree == name;
     let Some(gate) = runs.chain(baselines).find(red).map(|run| run.gate.clone()) else { return };
     draft.push(Event::MqFlaky { rig: setting.rig.clone(), gate, tree: name.to_owned() });
@@ -312,9 +327,12 @@ pub fn built(
     (base, commit): (&str, &str),
 ) -> Result<(), Refusal> {
     for id in &run.stack {
-        if draft.board.merges.get(id).is_some_and(|merge| {
-            matches!(merge.state, MergeState::Queued | MergeState::Held { .. })
-        }) {
+        if draft
+            .board
+            .merges
+            .get(id)
+            .is_some_and(|merge| matches!(merge.state, MergeState::Queued | MergeState::Held { .. }))
+        {
             merges::testing(draft, id, base, commit)?;
         }
     }
@@ -438,7 +456,8 @@ pub fn refused(
     (why, hint): (&str, Option<&str>),
 ) -> Result<(), Refusal> {
     let mut turn = Turn::new(draft, setting);
-    let stack = turn.before.clone().filter(|landing| landing.id == run).map(|run| run.stack).unwrap_or_default();
+    let stack =
+        turn.before.clone().filter(|landing| landing.id == run).map(|run| run.stack).unwrap_or_default();
     turn.tell(|queue| queue.unlanded(run));
     for id in &stack {
         turn.tell(|queue| queue.hold(id, true).unwrap_or_default());

@@ -94,12 +94,12 @@ fn a_bead_travels_from_a_sling_to_a_landing() {
     let setting = setting();
     let look = queue::Look { since: None, head: "b".into(), prints: Default::default(), trial: None };
     paper.role(&refinery(), |draft| queue::plan(draft, &setting, &look)).unwrap();
-    let run = paper.board.queues.get(&setting.rig).unwrap().state.flights().values().next().unwrap().run.clone();
+    let run =
+        paper.board.queues.get(&setting.rig).unwrap().state.flights().values().next().unwrap().run.clone();
     assert_eq!(run.stack, [merge.clone()]);
     let tree = queue::tree(&setting.gates, "t");
-    let built = |draft: &mut crate::draft::Draft<'_>| {
-        queue::built(draft, &setting, &run, tree.clone(), ("b", "c1"))
-    };
+    let built =
+        |draft: &mut crate::draft::Draft<'_>| queue::built(draft, &setting, &run, tree.clone(), ("b", "c1"));
     paper.role(&refinery(), built).unwrap();
     let push = |tree: &str| queue::Push {
         base: "b".into(),

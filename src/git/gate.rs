@@ -115,7 +115,8 @@ pub fn run_all(jobs: &[Job], cwd: &Path, cancel: Option<&CancelToken>) -> Vec<Ga
         [job] => vec![one(job)],
         _ => std::thread::scope(|scope| {
             let threads: Vec<_> = jobs.iter().map(|job| scope.spawn(|| one(job))).collect();
-            let panicked = || (Verdict::CannotStart { error: "its thread panicked".to_owned() }, Duration::ZERO);
+            let panicked =
+                || (Verdict::CannotStart { error: "its thread panicked".to_owned() }, Duration::ZERO);
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect()
         }),
     };

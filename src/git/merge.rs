@@ -75,9 +75,8 @@ pub(crate) fn conflicts(index: &git2::Index) -> Result<Vec<String>, git2::Error>
     for conflict in index.conflicts()? {
         let conflict = conflict?;
         let sides = [conflict.our, conflict.their, conflict.ancestor];
-        files.extend(
-            sides.into_iter().flatten().map(|side| String::from_utf8_lossy(&side.path).into_owned()),
-        );
+        files
+            .extend(sides.into_iter().flatten().map(|side| String::from_utf8_lossy(&side.path).into_owned()));
     }
     files.sort();
     files.dedup();

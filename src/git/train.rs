@@ -184,8 +184,7 @@ pub fn touches(repo: &Repo, base: Oid, head: Oid, most: usize) -> Result<Option<
     let doing = || Error::library(format!("compare {base} and {head}"));
     let fork = library.merge_base(base, head).unwrap_or(base);
     let tree = |oid| library.find_commit(oid).map(|commit| commit.tree_id());
-    let paths =
-        changed(&library, tree(fork).map_err(doing())?, tree(head).map_err(doing())?)?;
+    let paths = changed(&library, tree(fork).map_err(doing())?, tree(head).map_err(doing())?)?;
     Ok((paths.len() <= most).then_some(paths))
 }
 
@@ -231,7 +230,8 @@ mod tests {
     use crate::worktree;
 
     fn car(lab: &Lab, repo: &Repo, name: &str, file: &str, text: &str) -> Car {
-        let path = worktree::ensure(repo, &lab.path(name), &format!("polecat/{name}/a"), lab.first).unwrap().path;
+        let path =
+            worktree::ensure(repo, &lab.path(name), &format!("polecat/{name}/a"), lab.first).unwrap().path;
         let head = commit_file(&path, file, text, name);
         Car { head, words: words(&format!("Merge {name}"), &[name]) }
     }
@@ -265,12 +265,19 @@ mod tests {
         assert_eq!(one.line.len(), 1);
         assert_eq!(one.line[0].1, tree);
         let log = repo.first_parent_log(one.line[0].0, 2).unwrap();
-        assert_eq!(log[0].parents, [lab.first, one.own[2]], "the line leads from the base straight to the batch");
+        assert_eq!(
+            log[0].parents,
+            [lab.first, one.own[2]],
+            "the line leads from the base straight to the batch"
+        );
         assert!(log[0].message.ends_with("Bead: a\nBead: b\nBead: c\n"), "{}", log[0].message);
 
         let all = couple(&repo, lab.first, &cars, &[1, 2, 3], batch).unwrap();
         assert_eq!(all.own, merged.iter().map(|m| m.commit).collect::<Vec<_>>());
-        assert_eq!(all.line.iter().map(|(_, tree)| *tree).collect::<Vec<_>>(), merged.iter().map(|m| m.tree).collect::<Vec<_>>());
+        assert_eq!(
+            all.line.iter().map(|(_, tree)| *tree).collect::<Vec<_>>(),
+            merged.iter().map(|m| m.tree).collect::<Vec<_>>()
+        );
         let mixed = couple(&repo, lab.first, &cars, &[2, 3], batch).unwrap();
         assert_eq!((mixed.line.len(), mixed.line[1].1), (2, tree));
         assert_eq!(couple(&repo, lab.first, &cars, &[2, 3], batch).unwrap(), mixed, "the same each time");
@@ -294,10 +301,7 @@ mod tests {
         assert_eq!(again, Train::Landed { at: 0, commit: merged[0].commit });
         let nothing = Car { head: lab.first, ..cars[0].clone() };
         assert_eq!(build(&repo, lab.first, &[nothing]).unwrap(), Train::Empty { at: 0 });
-        assert_eq!(
-            touches(&repo, lab.first, cars[0].head, 10).unwrap(),
-            Some(vec!["a.txt".to_owned()])
-        );
+        assert_eq!(touches(&repo, lab.first, cars[0].head, 10).unwrap(), Some(vec!["a.txt".to_owned()]));
         assert_eq!(touches(&repo, lab.first, cars[0].head, 0).unwrap(), None);
     }
 }

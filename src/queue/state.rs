@@ -6,11 +6,11 @@ use model::ids::MergeId;
 use serde::{Deserialize, Serialize};
 
 use crate::carry;
-use crate::order;
 use crate::memo::Memo;
-use crate::rules::Rules;
+use crate::order;
 use crate::record::{Aim, Record, Run, RunId, Tree, Verdict};
 use crate::request::Request;
+use crate::rules::Rules;
 use crate::tally::Tally;
 
 /// Whether the target's head is known to be green.

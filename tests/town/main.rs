@@ -30,6 +30,7 @@ mod outage;
 #[path = "../../src/notify/tests/fakes.rs"]
 mod outside;
 mod post;
+mod queue;
 mod recover;
 mod rescue;
 mod rework;

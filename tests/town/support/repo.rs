@@ -69,7 +69,11 @@ impl Origin {
     pub(crate) fn landings(&self) -> Vec<String> {
         let format = "--format=%(trailers:key=Gastown-Bead,valueonly,separator=%x2C)";
         let log = self.git(&["log", "--first-parent", "--reverse", format, "main"]);
-        log.lines().flat_map(|line| line.split(',')).filter(|bead| !bead.is_empty()).map(str::to_owned).collect()
+        log.lines()
+            .flat_map(|line| line.split(','))
+            .filter(|bead| !bead.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Makes the repository run `script` as its hook `name`.
