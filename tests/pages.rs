@@ -14,6 +14,7 @@ const PAGES: [&str; 12] = [
     "docs/escalation.md",
     "docs/formulas.md",
     "docs/git.md",
+    "docs/queue.md",
     "docs/ledger.md",
     "docs/performance.md",
     "docs/protocol.md",

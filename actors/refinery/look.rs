@@ -26,6 +26,7 @@ pub(super) async fn look(work: &Work, trial: Option<MergeId>) -> Result<Look, Tr
     });
     let (target, lanes) = (work.target().to_owned(), work.config.merge.lanes());
     work.git(move |repo| {
+        git::fence::install(repo, &target)?;
         let head = repo.fetch_branch(&target)?;
         let mut prints = BTreeMap::new();
         for (id, commit) in unknown {

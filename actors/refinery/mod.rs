@@ -14,7 +14,7 @@ mod look;
 mod patience;
 mod push;
 mod run;
-mod work;
+pub(crate) mod work;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -5,6 +5,7 @@ use config::rig::RigConfig;
 use git::merge::Identity;
 use git::train::{Car, Words};
 use git::{CancelToken, Oid, Repo};
+use ledger::views::Board;
 use model::ids::{MergeId, RigName};
 use model::merge::MergeRequest;
 use model::queue::{Run, Tree};
@@ -133,27 +134,7 @@ impl Work {
 
     /// What is merged for `merge`; none when its head is no commit.
     pub(super) fn car(&self, merge: &MergeRequest) -> Option<Car> {
-        let (title, session) = self.tools.look(|board| {
-            let title = board.beads.get(&merge.bead).map(|bead| bead.title.clone()).unwrap_or_default();
-            let session = board.agents.get(&merge.worker).and_then(|agent| {
-                agent.session.as_ref().map(|open| open.id.clone()).or_else(|| agent.last_session.clone())
-            });
-            (title, session)
-        });
-        let mut trailers = vec![
-            ("Gastown-Agent".to_owned(), merge.worker.to_string()),
-            ("Gastown-Bead".to_owned(), merge.bead.to_string()),
-        ];
-        if let Some(session) = session {
-            trailers.push(("Gastown-Session".to_owned(), session.to_string()));
-        }
-        let message = format!("Merge {}: {title}", merge.bead);
-        let author = self.author(merge.submitted_at.millis() / 1000);
-        Some(Car { head: Oid::from_str(&merge.head).ok()?, words: Words { message, author, trailers } })
-    }
-
-    fn author(&self, at: i64) -> Identity {
-        Identity { name: self.me().to_string(), email: format!("{}@gastown.local", self.me().slug()), at }
+        self.tools.look(|board| car(board, merge))
     }
 
     /// What the merge commit of several changes says. Like those of one it depends on the requests alone.
@@ -162,7 +143,7 @@ impl Work {
         let message = format!("Merge {} changes\n\n{}", cars.len(), subjects.join("\n"));
         let at = cars.iter().map(|car| car.words.author.at).max().unwrap_or_default();
         let trailers = cars.iter().flat_map(|car| car.words.trailers.iter().cloned()).collect();
-        Words { message, author: self.author(at), trailers }
+        Words { message, author: author(&self.me(), at), trailers }
     }
 }
 
@@ -173,4 +154,26 @@ pub(super) fn push(work: &Work, base: Oid, ids: &[MergeId], coupled: &git::train
         own: ids.iter().cloned().zip(coupled.own.iter().map(ToString::to_string)).collect(),
         line: coupled.line.iter().map(|(commit, tree)| (commit.to_string(), work.tree(*tree))).collect(),
     }
+}
+
+/// What is merged for `merge`; none when its head is no commit.
+pub(crate) fn car(board: &Board, merge: &MergeRequest) -> Option<Car> {
+    let title = board.beads.get(&merge.bead).map(|bead| bead.title.clone()).unwrap_or_default();
+    let session = board.agents.get(&merge.worker).and_then(|agent| {
+        agent.session.as_ref().map(|open| open.id.clone()).or_else(|| agent.last_session.clone())
+    });
+    let mut trailers = vec![
+        ("Gastown-Agent".to_owned(), merge.worker.to_string()),
+        ("Gastown-Bead".to_owned(), merge.bead.to_string()),
+    ];
+    if let Some(session) = session {
+        trailers.push(("Gastown-Session".to_owned(), session.to_string()));
+    }
+    let message = format!("Merge {}: {title}", merge.bead);
+    let author = author(&Address::Refinery(merge.rig.clone()), merge.submitted_at.millis() / 1000);
+    Some(Car { head: Oid::from_str(&merge.head).ok()?, words: Words { message, author, trailers } })
+}
+
+fn author(me: &Address, at: i64) -> Identity {
+    Identity { name: me.to_string(), email: format!("{}@gastown.local", me.slug()), at }
 }

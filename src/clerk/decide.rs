@@ -114,6 +114,7 @@ pub fn need(command: &Command) -> Need {
         | C::RigStart { .. }
         | C::BeadSync { .. }
         | C::Recover { .. }
+        | C::LandDirect { .. }
         | C::Backup { .. }
         | C::Stop
         | C::StopAll
@@ -169,6 +170,7 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         | C::MergePrioritise { .. }
         | C::MergeFreeze { .. }
         | C::MergeThaw { .. }
+        | C::LandDirect { .. }
         | C::RefineryProcess { .. }
         | C::EscalateStale { dry_run: false } => !trusted,
         _ => false,

@@ -119,6 +119,7 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Merge(row) => ship::merge(row, pen),
         Answer::Queues(rows) => ship::queues(rows, pen),
         Answer::Waits(row) => ship::waits(row, pen),
+        Answer::Direct(report) => ship::direct(report),
         Answer::GateLog(log) => ship::log(log, pen),
         Answer::MergesTouched(ids) => ship::touched(ids, command),
         Answer::Letters(rows) => talk::letters(rows, command, pen),

@@ -19,6 +19,7 @@
 pub mod clear;
 mod clone;
 pub mod copy;
+pub mod fence;
 pub mod gate;
 pub mod landing;
 pub mod left;

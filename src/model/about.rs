@@ -63,6 +63,7 @@ impl Event {
             | Event::MqRequeued { .. }
             | Event::MqHeld { .. }
             | Event::MqWithdrawn { .. }
+            | Event::MqDirect { .. }
             | Event::MqQueue { .. }
             | Event::MqBase { .. }
             | Event::MqRules { .. }

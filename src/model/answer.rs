@@ -281,6 +281,31 @@ pub struct WaitsRow {
     pub next: Option<String>,
 }
 
+/// What became of a landing without the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectReport {
+    /// The request, when there is one.
+    pub merge: Option<MergeId>,
+    /// What it finishes.
+    pub bead: BeadId,
+    /// Whose it is.
+    pub worker: Address,
+    /// The branch.
+    pub branch: String,
+    /// Its head.
+    pub head: String,
+    /// The branch that it lands on.
+    pub target: String,
+    /// The merge commit.
+    pub commit: String,
+    /// The gates that have run, all of them green.
+    pub gates: Vec<GateResult>,
+    /// The checks that were left out, and would have refused or were not made.
+    pub skipped: Vec<String>,
+    /// Nothing was changed.
+    pub dry_run: bool,
+}
+
 /// What a gate said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateLog {
@@ -722,6 +747,8 @@ pub enum Answer {
     Queues(Vec<QueueRow>),
     /// What a merge request waits for.
     Waits(Box<WaitsRow>),
+    /// What became of a landing without the queue.
+    Direct(Box<DirectReport>),
     /// What a gate said.
     GateLog(Box<GateLog>),
     /// Merge requests that were touched, by name.

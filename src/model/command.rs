@@ -541,6 +541,23 @@ pub enum Command {
         /// In which rig.
         rig: RigName,
     },
+    /// Lands the branch of one worker without the queue.
+    LandDirect {
+        /// Whose, as typed.
+        worker: String,
+        /// Also when it is at work, or has files that are not committed.
+        #[serde(default)]
+        force: bool,
+        /// Without gates.
+        #[serde(default)]
+        skip_tests: bool,
+        /// Only say what would happen.
+        #[serde(default)]
+        dry_run: bool,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
     /// Tries at once what something outside keeps from landing.
     RefineryProcess {
         /// In this rig; in all when not given.

@@ -649,6 +649,16 @@ pub enum Event {
         /// A digest of the gates.
         gates: String,
     },
+    /// A person lands a request without the queue.
+    #[serde(rename = "mq.direct")]
+    MqDirect {
+        /// Which.
+        merge: MergeId,
+        /// The checks that were left out.
+        skipped: Vec<String>,
+        /// Why, in the person's words.
+        reason: String,
+    },
     /// A gate has run on the target as it is.
     #[serde(rename = "mq.baseline")]
     MqBaseline {
@@ -1004,6 +1014,7 @@ impl Event {
             Event::MqRequeued { .. } => "mq.requeued",
             Event::MqHeld { .. } => "mq.held",
             Event::MqWithdrawn { .. } => "mq.withdrawn",
+            Event::MqDirect { .. } => "mq.direct",
             Event::MqQueue { .. } => "mq.queue",
             Event::MqBase { .. } => "mq.base",
             Event::MqRules { .. } => "mq.rules",

@@ -23,6 +23,7 @@ mod flow;
 mod formulas;
 mod handoff;
 mod judgement;
+mod land;
 mod letters;
 mod offline;
 mod outage;

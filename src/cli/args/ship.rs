@@ -19,6 +19,34 @@ pub(crate) enum Verb {
     /// Set a rig's refinery to work
     #[command(subcommand)]
     Refinery(Refinery),
+    /// Land one worker's branch without the queue
+    Land(Land),
+}
+
+/// Land one worker's branch without the queue
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Four things are looked at first: that the worker has handed its work in and is not at it, that its \
+                  worktree holds nothing uncommitted,\nthat the branch merges, and that all gates pass on the merge. \
+                  --force leaves out the first two, --skip-tests the last; each is recorded\nwith who and why. It works \
+                  without a runtime, and with the refinery stopped."
+)]
+pub(crate) struct Land {
+    /// Whose branch, for instance web/docs
+    #[arg(long, value_name = "RIG/POLECAT")]
+    direct: String,
+    /// Also when the worker is at work or has files that are not committed
+    #[arg(long)]
+    force: bool,
+    /// Without gates
+    #[arg(long)]
+    skip_tests: bool,
+    /// Only say what would happen; changes nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Why
+    #[arg(long, short, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// Set a rig's refinery to work
@@ -219,6 +247,9 @@ impl Verb {
             Verb::Mq(Mq::Thaw { rig }) => Command::MergeThaw { rig },
             Verb::Mq(Mq::Process { rig }) | Verb::Refinery(Refinery::Process { rig }) => {
                 Command::RefineryProcess { rig }
+            }
+            Verb::Land(Land { direct, force, skip_tests, dry_run, reason }) => {
+                Command::LandDirect { worker: direct, force, skip_tests, dry_run, reason }
             }
             Verb::Refinery(Refinery::Queue { rig }) => Command::MergeList { rig, all: false },
             Verb::Refinery(Refinery::Status { rig }) => Command::MergeStatus { rig },

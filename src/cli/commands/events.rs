@@ -106,6 +106,12 @@ fn words(event: &Event) -> (String, Tint) {
             (format!("gave {bead} back: {}", rejection.headline()), Yellow)
         }
         Event::MqHeld { merge, why, .. } => (format!("holds {merge}: {why}"), Red),
+        Event::MqDirect { merge, skipped, reason } if skipped.is_empty() => {
+            (format!("lands {merge} without the queue: {reason}"), Yellow)
+        }
+        Event::MqDirect { merge, skipped, reason } => {
+            (format!("lands {merge} without the queue, without {}: {reason}", skipped.join(", ")), Red)
+        }
         Event::MqBaseline { result, .. } => {
             let tint = if result.passed { Green } else { Red };
             (format!("gate {} on the target as it is: {}", result.gate, result.verdict), tint)

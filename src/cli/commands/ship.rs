@@ -1,6 +1,6 @@
 //! The merge queue as people see it.
 
-use model::answer::{DoneReport, GateLog, MergeRow, QueueRow, WaitsRow};
+use model::answer::{DirectReport, DoneReport, GateLog, MergeRow, QueueRow, WaitsRow};
 use model::command::Command;
 use model::ids::MergeId;
 
@@ -209,4 +209,20 @@ pub(super) fn touched(ids: &[MergeId], command: &Command) -> String {
         _ if ids.is_empty() => "Nothing waits to land\n".to_owned(),
         _ => format!("{names}: tried as soon as there is a runner\n"),
     }
+}
+
+/// What became of a landing without the queue.
+pub(super) fn direct(report: &DirectReport) -> String {
+    let without = match report.skipped.as_slice() {
+        [] => String::new(),
+        skipped => format!(", without {}", skipped.join(" and ")),
+    };
+    let gates = report.gates.len();
+    let verb = if report.dry_run { "Would land" } else { "Landed" };
+    let DirectReport { bead, branch, target, .. } = report;
+    format!(
+        "{verb} {bead} ({}) on {target} as {}: {gates} gates green{without}\n",
+        line(branch),
+        short(&report.commit)
+    )
 }

@@ -191,6 +191,15 @@ fn shipping_talking_and_watching_are_read() {
     check("mq freeze web", Command::MergeFreeze { rig: "web".parse().unwrap(), reason: None });
     check("mq thaw web", Command::MergeThaw { rig: "web".parse().unwrap() });
     check("refinery process web", Command::RefineryProcess { rig: Some("web".parse().unwrap()) });
+    let land = |force, dry_run| Command::LandDirect {
+        worker: "web/docs".into(),
+        force,
+        skip_tests: force,
+        dry_run,
+        reason: None,
+    };
+    check("gt land --direct web/docs", land(false, false));
+    check("land --direct web/docs --force --skip-tests --dry-run", land(true, true));
     check("refinery queue", Command::MergeList { rig: None, all: false });
     let letter = Command::MailSend {
         to: "mayor/".into(),
@@ -431,14 +440,14 @@ fn every_line_of_the_old_documents_is_understood_or_answered() {
         bd events list --actor=myproject/polecats/slot0 --since=30m\ngt rigs\ngt polecats\ngt inbox\n\
         gt send wyvern/plugins/merge-oracle -s \"Analyze\" -m \"...\"\ngt stop --all\ngt merge-queue list\n\
         gt spawn --issue gt-1 rig/name\ngt kill rig/name\ngt wake rig/name\ngt merge-queue add\n\
-        gt peek rig/name\ngt escalate help\ngt stop --rig web\ngt refinery process\n\
+        gt peek rig/name\ngt escalate help\ngt stop --rig web\ngt refinery process\ngt land --direct web/docs\n\
         gt sleep web/docs\nbd ready --parent gt-1\nbd mol cook f\nbd cook f\nbd formula list\nbd sync\ngt doctor --fix\ngt costs report";
     for line in understood.lines().map(str::trim) {
         assert!(read(line).is_ok(), "{line}: {:?}", read(line));
     }
     let answered = "\
         gt crew add max --rig web\nbd mol pour p gt-1\nbd init --prefix x\n\
-        gt land --direct web/docs\ngt plugin list\ngt memory\ngt capture web/docs ls\n\
+        gt plugin list\ngt memory\ngt capture web/docs ls\n\
         gt ask \"fix it\"\ngt install /tmp/x\ngt inject Message\n\
         gt handoff\ngt dashboard\ngt work\ngt talk\ngt sling --issue gt-1\ngt quickstart";
     for line in answered.lines().map(str::trim) {
