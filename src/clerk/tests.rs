@@ -96,7 +96,7 @@ fn a_bead_travels_from_a_sling_to_a_landing() {
     paper.role(&refinery(), |draft| queue::plan(draft, &setting, &look)).unwrap();
     let run =
         paper.board.queues.get(&setting.rig).unwrap().state.flights().values().next().unwrap().run.clone();
-    assert_eq!(run.stack, [merge.clone()]);
+    assert_eq!(run.stack, std::slice::from_ref(&merge));
     let tree = queue::tree(&setting.gates, "t");
     let built =
         |draft: &mut crate::draft::Draft<'_>| queue::built(draft, &setting, &run, tree.clone(), ("b", "c1"));
