@@ -31,7 +31,7 @@ use crate::errand::blocking;
 use crate::standstill::{self, no_session};
 use crate::tools::{Door, Tools};
 use crate::vitals::{Blocked, Digest, Named, Pulse};
-use crate::{brief, copies, doctor, judge, recovery, rigs, sync};
+use crate::{brief, copies, direct, doctor, judge, recovery, rigs, sync};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -564,6 +564,7 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             | Command::RigStop { .. }
             | Command::RigStart { .. }
             | Command::Recover { dry_run: false, .. }
+            | Command::LandDirect { dry_run: false, .. }
     ) {
         writable(tools)?;
     }
@@ -628,6 +629,10 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
         Command::Recover { beads, all, rig, dry_run } => {
             let wish = recovery::Wish { beads, all, rig, dry_run };
             recovery::recover(tools, &origin, wish).await
+        }
+        Command::LandDirect { worker, force, skip_tests, dry_run, reason } => {
+            let wish = direct::Wish { worker, force, skip_tests, dry_run, reason };
+            direct::land(tools, &origin, wish).await
         }
         Command::Backup { dir } => copies::backup(tools, &origin, dir).await,
         Command::Stop | Command::StopAll => {

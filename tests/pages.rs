@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "README.md",
     "docs/agents.md",
     "docs/architecture.md",
@@ -14,6 +14,7 @@ const PAGES: [&str; 12] = [
     "docs/escalation.md",
     "docs/formulas.md",
     "docs/git.md",
+    "docs/queue.md",
     "docs/ledger.md",
     "docs/performance.md",
     "docs/protocol.md",

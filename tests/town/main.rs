@@ -24,6 +24,7 @@ mod flow;
 mod formulas;
 mod handoff;
 mod judgement;
+mod land;
 mod letters;
 mod offline;
 mod outage;
@@ -31,6 +32,7 @@ mod outage;
 #[path = "../../src/notify/tests/fakes.rs"]
 mod outside;
 mod post;
+mod queue;
 mod recover;
 mod rescue;
 mod rework;
