@@ -34,6 +34,7 @@ pub fn main_with(argv: Vec<OsString>, env: Env, host: &dyn Host) -> u8 {
     match argv.get(1).and_then(|word| word.to_str()) {
         Some("__exec") => host.exec_shim(argv.into_iter().skip(2).collect()),
         Some("__reaper") => return host.reaper(),
+        Some(attach::KEEPER) => return attach::keep(),
         Some("__said" | "__hook") => return hooked::hand_over(&env, host),
         Some("__shell-agent") => return host.shell_agent(argv.into_iter().skip(2).collect()),
         _ => {}

@@ -171,6 +171,9 @@ pub(crate) struct Attach {
     /// Become the one who types, if another is
     #[arg(long, conflicts_with = "read_only")]
     pub(crate) take: bool,
+    /// The keys that leave, such as "ctrl-a d"; also GASTOWN_DETACH_KEYS, and detach_keys in config/town.json
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) detach_keys: Option<String>,
 }
 
 impl Verb {
