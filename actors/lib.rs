@@ -21,6 +21,7 @@ pub mod dispatcher;
 pub mod doctor;
 pub mod errand;
 pub mod freeze;
+mod guard;
 pub mod halt;
 pub mod judge;
 pub mod keys;

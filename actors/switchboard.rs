@@ -14,9 +14,10 @@ use std::time::Duration;
 use clerk::decide::{Need, need};
 use clerk::{answers, names, past, reports};
 use model::answer::{Answer, TownRow};
-use model::command::{Command, Origin};
+use model::command::{Command, Noticed, Origin};
 use model::event::Event;
 use model::ids::Seq;
+use model::nudge::MAX_TEXT;
 use model::recovery::Symptom;
 use model::refusal::{Class, Refusal};
 use model::role::Address;
@@ -31,7 +32,7 @@ use crate::errand::blocking;
 use crate::standstill::{self, no_session};
 use crate::tools::{Door, Tools};
 use crate::vitals::{Blocked, Digest, Named, Pulse};
-use crate::{brief, copies, doctor, judge, recovery, rigs, sync};
+use crate::{brief, copies, doctor, guard, judge, recovery, rigs, sync};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -255,7 +256,11 @@ fn heard(tools: &Tools, origin: &Origin, command: &Command) {
 
 /// Notes that something was tried that is not permitted.
 async fn denied(tools: &Tools, origin: &Origin, command: &Command, refusal: &Refusal) {
-    let event = Event::PolicyDenied { rule: refusal.code.clone(), tried: format!("{command:?}") };
+    record_denied(tools, origin, refusal, format!("{command:?}")).await;
+}
+
+async fn record_denied(tools: &Tools, origin: &Origin, refusal: &Refusal, tried: String) {
+    let event = Event::PolicyDenied { rule: refusal.code.clone(), tried };
     let note = move |draft: &mut clerk::draft::Draft<'_>| {
         draft.push(event);
         Ok(())
@@ -593,16 +598,31 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
                 return Err(Refusal::usage("only an agent's own program tells that"));
             };
             let live = tools.directory.session(agent).filter(|live| live.session == *session);
-            live.ok_or_else(|| no_session(tools, agent))?.told(what, cwd);
+            let live = live.ok_or_else(|| no_session(tools, agent))?;
+            let judged = guard::judge(tools, agent, &what, cwd.as_deref()).await;
+            if let (Err(refusal), Noticed::ToolBegun { name, command, path, .. }) = (&judged, &what) {
+                let tried = command.as_ref().or(path.as_ref()).map_or("", String::as_str);
+                let tried = format!("{name}: {}", tried.chars().take(500).collect::<String>());
+                record_denied(tools, &origin, refusal, tried).await;
+                return Err(refusal.clone());
+            }
+            live.told(what, cwd);
             Ok(Answer::Done)
         }
-        Command::Nudge { agent, text } => {
+        Command::Nudge { agent, text, manner } => {
             let address = tools.look(|board| names::address(board, &agent))?;
             if text.trim().is_empty() {
                 return Err(Refusal::usage("a nudge needs a text"));
             }
+            if text.len() > MAX_TEXT {
+                return Err(Refusal::usage(format!(
+                    "a nudge has at most {MAX_TEXT} bytes, not {}",
+                    text.len()
+                ))
+                .hint("write a letter: gastown mail send AGENT -s SUBJECT -f FILE"));
+            }
             let live = tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
-            live.nudge(text).await
+            live.nudge(&address, origin.actor(), text, manner).await
         }
         Command::Peek { agent, lines } => {
             let address = tools.look(|board| names::address(board, &agent))?;

@@ -98,8 +98,10 @@ impl State {
                 let words = if text.trim().is_empty() { error } else { text };
                 self.failed_turn = obstacle.map(|obstacle| (obstacle, words.clone()));
             }
-            Noticed::ToolBegun { .. } | Noticed::TurnEnded => self.failed_turn = None,
-            Noticed::ToolEnded { .. } => {}
+            Noticed::Prompted { .. } | Noticed::ToolBegun { .. } | Noticed::TurnEnded => {
+                self.failed_turn = None
+            }
+            Noticed::ToolEnded { .. } | Noticed::Compacting { .. } => {}
         }
     }
 }

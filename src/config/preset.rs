@@ -225,6 +225,8 @@ pub struct Preset {
     pub waiting: Signs,
     /// Its provider holds it back. Looked for before `busy`.
     pub limited: Signs,
+    /// The key that puts away what a person has half typed, where the program brings it back by itself.
+    pub stash: Option<String>,
     /// How long it may take to become ready.
     #[serde(with = "span")]
     pub ready_timeout: Duration,
@@ -281,6 +283,7 @@ impl Default for Preset {
             busy: Signs::default(),
             waiting: Signs::default(),
             limited: Signs::default(),
+            stash: None,
             ready_timeout: Duration::from_secs(60),
             ends: Ends::default(),
             silent_after: Duration::from_secs(600),

@@ -437,7 +437,7 @@ mod tests {
             Command::Stop,
             Command::Tree,
             Command::Peek { agent: "mayor/".into(), lines: None },
-            Command::Nudge { agent: "mayor/".into(), text: "x".into() },
+            Command::Nudge { agent: "mayor/".into(), text: "x".into(), manner: Default::default() },
         ] {
             let refusal = carrier.ask(command).unwrap_err();
             assert_eq!((refusal.class, refusal.code.as_str()), (Class::Runtime, "not_running"));

@@ -655,6 +655,8 @@ pub enum Answer {
         /// The terminal's title.
         title: Option<String>,
     },
+    /// What came of a nudge.
+    Nudged(crate::nudge::Nudged),
     /// An agent's new address.
     Renamed(Address),
     /// What a person has to know.

@@ -14,6 +14,7 @@ use crate::cost::By;
 use crate::escalation::Severity;
 use crate::ids::{BeadId, ConvoyId, MailId, MergeId, Prefix, RigName, Seq, SessionId};
 use crate::import::JsonLines;
+use crate::nudge::Manner;
 use crate::role::Address;
 use crate::time::{Day, Timestamp};
 
@@ -276,11 +277,27 @@ pub enum Noticed {
         /// With what, in a few words.
         #[serde(default)]
         about: Option<String>,
+        /// The command that it runs.
+        #[serde(default)]
+        command: Option<String>,
+        /// The file that it is about.
+        #[serde(default)]
+        path: Option<String>,
     },
     /// A call of a tool is over.
     ToolEnded {
         /// Which call.
         id: String,
+    },
+    /// It has taken a prompt.
+    Prompted {
+        /// What the prompt begins with.
+        text: String,
+    },
+    /// It is about to make its conversation shorter.
+    Compacting {
+        /// Whether nobody has asked for that.
+        auto: bool,
     },
     /// A turn is over: it waits for its next prompt.
     TurnEnded,
@@ -546,6 +563,9 @@ pub enum Command {
         agent: String,
         /// What.
         text: String,
+        /// When, how urgent, for how long.
+        #[serde(default)]
+        manner: Manner,
     },
     /// The rendered screen of an agent.
     Peek {

@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod mail;
 pub mod merge;
 pub mod near;
+pub mod nudge;
 pub mod recovery;
 pub mod refusal;
 pub mod role;

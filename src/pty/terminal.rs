@@ -325,6 +325,11 @@ impl TerminalHandle {
         self.shared.control.cwd()
     }
 
+    /// Whether the terminal hands over whole lines to its program, of which it keeps some 4 KiB, and not each key.
+    pub fn reads_lines(&self) -> bool {
+        self.shared.control.reads_lines()
+    }
+
     /// Waits until everything recorded so far can be read from the recording's file.
     pub async fn flush_recording(&self) {
         let flushed = self.shared.face().recorder.as_mut().map(Recorder::flush);

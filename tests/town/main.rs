@@ -24,6 +24,7 @@ mod formulas;
 mod handoff;
 mod judgement;
 mod letters;
+mod nudges;
 mod offline;
 mod outage;
 #[expect(dead_code, reason = "the room whose fakes these are uses the rest")]
