@@ -32,7 +32,7 @@ use crate::errand::blocking;
 use crate::standstill::{self, no_session};
 use crate::tools::{Door, Tools};
 use crate::vitals::{Blocked, Digest, Named, Pulse};
-use crate::{brief, copies, doctor, guard, judge, recovery, rigs, sync};
+use crate::{answering, brief, copies, doctor, guard, judge, programs, recordings, recovery, rigs, sync};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -383,6 +383,24 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             Ok(answer)
         }
         Command::RigList => Ok(Answer::Rigs(rig_rows(tools))),
+        Command::PresetList => Ok(programs::list(&tools.town().presets)),
+        Command::PresetShow { name } => programs::show(&tools.town().presets, name),
+        Command::TapList { preset } => {
+            let (town, paths, preset) = (tools.town(), tools.paths.clone(), preset.clone());
+            read_log(move || programs::taps(&town.presets, &paths, preset.as_deref())).await
+        }
+        Command::Log { agent, session, lines, list } => {
+            flush(tools, agent).await;
+            let (store, paths) = (tools.store.clone(), tools.paths.clone());
+            let (agent, session, lines, list) = (agent.clone(), session.clone(), *lines, *list);
+            read_log(move || recordings::log(&store, &paths, &agent, session.as_deref(), lines, list)).await
+        }
+        Command::Peek { agent, lines, at: Some(at) } => {
+            flush(tools, agent).await;
+            let (store, paths) = (tools.store.clone(), tools.paths.clone());
+            let (agent, lines, at) = (agent.clone(), *lines, *at);
+            read_log(move || recordings::at(&store, &paths, &agent, lines, at)).await
+        }
         Command::Events(filter) => {
             let (store, filter) = (tools.store.clone(), filter.clone());
             read_log(move || reports::events(&store, store.head(), &filter)).await.map(Answer::Events)
@@ -440,6 +458,14 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
                 tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command, now));
             answer.unwrap_or_else(|| Err(Refusal::usage("this cannot be asked here")))
         }
+    }
+}
+
+/// Sees to it that what is recorded of an agent's living session can be read.
+async fn flush(tools: &Tools, agent: &str) {
+    let address = tools.look(|board| names::address(board, agent));
+    if let Some(live) = address.ok().and_then(|address| tools.directory.session(&address)) {
+        live.terminal.flush_recording().await;
     }
 }
 
@@ -624,7 +650,12 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             let live = tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
             live.nudge(&address, origin.actor(), text, manner).await
         }
-        Command::Peek { agent, lines } => {
+        Command::AgentAnswer { agent, choice } => {
+            let address = tools.look(|board| names::address(board, &agent))?;
+            let live = tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
+            answering::answer(&live, &address, &choice).await
+        }
+        Command::Peek { agent, lines, .. } => {
             let address = tools.look(|board| names::address(board, &agent))?;
             peek(tools, address, lines).await
         }

@@ -26,7 +26,7 @@ pub mod transcript;
 mod typing;
 pub mod typist;
 pub mod usage;
-mod watch;
+pub(crate) mod watch;
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -68,6 +68,7 @@ use silence::Silence;
 use standing::Nature;
 use usage::Meter;
 use watch::Eye;
+pub(crate) use watch::Seen;
 
 /// The size of a terminal that nobody is attached to.
 pub const SIZE: Size = Size { rows: 40, cols: 120 };
@@ -201,6 +202,8 @@ pub struct Live {
     /// Lines and frames that claimed to be commands and were not proven.
     pub forged: Arc<AtomicU64>,
     life: Life,
+    /// What its screen means.
+    pub(crate) eye: Eye,
     actor: ActorRef<Message>,
 }
 
@@ -370,6 +373,9 @@ impl Actor for Session {
             args;
         let mut key = tools.keys.issue(&agent, &session)?;
         let recording = tools.paths.session_log(&agent, &session);
+        let (paths, of) = (tools.paths.clone(), agent.clone());
+        // Aside: a session does not wait for the deletion of old ones.
+        tokio::task::spawn_blocking(move || crate::recordings::prune(&paths, &of));
         let by_argument = preset.brief == Brief::Arg;
         let argument = by_argument.then_some(brief.as_str());
         let mut command = preset
@@ -391,8 +397,9 @@ impl Actor for Session {
         let forged = Arc::new(AtomicU64::new(0));
         let life = Life::default();
         let tap = tap(me.clone(), &key.key.nonce, life.clone());
-        let wiring =
-            Wiring { tap: Some(Box::new(tap)), recording: Some(RecordingSpec::new(recording.clone())) };
+        let secrets = environment::secrets(&spec.env);
+        let recorded = RecordingSpec::new(recording.clone()).without(secrets);
+        let wiring = Wiring { tap: Some(Box::new(tap)), recording: Some(recorded) };
         let terminal = tools.host.spawn(spec, wiring).await?;
         key.bind(terminal.pid());
         let meter = meter.map(|meter| meter.running(terminal.pid(), since));
@@ -406,6 +413,7 @@ impl Actor for Session {
             reads_letters: preset.replies,
             forged: Arc::clone(&forged),
             life: life.clone(),
+            eye: Eye::of(&preset),
             actor: me.clone(),
         };
         let typed_brief = (preset.brief == Brief::Typed && !brief.is_empty()).then_some(brief);

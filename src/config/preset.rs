@@ -340,6 +340,11 @@ impl Preset {
     ///
     /// The preset's hooks are among them, beside those that the settings name themselves.
     pub fn settings_text(&self) -> String {
+        self.settings_value().to_string()
+    }
+
+    /// Returns the same as a value.
+    pub fn settings_value(&self) -> serde_json::Value {
         let mut settings = self.settings.clone().unwrap_or_else(|| serde_json::json!({}));
         if let (Hooks::Claude, Some(settings)) = (self.hooks, settings.as_object_mut()) {
             let hooks = settings.entry("hooks").or_insert_with(|| serde_json::json!({}));
@@ -352,7 +357,7 @@ impl Preset {
                 }
             }
         }
-        settings.to_string()
+        settings
     }
 
     /// Fills in the placeholders in one pass, so that nothing that was put in is looked at again.

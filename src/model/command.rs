@@ -573,6 +573,9 @@ pub enum Command {
         agent: String,
         /// How many lines, with what has scrolled away; the screen when not given.
         lines: Option<usize>,
+        /// As it was at this time.
+        #[serde(default)]
+        at: Option<Timestamp>,
     },
     /// Ends the asker's session and starts the next, which sees the note first.
     Handoff {
@@ -653,6 +656,25 @@ pub enum Command {
     },
 
     // agents
+    /// Answers the question that an agent asks on its screen.
+    AgentAnswer {
+        /// Whose.
+        agent: String,
+        /// Which: the number of an option, a piece of its words, `esc`, or what to type.
+        choice: String,
+    },
+    /// Lists the kinds of agents.
+    PresetList,
+    /// Shows one kind with all its fields.
+    PresetShow {
+        /// Which.
+        name: String,
+    },
+    /// Lists the hooks that act in agents' programs.
+    TapList {
+        /// Of this preset.
+        preset: Option<String>,
+    },
     /// Everybody in the town and how they are.
     AgentList {
         /// Of this rig.
@@ -797,6 +819,19 @@ pub enum Command {
     },
 
     // observe
+    /// What an agent has shown, from its recordings.
+    Log {
+        /// Whose.
+        agent: String,
+        /// Which session; the last one when not given.
+        #[serde(default)]
+        session: Option<String>,
+        /// How many lines.
+        lines: usize,
+        /// Only which recordings there are.
+        #[serde(default)]
+        list: bool,
+    },
     /// How everything is.
     Status,
     /// Anything that has a name: a bead, a letter, a merge request, a molecule, a convoy, an escalation, an

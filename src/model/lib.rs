@@ -24,6 +24,7 @@ pub mod mail;
 pub mod merge;
 pub mod near;
 pub mod nudge;
+pub mod preset;
 pub mod recovery;
 pub mod refusal;
 pub mod role;

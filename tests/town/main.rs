@@ -24,6 +24,7 @@ mod formulas;
 mod handoff;
 mod judgement;
 mod letters;
+mod looks;
 mod nudges;
 mod offline;
 mod outage;

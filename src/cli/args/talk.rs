@@ -54,6 +54,9 @@ pub(crate) enum Verb {
         /// So many lines, with what has scrolled away; the screen when not given
         #[arg(long, short = 'n', value_name = "N")]
         lines: Option<usize>,
+        /// As it was at a time, such as 2026-01-31T12:00:00Z, or so long ago, such as 10m
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
     },
     /// Take over the terminal of an agent; Ctrl-b d leaves it
     Attach(Attach),
@@ -221,7 +224,10 @@ impl Verb {
                 let manner = Manner { mode, urgency: priority, expires_ms };
                 Command::Nudge { agent, text, manner }.into()
             }
-            Verb::Peek { agent, lines } => Command::Peek { agent, lines }.into(),
+            Verb::Peek { agent, lines, at } => {
+                let at = at.map(|text| super::observe::time(&text, reading.now)).transpose()?;
+                Command::Peek { agent, lines, at }.into()
+            }
             Verb::Handoff { message, note_file, text } => {
                 let note = reading.text_or_file(message, note_file)?.unwrap_or_else(|| text.join(" "));
                 if note.trim().is_empty() {

@@ -190,7 +190,7 @@ fn shipping_talking_and_watching_are_read() {
     check("inject web/docs go on", nudge(Default::default()));
     let manner = Manner { mode: Mode::Now, urgency: Urgency::High, expires_ms: Some(90_000) };
     check("nudge web/docs --mode now --priority high --expires 90s go on", nudge(manner));
-    check("peek web/docs -n 50", Command::Peek { agent: "web/docs".into(), lines: Some(50) });
+    check("peek web/docs -n 50", Command::Peek { agent: "web/docs".into(), lines: Some(50), at: None });
     let new = |severity, subject: &str, body: &str| Command::Escalate {
         severity,
         subject: subject.into(),
