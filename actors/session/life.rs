@@ -157,8 +157,8 @@ impl Life {
                     notes.said.pop_front();
                 }
             }
-            Noticed::Compacting { .. } => {}
             Noticed::TurnEnded | Noticed::TurnFailed { .. } => notes.tools.clear(),
+            Noticed::Compacting { .. } => {}
         }
     }
 

@@ -517,15 +517,7 @@ impl Actor for Session {
             }
             Message::Told(what, cwd) => {
                 state.notice(standing::Noticed::Spoke, None).await;
-                state.hook_told(&what);
-                // What the program keeps of a conversation that it makes shorter is its own choice; a fresh one
-                // begins with a note.
-                if matches!(*what, Noticed::Compacting { auto: true })
-                    && state.at_work
-                    && state.ladder.is_none()
-                {
-                    state.cycle_now("its program was about to compact its conversation").await;
-                }
+                state.hook_told(&what).await;
                 state.strays_to(cwd).await;
             }
             Message::Quiet(seen) => {

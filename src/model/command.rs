@@ -294,13 +294,13 @@ pub enum Noticed {
         /// What the prompt begins with.
         text: String,
     },
-    /// It is about to make its conversation shorter.
-    Compacting {
-        /// Whether nobody has asked for that.
-        auto: bool,
-    },
     /// A turn is over: it waits for its next prompt.
     TurnEnded,
+    /// What was said is about to be made shorter, since it has become too long.
+    Compacting {
+        /// Somebody has asked for it.
+        asked: bool,
+    },
     /// A turn has failed at its provider.
     TurnFailed {
         /// The program's word for it.

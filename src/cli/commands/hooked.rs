@@ -76,7 +76,7 @@ impl Told {
                 }
             }
             "PostToolUse" | "PostToolUseFailure" => Noticed::ToolEnded { id: self.tool_use_id.clone() },
-            "PreCompact" => Noticed::Compacting { auto: self.trigger == "auto" },
+            "PreCompact" => Noticed::Compacting { asked: self.trigger == "manual" },
             "UserPromptSubmit" => Noticed::Prompted { text: self.prompt.chars().take(PROMPT).collect() },
             "Stop" => Noticed::TurnEnded,
             "StopFailure" => {
@@ -212,6 +212,10 @@ mod tests {
             let ended = noticed(&format!(r#"{{"hook_event_name":"{event}","tool_use_id":"t1"}}"#));
             assert_eq!(ended, Noticed::ToolEnded { id: "t1".into() });
         }
+        for (trigger, asked) in [("auto", false), ("manual", true)] {
+            let told = noticed(&format!(r#"{{"hook_event_name":"PreCompact","trigger":"{trigger}"}}"#));
+            assert_eq!(told, Noticed::Compacting { asked });
+        }
         assert_eq!(noticed(r#"{"hook_event_name":"Stop","stop_hook_active":false}"#), Noticed::TurnEnded);
         let failed = r#"{"hook_event_name":"StopFailure","error":"rate_limit","error_details":null,
             "last_assistant_message":"You've hit your limit"}"#;
@@ -234,7 +238,7 @@ mod tests {
         assert_eq!(told.context(Answer::Letters(Vec::new())), None);
         assert_eq!(
             noticed(r#"{"hook_event_name":"PreCompact","trigger":"auto"}"#),
-            Noticed::Compacting { auto: true }
+            Noticed::Compacting { asked: false }
         );
     }
 }
