@@ -165,7 +165,7 @@ fn parts(line: &str) -> Vec<Part> {
             }
             '&' if chars.peek() == Some(&'>') => end(&mut word, &mut redirected, &mut all),
             ';' | '&' | '|' | '\n' | '(' | ')' | '`' | '{' | '}'
-                if !(c == '{' && word.is_some()) && !(c == '}' && word.is_some()) =>
+                if !(matches!(c, '{' | '}') && word.is_some()) =>
             {
                 end(&mut word, &mut redirected, &mut all);
                 all.push(Part::default());
