@@ -98,12 +98,17 @@ def seat(name):
     value["role_agents"] = {"mayor": name}
     value["policies"] = {"judgement": False, "park_after": "1h", "min_free_memory": "off", "max_memory_stall": "off"}
     file.write_text(json.dumps(value))
-    for _ in range(100):
+    for _ in range(40):
         gastown("agent", "start", "mayor", check=False)
-        status = json.loads(gastown("status", "--json"))
-        if any(row["address"] == "mayor/" and row.get("preset") == name for row in status["agents"]):
+        time.sleep(0.5)
+        rows = json.loads(gastown("status", "--json"))["agents"]
+        row = next((row for row in rows if row["address"] == "mayor/"), {})
+        if row.get("preset") == name:
             return
-        time.sleep(0.2)
+        # The configuration is taken up within seconds; until then another preset is started.
+        if row.get("preset"):
+            gastown("agent", "stop", "mayor", check=False)
+            time.sleep(1)
     raise SystemExit(f"{name} does not start")
 
 
