@@ -302,12 +302,13 @@ mod tests {
             over.store(true, Ordering::SeqCst);
             saved
         });
-        let kept = last.map(|saved| saved_files(&repo, saved.oid)["new.txt"].clone());
-        let wanted = match written.load(Ordering::SeqCst) {
-            0 => None,
-            n => Some(n.to_string().into_bytes()),
-        };
-        assert_eq!(kept, wanted, "what was last written is what was last saved");
+        let kept = last.map_or(0, |saved| {
+            let text = saved_files(&repo, saved.oid)["new.txt"].clone();
+            String::from_utf8(text).unwrap().parse::<u64>().unwrap()
+        });
+        // One more may have been written than was seen to be there: the folder was just moved out of the way.
+        let seen = written.load(Ordering::SeqCst);
+        assert!(kept == seen || kept == seen + 1, "{seen} was written, {kept} is saved");
     }
 
     #[test]
