@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "README.md",
     "docs/agents.md",
     "docs/architecture.md",
@@ -19,6 +19,7 @@ const PAGES: [&str; 12] = [
     "docs/protocol.md",
     "docs/supervision.md",
     "docs/testing.md",
+    "docs/work.md",
 ];
 
 fn page(name: &str) -> String {

@@ -42,3 +42,4 @@ mod stuck;
 mod supervision;
 mod support;
 mod watching;
+mod work;

@@ -14,6 +14,7 @@ pub mod freezes;
 pub mod hooks;
 pub mod kept;
 pub mod mail;
+pub mod memories;
 pub mod merges;
 pub mod mols;
 pub mod ready;
@@ -59,6 +60,9 @@ pub struct Board {
     pub merges: merges::Merges,
     /// Beads that travel together.
     pub convoys: convoys::Convoys,
+    /// What is kept in mind.
+    #[serde(default)]
+    pub memories: memories::Memories,
     /// Running formulas.
     pub mols: mols::Mols,
     /// The projects.
@@ -89,6 +93,7 @@ impl Board {
         self.sendings.apply(record);
         self.merges.apply(record);
         self.convoys.apply(record);
+        self.memories.apply(record);
         self.mols.apply(record);
         self.costs.apply(record);
         self.escalations.apply(record);
