@@ -16,7 +16,9 @@ use model::role::Address;
 use model::time::Timestamp;
 
 use crate::book::Book;
-use crate::{beads, convoys, costs, hooks, idle, imports, letters, merges, mols, names, standstill};
+use crate::{
+    beads, choosing, convoys, costs, hooks, idle, imports, letters, merges, mols, names, standstill,
+};
 
 /// Answers a question that the views alone can answer; `None` for those that need more: the log
 /// (events, why, letters), the configuration (prime, rigs, status).
@@ -33,17 +35,17 @@ pub fn answer(
     use Command as C;
     Some(match command {
         C::BeadShow(ids) => show(board, ids),
-        C::BeadList(filter) => beads::select(board, filter, now).map(Answer::Beads),
+        C::BeadList(filter) => choosing::select(board, filter, now).map(Answer::Beads),
         C::BeadAsk(question) => {
             crate::asked::find(board, question, now).map(|found| Answer::Found(Box::new(found)))
         }
         C::BeadReady(filter) => ready(board, filter, now),
         C::BeadExport(filter) => {
             let filter = BeadFilter { all: true, ..filter.clone() };
-            beads::check(board, &filter).map(|()| {
+            choosing::check(board, &filter).map(|()| {
                 let words = filter.text.as_ref().map(|text| text.to_lowercase());
                 Answer::Jsonl(imports::export(board, |bead| {
-                    beads::fits(bead, &filter, words.as_deref(), now)
+                    choosing::fits(bead, &filter, words.as_deref(), now)
                 }))
             })
         }
@@ -107,15 +109,15 @@ fn page(board: &Board, bead: &Bead) -> BeadPage {
 }
 
 fn ready(board: &Board, filter: &BeadFilter, now: Timestamp) -> Result<Answer, Refusal> {
-    beads::check(board, filter)?;
+    choosing::check(board, filter)?;
     let words = filter.text.as_ref().map(|text| text.to_lowercase());
     let free = |bead: &&std::sync::Arc<Bead>| {
-        beads::fits(bead, filter, words.as_deref(), now) && board.hooks.waiting(&bead.id).is_none()
+        choosing::fits(bead, filter, words.as_deref(), now) && board.hooks.waiting(&bead.id).is_none()
     };
     Ok(Answer::Beads(if filter.deferred {
-        beads::in_order(board.beads.ready_in_time().filter(free), filter)
+        choosing::in_order(board.beads.ready_in_time().filter(free), filter)
     } else {
-        beads::in_order(board.beads.ready(now).filter(free), filter)
+        choosing::in_order(board.beads.ready(now).filter(free), filter)
     }))
 }
 

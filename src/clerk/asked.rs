@@ -18,6 +18,8 @@ use model::work::{
 };
 
 use crate::beads;
+use crate::choosing;
+use crate::deps;
 
 pub(crate) use waves::of as waves;
 
@@ -60,7 +62,7 @@ pub fn find(board: &Board, question: &Question, now: Timestamp) -> Result<Found,
 }
 
 fn explain(board: &Board, filter: &BeadFilter, now: Timestamp) -> Result<Vec<Explained>, Refusal> {
-    let found = beads::select(board, filter, now)?;
+    let found = choosing::select(board, filter, now)?;
     Ok(found.iter().map(|bead| explained(board, bead, now)).collect())
 }
 
@@ -117,7 +119,7 @@ pub(crate) fn explained(board: &Board, bead: &Bead, now: Timestamp) -> Explained
     }
     let ready = reasons.is_empty();
     if ready {
-        reasons.push(match bead.dependencies.iter().filter(|dep| beads::holds_up(dep.kind)).count() {
+        reasons.push(match bead.dependencies.iter().filter(|dep| deps::holds_up(dep.kind)).count() {
             0 => "it is open, and depends on nothing".to_owned(),
             _ => "it is open, and nothing that it depends on holds it up".to_owned(),
         });
@@ -134,7 +136,7 @@ fn waits_for_part(board: &Board, bead: &Bead, part: &BeadId) -> bool {
 
 fn blocked(board: &Board, filter: &BeadFilter, now: Timestamp) -> Result<Vec<BlockedRow>, Refusal> {
     let most = filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    let found = beads::select(board, &BeadFilter { limit: None, ..filter.clone() }, now)?;
+    let found = choosing::select(board, &BeadFilter { limit: None, ..filter.clone() }, now)?;
     let rows = found.iter().filter_map(|bead| {
         let blocked_by = board.beads.blockers(bead);
         let held = !blocked_by.is_empty() || bead.status == Status::Blocked;
@@ -149,7 +151,7 @@ fn count(
     by: Option<CountBy>,
     now: Timestamp,
 ) -> Result<Counted, Refusal> {
-    let found = beads::select(board, &BeadFilter { limit: None, ..filter.clone() }, now)?;
+    let found = choosing::select(board, &BeadFilter { limit: None, ..filter.clone() }, now)?;
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
     if let Some(by) = by {
         for bead in &found {

@@ -10,12 +10,12 @@ use model::command::{BeadFilter, NewBead, Origin};
 use model::event::{Event, Record};
 use model::fields;
 use model::ids::{BeadId, Prefix, RigName, Seq};
-use model::query::Query;
 use model::refusal::Refusal;
-use model::time::Timestamp;
-use model::work::{BeadLine, Sort};
+use model::work::BeadLine;
 
+use crate::choosing;
 use crate::convoys;
+use crate::deps;
 use crate::draft::Draft;
 use crate::names;
 
@@ -226,14 +226,14 @@ pub fn update(
 
 /// Makes the actor the assignee of the first bead that is ready and nobody's.
 pub fn claim_next(draft: &mut Draft<'_>, filter: &BeadFilter) -> Result<Answer, Refusal> {
-    check(draft.board, filter)?;
+    choosing::check(draft.board, filter)?;
     let words = filter.text.as_ref().map(|text| text.to_lowercase());
     let free = |bead: &&Arc<Bead>| {
         bead.assignee.is_none()
             && draft.board.hooks.waiting(&bead.id).is_none()
-            && fits(bead, filter, words.as_deref(), draft.now)
+            && choosing::fits(bead, filter, words.as_deref(), draft.now)
     };
-    let first = in_order(
+    let first = choosing::in_order(
         draft.board.beads.ready(draft.now).filter(free),
         &BeadFilter { limit: Some(1), ..filter.clone() },
     );
@@ -256,7 +256,7 @@ fn reparent(draft: &mut Draft<'_>, bead: &Bead, parent: &str) -> Result<(), Refu
         draft.push(Event::DepRemoved { bead: bead.id.clone(), on: dep.depends_on_id.clone() });
     }
     match parent {
-        Some(parent) => depend(draft, &bead.id, &parent, Some(DepType::ParentChild)).map(drop),
+        Some(parent) => deps::depend(draft, &bead.id, &parent, Some(DepType::ParentChild)).map(drop),
         None => Ok(()),
     }
 }
@@ -413,98 +413,6 @@ fn reopen_one(draft: &mut Draft<'_>, id: &BeadId, reason: Option<&str>) -> Resul
     Ok(())
 }
 
-/// Makes one bead depend on another.
-pub fn depend(
-    draft: &mut Draft<'_>,
-    bead: &BeadId,
-    on: &BeadId,
-    kind: Option<DepType>,
-) -> Result<Answer, Refusal> {
-    let board = draft.board;
-    let from = find(board, bead)?;
-    if on.is_ours() {
-        find(board, on)?;
-    }
-    // Nobody waits for an epic to be closed before its tasks are done: they are its parts.
-    let is_epic = |bead: &Bead| bead.issue_type == IssueType::Epic;
-    let part = !is_epic(from) && board.beads.get(on).is_some_and(is_epic);
-    let kind = kind.unwrap_or(if part { DepType::ParentChild } else { DepType::Blocks });
-    if bead == on {
-        return Err(Refusal::forbidden("cycle", format!("{bead} cannot depend on itself")));
-    }
-    if let Some(same) = from.dependencies.iter().find(|dep| dep.depends_on_id == *on) {
-        if same.kind == kind {
-            return Ok(Answer::Touched(vec![bead.clone(), on.clone()]));
-        }
-        draft.push(Event::DepRemoved { bead: bead.clone(), on: on.clone() });
-    }
-    if holds_up(kind)
-        && let Some(path) = way(board, on, bead)
-    {
-        let path: Vec<&str> = path.iter().map(BeadId::as_str).collect();
-        return Err(Refusal::forbidden(
-            "cycle",
-            format!("{bead} cannot depend on {on}: {} already", path.join(" depends on ")),
-        )
-        .hint("take one of these arrows away with `gastown bead dep remove`"));
-    }
-    draft.push(Event::DepAdded {
-        dep: Dependency {
-            issue_id: bead.clone(),
-            depends_on_id: on.clone(),
-            kind,
-            created_at: draft.now.into(),
-            created_by: draft.actor().to_string(),
-            extra: Default::default(),
-        },
-    });
-    Ok(Answer::Touched(vec![bead.clone(), on.clone()]))
-}
-
-pub(crate) fn holds_up(kind: DepType) -> bool {
-    kind.blocks() || matches!(kind, DepType::ParentChild | DepType::WaitsFor)
-}
-
-/// The way from `from` to `to` along arrows that hold work up, if there is one.
-fn way(board: &Board, from: &BeadId, to: &BeadId) -> Option<Vec<BeadId>> {
-    let mut came_from = std::collections::BTreeMap::new();
-    let mut todo = vec![from.clone()];
-    let mut seen = BTreeSet::from([from.clone()]);
-    while let Some(id) = todo.pop() {
-        if id == *to {
-            let mut path = vec![id.clone()];
-            let mut at = &id;
-            while let Some(before) = came_from.get(at) {
-                path.push(BeadId::clone(before));
-                at = before;
-            }
-            path.reverse();
-            return Some(path);
-        }
-        for dep in board.beads.get(&id).into_iter().flat_map(|bead| &bead.dependencies) {
-            if holds_up(dep.kind) && seen.insert(dep.depends_on_id.clone()) {
-                came_from.insert(dep.depends_on_id.clone(), id.clone());
-                todo.push(dep.depends_on_id.clone());
-            }
-        }
-    }
-    None
-}
-
-/// Takes an arrow away.
-pub fn undepend(draft: &mut Draft<'_>, bead: &BeadId, on: &BeadId) -> Result<Answer, Refusal> {
-    let from = find(draft.board, bead)?;
-    if !from.dependencies.iter().any(|dep| dep.depends_on_id == *on) {
-        return Err(Refusal::no_such(
-            "dependency",
-            on.as_str(),
-            from.dependencies.iter().map(|dep| dep.depends_on_id.as_str()),
-        ));
-    }
-    draft.push(Event::DepRemoved { bead: bead.clone(), on: on.clone() });
-    Ok(Answer::Touched(vec![bead.clone()]))
-}
-
 /// The number of the next remark: no other one has it, also where an import brought gaps and names.
 fn next_comment(bead: &Bead) -> u64 {
     let number = |comment: &Comment| match &comment.id {
@@ -530,108 +438,4 @@ pub fn comment(draft: &mut Draft<'_>, bead: &BeadId, text: &str) -> Result<Answe
     };
     draft.push(Event::BeadCommented { bead: bead.clone(), comment });
     Ok(Answer::Touched(vec![bead.clone()]))
-}
-
-/// The beads that a filter means, most urgent first, then oldest.
-pub fn select(board: &Board, filter: &BeadFilter, now: Timestamp) -> Result<Vec<Arc<Bead>>, Refusal> {
-    check(board, filter)?;
-    let words = filter.text.as_ref().map(|text| text.to_lowercase());
-    // Those that are closed need not be looked at where nobody asks for them.
-    let closed = filter.all
-        || filter.status.iter().any(|status| *status == Status::Closed)
-        || filter.query.as_ref().is_some_and(Query::speaks_of_closed);
-    let fits = |bead: &&Arc<Bead>| fits(bead, filter, words.as_deref(), now);
-    Ok(if closed {
-        in_order(board.beads.in_order().filter(fits), filter)
-    } else {
-        in_order(board.beads.under_way().filter(fits), filter)
-    })
-}
-
-/// `beads`, which come most urgent first, in the order and the number that a filter wants.
-pub(crate) fn in_order<'a>(
-    beads: impl Iterator<Item = &'a Arc<Bead>>,
-    filter: &BeadFilter,
-) -> Vec<Arc<Bead>> {
-    let most = filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    if filter.sort == Sort::Priority && !filter.reverse {
-        return beads.take(most).cloned().collect();
-    }
-    let mut found: Vec<Arc<Bead>> = beads.cloned().collect();
-    let newest = |a: Timestamp, b: Timestamp| b.cmp(&a);
-    match filter.sort {
-        Sort::Priority => {}
-        Sort::Created => found.sort_by(|a, b| newest(a.created_at.at(), b.created_at.at())),
-        Sort::Oldest => found.sort_by_key(|bead| bead.created_at.at()),
-        Sort::Updated => found.sort_by(|a, b| newest(a.updated_at.at(), b.updated_at.at())),
-        Sort::Closed => {
-            found.sort_by_key(|bead| std::cmp::Reverse(bead.closed_at.as_ref().map(|at| at.at())))
-        }
-        Sort::Id => found.sort_by(|a, b| a.id.compare(&b.id)),
-        Sort::Title => found.sort_by_key(|bead| bead.title.to_lowercase()),
-        Sort::Status => found.sort_by_key(|bead| bead.status),
-        Sort::Type => found.sort_by_key(|bead| bead.issue_type.as_str()),
-        Sort::Assignee => found.sort_by(|a, b| a.assignee.cmp(&b.assignee)),
-    }
-    if filter.reverse {
-        found.reverse();
-    }
-    found.truncate(most);
-    found
-}
-
-/// Looks whether what a filter names is there.
-///
-/// # Errors
-/// `no_such_rig` and `no_such_bead` with near matches; `usage` for a word that no bead bears.
-pub fn check(board: &Board, filter: &BeadFilter) -> Result<(), Refusal> {
-    if let Some(rig) = &filter.rig
-        && board.rigs.get(rig).is_none()
-    {
-        return Err(names::no_rig(board, rig.as_str()));
-    }
-    if let Some(parent) = &filter.parent {
-        find(board, parent)?;
-    }
-    known_words(board, filter)
-}
-
-/// Refuses words of elsewhere that no bead bears: more likely they are misspelt.
-fn known_words(board: &Board, filter: &BeadFilter) -> Result<(), Refusal> {
-    for status in filter.status.iter().filter(|status| status.is_foreign()) {
-        if !board.beads.iter().any(|bead| bead.status == *status) {
-            return Err(Refusal::usage(status.as_str().parse::<Status>().err().unwrap_or_default()));
-        }
-    }
-    if let Some(kind) = filter.issue_type.filter(|kind| kind.is_foreign())
-        && !board.beads.iter().any(|bead| bead.issue_type == kind)
-    {
-        return Err(Refusal::usage(kind.as_str().parse::<IssueType>().err().unwrap_or_default()));
-    }
-    Ok(())
-}
-
-pub(crate) fn fits(bead: &Bead, filter: &BeadFilter, words: Option<&str>, now: Timestamp) -> bool {
-    let status = if filter.status.is_empty() {
-        filter.all
-            || bead.status != Status::Closed
-            || filter.query.as_ref().is_some_and(Query::speaks_of_closed)
-    } else {
-        filter.status.contains(&bead.status)
-    };
-    status
-        && filter.query.as_ref().is_none_or(|query| query.fits(bead, now))
-        && filter.rig.as_ref().is_none_or(|rig| bead.rig.as_ref() == Some(rig))
-        && filter.issue_type.is_none_or(|kind| bead.issue_type == kind)
-        && filter.priority.is_none_or(|priority| bead.priority == priority)
-        && filter.assignee.as_ref().is_none_or(|who| bead.assignee.as_ref() == Some(who))
-        && filter.labels.iter().all(|label| bead.labels.contains(label))
-        && filter.parent.as_ref().is_none_or(|parent| {
-            bead.dependencies.iter().any(|d| d.kind == DepType::ParentChild && d.depends_on_id == *parent)
-        })
-        && words.is_none_or(|words| {
-            [bead.id.as_str(), &bead.title, &bead.description, bead.text("notes"), bead.text("design")]
-                .iter()
-                .any(|text| text.to_lowercase().contains(words))
-        })
 }

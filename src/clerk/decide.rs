@@ -11,8 +11,8 @@ use crate::book::Book;
 use crate::draft::{Deed, Draft};
 use crate::past::Letters;
 use crate::{
-    agents, beads, convoys, escalations, gates, hooks, imports, letters, merges, mols, moving, phases, plans,
-    standstill,
+    agents, beads, convoys, deps, escalations, gates, hooks, imports, letters, merges, mols, moving, phases,
+    plans, slings, standstill,
 };
 
 /// What it takes to answer a command.
@@ -219,14 +219,14 @@ pub fn decide(
             beads::close(&mut draft, ids, reason.as_deref(), *suggest)?
         }
         C::BeadReopen { ids, reason } => beads::reopen(&mut draft, ids, reason.as_deref())?,
-        C::DepAdd { bead, on, kind } => beads::depend(&mut draft, bead, on, *kind)?,
-        C::DepRemove { bead, on } => beads::undepend(&mut draft, bead, on)?,
+        C::DepAdd { bead, on, kind } => deps::depend(&mut draft, bead, on, *kind)?,
+        C::DepRemove { bead, on } => deps::undepend(&mut draft, bead, on)?,
         C::CommentAdd { bead, text } => beads::comment(&mut draft, bead, text)?,
         C::BeadImport { files, dry_run, skip_errors } => {
             imports::take_in(&mut draft, &imports::prepare(files, *skip_errors, *dry_run)?)
         }
         C::Sling(sling) => {
-            let answer = hooks::sling(&mut draft, book, origin, sling)?;
+            let answer = slings::sling(&mut draft, book, origin, sling)?;
             if sling.dry_run {
                 return Ok((Vec::new(), answer));
             }

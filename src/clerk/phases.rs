@@ -25,6 +25,7 @@ use serde_json::json;
 
 use crate::beads;
 use crate::book::Book;
+use crate::deps;
 use crate::draft::Draft;
 use crate::mols;
 
@@ -226,7 +227,7 @@ fn link(draft: &mut Draft<'_>, one: &Mol, other: &Mol, parallel: bool) -> Result
     let both = draft.board.beads.get(&one.bead).is_some() && draft.board.beads.get(&other.bead).is_some();
     if both {
         let kind = if parallel { DepType::RelatesTo } else { DepType::Blocks };
-        beads::depend(draft, &other.bead, &one.bead, Some(kind))?;
+        deps::depend(draft, &other.bead, &one.bead, Some(kind))?;
     } else if parallel {
         return Err(Refusal::forbidden(
             "no_bead",

@@ -11,6 +11,7 @@ use model::refusal::Refusal;
 use model::work::{Node, Plan, Replaced};
 
 use crate::beads;
+use crate::deps;
 use crate::draft::Draft;
 
 /// Beads that are made at once at most.
@@ -185,7 +186,7 @@ pub fn replace(draft: &mut Draft<'_>, bead: &BeadId, by: &BeadId, how: Replaced)
         Replaced::Superseded => ("superseded-by", format!("superseded by {by}")),
     };
     let kind = DepType::of(link).map_err(Refusal::usage)?;
-    beads::depend(draft, bead, by, Some(kind))?;
+    deps::depend(draft, bead, by, Some(kind))?;
     beads::close(draft, std::slice::from_ref(bead), Some(&reason), false)
 }
 

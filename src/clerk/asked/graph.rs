@@ -8,7 +8,7 @@ use model::ids::BeadId;
 use model::refusal::Refusal;
 use model::work::{BeadLine, Branch, Graph};
 
-use crate::beads;
+use crate::{beads, deps};
 
 /// Beads that a tree shows at most.
 const MOST: usize = 10_000;
@@ -43,7 +43,7 @@ pub(super) fn cycles(board: &Board) -> Vec<Vec<BeadId>> {
     }
     let targets = |id: &BeadId| -> Vec<&BeadId> {
         let deps = board.beads.get(id).into_iter().flat_map(|bead| &bead.dependencies);
-        let held = deps.filter(|dep| beads::holds_up(dep.kind)).map(|dep| &dep.depends_on_id);
+        let held = deps.filter(|dep| deps::holds_up(dep.kind)).map(|dep| &dep.depends_on_id);
         held.filter(|id| board.beads.get(id).is_some()).collect()
     };
     let mut marks: BTreeMap<&BeadId, Mark> = BTreeMap::new();

@@ -37,7 +37,7 @@ fn what_is_to_be_done_on_failure_waits_for_one() {
         let mut paper = Paper::new();
         let (first, fallback) = (paper.bead("try"), paper.bead("otherwise"));
         depends(&mut paper, &fallback, &first, Some(DepType::ConditionalBlocks)).unwrap();
-        assert_eq!(why(&paper, &fallback).blocked_by, [first.clone()]);
+        assert_eq!(why(&paper, &fallback).blocked_by, std::slice::from_ref(&first));
         close(&mut paper, &first, reason);
         assert_eq!(why(&paper, &fallback).ready, ready, "{:?}", why(&paper, &fallback).reasons);
     }
@@ -167,7 +167,7 @@ fn queries_find_also_what_is_closed_when_they_speak_of_it() {
     close(&mut paper, &one, "done");
     let count = |text: &str| {
         let query = Some(query::parse(text, paper.now()).unwrap());
-        beads::select(&paper.board, &BeadFilter { query, ..BeadFilter::default() }, paper.now())
+        crate::choosing::select(&paper.board, &BeadFilter { query, ..BeadFilter::default() }, paper.now())
             .unwrap()
             .len()
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gastown_clerk::draft::Draft;
-use gastown_clerk::{beads, imports};
+use gastown_clerk::{choosing, imports};
 use ledger::views::Board;
 use model::bead::{Bead, Status};
 use model::command::BeadFilter;
@@ -89,7 +89,7 @@ fn main() {
             ),
         ] {
             time(&format!("{what}, {count}"), 50, || {
-                beads::select(&board, &filter, now).map_or(0, |found| found.len())
+                choosing::select(&board, &filter, now).map_or(0, |found| found.len())
             });
         }
         let mut n = 0;

@@ -132,9 +132,12 @@ fn what_was_deleted_stays_deleted_and_its_name_is_not_used_again() {
     assert!(said.message.contains("was deleted elsewhere"), "{said}");
     assert_eq!(take(&mut paper, &[&line("web-1", "open", 9)]).buried, 1);
     assert!(paper.board.beads.get(&id).is_none() && paper.board.beads.is_taken(&id));
-    let all =
-        crate::beads::select(&paper.board, &BeadFilter { all: true, ..BeadFilter::default() }, paper.now())
-            .unwrap();
+    let all = crate::choosing::select(
+        &paper.board,
+        &BeadFilter { all: true, ..BeadFilter::default() },
+        paper.now(),
+    )
+    .unwrap();
     assert!(all.is_empty());
     assert!(exported(&paper).contains("tombstone"));
 }

@@ -258,7 +258,7 @@ fn field(name: &str) -> Result<Field, String> {
         "template" => Field::Mark("is_template".into()),
         _ => {
             let near = near::did_you_mean(&near::matches(&lower, NAMES));
-            let hint = near.map_or_else(|| format!("fields are {}", NAMES.join(", ")), |near| near);
+            let hint = near.unwrap_or_else(|| format!("fields are {}", NAMES.join(", ")));
             return Err(format!("{name:?} is no field of a bead; {hint}"));
         }
     })
