@@ -25,6 +25,7 @@ use support::{eventually, find, lives, processes_of, signal};
 const LANDS: &str = include_str!("claude/lands.json");
 const KILLED: &str = include_str!("claude/killed.json");
 const TALKS: &str = include_str!("claude/talks.json");
+const COMPACTS: &str = include_str!("claude/compacts.json");
 const GATE_FAILS: &str = include_str!("claude/gate.json");
 
 /// The arguments of a living process.
@@ -198,6 +199,25 @@ fn what_claude_code_uses_is_recorded_at_the_end_of_each_turn() {
     assert_eq!(office.used(), [("null".to_owned(), [3 * 100, 3 * 20, 3 * 300, 3 * 4_000], 3)]);
     let sessions = office.town.json(&["costs", "--by", "session"]);
     assert_eq!(sessions["rows"].as_array().unwrap().len(), 1, "{sessions}");
+}
+
+#[test]
+fn a_fresh_session_goes_on_with_a_note_before_claude_code_shortens_what_was_said() {
+    let Some(office) = Office::open(COMPACTS, Trust::Given) else { return };
+    let bead = office.town.work("Greet in French", "greeting.txt says it in French");
+    let running = office.town.run();
+    office.town.event_of("bead.closed", &bead);
+    let started: Vec<Value> =
+        office.town.events("agent.started").iter().map(|event| event["data"]["reason"].clone()).collect();
+    assert_eq!(started, ["hook", "handoff"]);
+    let prompts = office.model.asked("second");
+    assert_eq!(prompts.len(), 1, "{prompts:?}");
+    let prompt = prompts[0]["user"].as_str().unwrap();
+    for piece in ["its context is full", "greeting.txt (not added)"] {
+        assert!(prompt.contains(piece), "{piece:?} is not in {prompt}");
+    }
+    assert_eq!(office.origin.file("greeting.txt"), "bonjour");
+    office.close(running);
 }
 
 /// A model that answers everything with this error.

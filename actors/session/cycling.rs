@@ -14,7 +14,7 @@ use super::State;
 use crate::errand::blocking;
 
 /// How long the state of the worktree is waited for, for the note.
-const LOOK_WITHIN: Duration = Duration::from_millis(500);
+const LOOK_WITHIN: Duration = Duration::from_millis(150);
 
 /// How far a session has come on its way out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,6 +66,14 @@ impl State {
                     tracing::warn!(agent = %self.agent, %refusal, "it was not asked to hand over")
                 }
             }
+        }
+    }
+
+    /// Its program is about to forget most of what was said. A fresh session with a note forgets less, so it goes on
+    /// instead, in the middle of a turn.
+    pub(super) async fn compacts(&mut self) {
+        if self.ladder.is_none() {
+            self.cycle_now("its context is full, and its program was about to shorten it").await;
         }
     }
 

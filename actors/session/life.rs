@@ -135,6 +135,7 @@ impl Life {
             }
             Noticed::ToolEnded { id } => notes.tools.retain(|tool| tool.id != *id),
             Noticed::TurnEnded | Noticed::TurnFailed { .. } => notes.tools.clear(),
+            Noticed::Compacting { .. } => {}
         }
     }
 

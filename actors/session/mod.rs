@@ -496,7 +496,7 @@ impl Actor for Session {
             }
             Message::Told(what, cwd) => {
                 state.notice(standing::Noticed::Spoke, None).await;
-                state.hook_told(&what);
+                state.hook_told(&what).await;
                 state.strays_to(cwd).await;
             }
             Message::Quiet(seen) => {

@@ -91,7 +91,7 @@ impl State {
     }
 
     /// A hook of its program has told something.
-    pub(super) fn hook_told(&mut self, what: &Noticed) {
+    pub(super) async fn hook_told(&mut self, what: &Noticed) {
         match what {
             Noticed::TurnFailed { error, text } => {
                 let obstacle = ending::of_a_turn(&self.preset.ends, error, text);
@@ -99,7 +99,8 @@ impl State {
                 self.failed_turn = obstacle.map(|obstacle| (obstacle, words.clone()));
             }
             Noticed::ToolBegun { .. } | Noticed::TurnEnded => self.failed_turn = None,
-            Noticed::ToolEnded { .. } => {}
+            Noticed::Compacting { asked: false } => self.compacts().await,
+            Noticed::Compacting { asked: true } | Noticed::ToolEnded { .. } => {}
         }
     }
 }

@@ -310,6 +310,11 @@ pub enum Noticed {
     },
     /// A turn is over: it waits for its next prompt.
     TurnEnded,
+    /// What was said is about to be made shorter, since it has become too long.
+    Compacting {
+        /// Somebody has asked for it.
+        asked: bool,
+    },
     /// A turn has failed at its provider.
     TurnFailed {
         /// The program's word for it.

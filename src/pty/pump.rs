@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::control::{Control, ProcessControl};
 use crate::host::Born;
 use crate::orphans;
+use crate::recording::Recorder;
 use crate::sweep;
 use crate::tap::{Filtered, Tap};
 use crate::terminal::{self, ExitStatus, Shared};
@@ -34,6 +35,9 @@ const BUDGET: usize = 8 * 1024;
 
 /// How long output is waited for after the leader has ended.
 const GRACE: Duration = Duration::from_millis(300);
+
+/// How long the end waits for the disk to take what is left of the recording.
+const DISK: Duration = Duration::from_secs(2);
 
 /// How long a synchronized update may stay open, and how long a terminal that nobody has open is
 /// left alone until it is looked at again.
@@ -189,6 +193,11 @@ impl Pump {
         let _ = leader.control.signal_group(terminal::Signal::Kill);
         let _ = tokio::task::spawn_blocking(move || sweep::by_session(pid)).await;
         drop(fd);
+        // Whoever hears of the end reads the recording.
+        let written = leader.shared.face().recorder.as_mut().map(Recorder::flush);
+        if let Some(written) = written {
+            let _ = timeout_at(Instant::now() + DISK, written).await;
+        }
         leader.bury();
     }
 

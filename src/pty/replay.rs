@@ -65,6 +65,9 @@ struct Left {
 /// How programs give the second screen back.
 const LEAVING: [&str; 3] = ["\x1b[?1049l", "\x1b[?1047l", "\x1b[?47l"];
 
+/// How programs wipe a screen.
+const WIPING: [&str; 3] = ["\x1b[2J", "\x1b[J", "\x1b[0J"];
+
 /// A full-screen program is part of what was shown last if no more lines than this came after it.
 const RECENT: usize = 50;
 
@@ -100,14 +103,22 @@ fn play(
     let mut rest = Vec::new();
     file.read_to_end(&mut rest)?;
     let mut above = 0;
+    // What stood there before the screen was wiped last.
+    let mut wiped = Vec::new();
     for line in rest.split(|byte| *byte == b'\n') {
         match serde_json::from_slice::<(f64, String, String)>(line) {
             Ok((_, code, data)) if code == "o" => {
                 let before = screen.alternate_screen();
-                if before && LEAVING.iter().any(|leaving| data.contains(leaving)) {
-                    // What it wipes before it goes is in the same breath.
-                    let front = used_rows(screen);
-                    *left = Some(Left { front, above });
+                let says = |all: &[&str]| all.iter().any(|sequence| data.contains(sequence));
+                if before && (says(&LEAVING) || says(&WIPING)) {
+                    // What it wipes before it goes is in the same breath, or was read just before.
+                    let rows = used_rows(screen);
+                    if rows.iter().any(|row| !row.trim().is_empty()) {
+                        wiped = rows;
+                    }
+                    if says(&LEAVING) {
+                        *left = Some(Left { front: std::mem::take(&mut wiped), above });
+                    }
                 } else if !before && data.contains("\x1b[?") {
                     above = screen.history().len() + used_rows(screen).len();
                 }
@@ -210,6 +221,11 @@ mod tests {
         ];
         record(&spec, Size { rows: 5, cols: 20 }, &chunks).await;
         assert_eq!(tail(&spec.path, 10).unwrap(), "before\ninvalid key\ngoodbye\nreally\n");
+        // Whether it was read in one piece is chance.
+        let spec = RecordingSpec::new(folder.path().join("u.cast"));
+        let apart: [&[u8]; 4] = [chunks[1], b"\x1b[H\x1b[2J", b"\x1b[?1049l", b"goodbye\r\n"];
+        record(&spec, Size { rows: 5, cols: 20 }, &apart).await;
+        assert_eq!(tail(&spec.path, 10).unwrap(), "invalid key\ngoodbye\n");
         // Long ago is not last.
         let many: Vec<u8> = (0..60).flat_map(|n| format!("line {n}\r\n").into_bytes()).collect();
         let spec = RecordingSpec::new(folder.path().join("t.cast"));

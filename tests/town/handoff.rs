@@ -146,3 +146,39 @@ linger
     assert!(note.contains("context is 91 % full") && note.contains("half.txt (not added)"), "{note}");
     running.stop();
 }
+
+#[test]
+fn a_program_that_is_about_to_forget_what_was_said_is_begun_anew_with_a_note() {
+    let (town, origin) = Town::with_rig();
+    let script = format!(
+        r#"
+if [ ! -e {seen} ]; then
+  touch {seen}
+  echo half > half.txt
+  # What a person has asked for is left alone.
+  echo '{{"hook_event_name":"PreCompact","trigger":"manual"}}' | gastown __hook
+  gt hook --json > /dev/null && echo "goes on" >> {seen}
+  echo '{{"hook_event_name":"PreCompact","trigger":"auto"}}' | gastown __hook
+  linger
+fi
+gt prime > {brief}
+git add -A && git commit -qm Whole && gt done
+linger
+"#,
+        seen = town.folder.join("seen").display(),
+        brief = town.folder.join("brief").display()
+    );
+    agent::preset(&town, "forgetful", &script, json!({"brief": "none"}));
+    let running = town.run();
+    let bead = town.json(&["bead", "create", "Greet", "--rig", "web"])["id"].as_str().unwrap().to_owned();
+    town.gastown(&["sling", &bead, "web", "--agent", "forgetful"]).ok();
+    town.event_of("mq.landed", &bead);
+    assert_eq!(std::fs::read_to_string(town.folder.join("seen")).unwrap(), "goes on\n");
+    let brief = std::fs::read_to_string(town.folder.join("brief")).unwrap();
+    assert!(brief.contains("its context is full") && brief.contains("half.txt (not added)"), "{brief}");
+    let reasons: Vec<_> =
+        town.events("agent.started").iter().map(|event| event["data"]["reason"].clone()).collect();
+    assert_eq!(reasons, ["hook", "handoff"]);
+    assert_eq!(origin.file("half.txt").trim(), "half");
+    running.stop();
+}

@@ -8,6 +8,7 @@ mod bad_input;
 mod beads;
 mod capacity;
 mod carriers;
+mod chaos;
 mod comeback;
 mod compact;
 mod costs;

@@ -37,6 +37,7 @@ struct Told {
     tool_name: String,
     tool_use_id: String,
     tool_input: Map<String, Value>,
+    trigger: String,
     error: String,
     error_details: Option<String>,
     last_assistant_message: Option<String>,
@@ -54,6 +55,7 @@ impl Told {
                 Noticed::ToolBegun { id: self.tool_use_id, name: self.tool_name, about }
             }
             "PostToolUse" | "PostToolUseFailure" => Noticed::ToolEnded { id: self.tool_use_id },
+            "PreCompact" => Noticed::Compacting { asked: self.trigger == "manual" },
             "Stop" => Noticed::TurnEnded,
             "StopFailure" => {
                 let words = [self.last_assistant_message, self.error_details];
@@ -123,6 +125,10 @@ mod tests {
         for event in ["PostToolUse", "PostToolUseFailure"] {
             let ended = noticed(&format!(r#"{{"hook_event_name":"{event}","tool_use_id":"t1"}}"#));
             assert_eq!(ended, Noticed::ToolEnded { id: "t1".into() });
+        }
+        for (trigger, asked) in [("auto", false), ("manual", true)] {
+            let told = noticed(&format!(r#"{{"hook_event_name":"PreCompact","trigger":"{trigger}"}}"#));
+            assert_eq!(told, Noticed::Compacting { asked });
         }
         assert_eq!(noticed(r#"{"hook_event_name":"Stop","stop_hook_active":false}"#), Noticed::TurnEnded);
         let failed = r#"{"hook_event_name":"StopFailure","error":"rate_limit","error_details":null,
