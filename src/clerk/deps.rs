@@ -33,7 +33,7 @@ pub fn depend(
     }
     if let Some(same) = from.dependencies.iter().find(|dep| dep.depends_on_id == *on) {
         if same.kind == kind {
-            return Ok(Answer::Touched(vec![bead.clone(), on.clone()]));
+            return Ok(Answer::Touched(vec![bead.clone()]));
         }
         draft.push(Event::DepRemoved { bead: bead.clone(), on: on.clone() });
     }
@@ -57,7 +57,7 @@ pub fn depend(
             extra: Default::default(),
         },
     });
-    Ok(Answer::Touched(vec![bead.clone(), on.clone()]))
+    Ok(Answer::Touched(vec![bead.clone()]))
 }
 
 pub(crate) fn holds_up(kind: DepType) -> bool {

@@ -214,7 +214,7 @@ pub(super) fn split(beads: &[Arc<Bead>], whole: &BeadId, dry_run: bool, pen: &Pe
 
 /// What was done to which beads.
 pub(super) fn touched(ids: &[BeadId], command: &Command) -> String {
-    if let (Command::DepAdd { bead, on, kind }, true) = (command, ids.len() == 2) {
+    if let Command::DepAdd { bead, on, kind } = command {
         let kind =
             kind.map(|kind| if kind == DepType::Blocks { String::new() } else { format!(" ({kind})") });
         return format!("{bead} now depends on {on}{}\n", kind.unwrap_or_default());
