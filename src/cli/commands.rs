@@ -134,6 +134,11 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Submitted(report) => ship::submitted(report),
         Answer::Merges(rows) => ship::merges(rows, pen),
         Answer::Merge(row) => ship::merge(row, pen),
+        Answer::Queues(rows) => ship::queues(rows, pen),
+        Answer::Waits(row) => ship::waits(row, pen),
+        Answer::Direct(report) => ship::direct(report),
+        Answer::GateLog(log) => ship::log(log, pen),
+        Answer::MergesTouched(ids) => ship::touched(ids, command),
         Answer::Letters(rows) => talk::letters(rows, command, pen),
         Answer::Letter(row) => talk::letter(row, pen),
         Answer::DeadLetters(rows) => talk::dead(rows, pen),
@@ -167,6 +172,11 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::LedgerCompacted(compacted) => ledger::compacted(compacted),
         Answer::LedgerRepaired(repaired) => ledger::repaired(repaired, pen),
         Answer::LedgerFilled(filled) => exchange::filled(filled),
+        Answer::Presets(rows) => agents::presets(rows, pen),
+        Answer::Preset(fields) => agents::preset(fields),
+        Answer::Taps(rows) => agents::taps(rows, pen),
+        Answer::Recordings(rows) => agents::recordings(rows, pen),
+        Answer::Nudged(nudged) => talk::nudged(nudged),
         Answer::Imported(report) => exchange::imported(report, pen),
         Answer::Synced(rows) => exchange::synced(rows, pen),
         Answer::BackedUp(made) => backup::made(made),
@@ -184,6 +194,10 @@ fn done(command: &Command) -> String {
         Command::Forget { key } => format!("Forgot {key}"),
         Command::MolBurn { mols } => format!("Burned {}", mols.join(", ")),
         Command::MergeRetry(id) => format!("{id} is back in the queue"),
+        Command::MergeFreeze { rig, .. } => {
+            format!("Nothing but hot fixes lands in {rig} until `gastown mq thaw {rig}`")
+        }
+        Command::MergeThaw { rig } => format!("Everything lands in {rig} again"),
         Command::MailAck(ids) => {
             let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
             format!("Acknowledged {}", ids.join(", "))
@@ -192,7 +206,7 @@ fn done(command: &Command) -> String {
             let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
             format!("Put back {}", ids.join(", "))
         }
-        Command::Nudge { agent, .. } => format!("Nudged {agent}"),
+        Command::AgentAnswer { agent, choice } => format!("Answered {agent}: {choice}"),
         Command::AgentStart { agent } => format!("Started {agent}"),
         Command::AgentStop { agent } => format!("Stopped {agent}"),
         Command::AgentRestart { agent } => format!("Restarted {agent}"),

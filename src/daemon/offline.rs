@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::book::Shelf;
-use actors::{brief, doctor, judge, recovery, rigs, sync};
+use actors::{brief, direct, doctor, judge, programs, recordings, recovery, rigs, sync};
 use clerk::decide::{Need, decide, need, permitted};
 use clerk::draft::Draft;
 use clerk::{answers, names, past, reports, waits};
@@ -65,6 +65,7 @@ impl Carrier for Unopened {
                     | Command::BeadSync { .. }
                     | Command::Backup { .. }
                     | Command::Recover { .. }
+                    | Command::LandDirect { .. }
             )
         {
             return Err(Refusal::not_running(called(&command)));
@@ -140,6 +141,17 @@ impl Offline {
                 Ok(Answer::Doctor(doctor::examine(&patient, *fix)))
             }
             Command::RigList => Ok(Answer::Rigs(self.status().rigs)),
+            Command::PresetList => Ok(programs::list(&self.config.current().presets)),
+            Command::PresetShow { name } => programs::show(&self.config.current().presets, name),
+            Command::TapList { preset } => {
+                programs::taps(&self.config.current().presets, &self.paths, preset.as_deref())
+            }
+            Command::Log { agent, session, lines, list } => {
+                recordings::log(&self.store, &self.paths, agent, session.as_deref(), *lines, *list)
+            }
+            Command::Peek { agent, lines, at: Some(at) } => {
+                recordings::at(&self.store, &self.paths, agent, *lines, *at)
+            }
             Command::Events(filter) => {
                 reports::events(&self.store, self.store.head(), filter).map(Answer::Events)
             }
@@ -228,6 +240,12 @@ impl Offline {
         recovery::recover_offline(&self.store, at, &self.book, &self.origin.actor(), (wish, now))
     }
 
+    fn land(&self, wish: &direct::Wish) -> Result<Answer, Refusal> {
+        let (config, now) = (self.config.current(), self.clock.now());
+        let at = (&self.paths, config.as_ref());
+        direct::land_offline(&self.store, at, &self.origin.actor(), (wish, now))
+    }
+
     fn add_rig(&self, new: &NewRig) -> Result<Answer, Refusal> {
         let prefix = rigs::check(&self.config, new)?;
         let mut progress = |line: &str| tracing::debug!("{line}");
@@ -279,6 +297,11 @@ impl Carrier for Offline {
                 let (beads, rig) = (beads.clone(), rig.clone());
                 self.recover(&recovery::Wish { beads, all: *all, rig, dry_run: *dry_run })
             }
+            (Need::Town, Command::LandDirect { worker, force, skip_tests, dry_run, reason }) => {
+                let (worker, reason) = (worker.clone(), reason.clone());
+                let (force, skip_tests, dry_run) = (*force, *skip_tests, *dry_run);
+                self.land(&direct::Wish { worker, force, skip_tests, dry_run, reason })
+            }
             (Need::Town, Command::Backup { dir }) => self.back_up(dir),
             (Need::Town, _) => Err(Refusal::not_running(called(&command))),
         }
@@ -306,6 +329,7 @@ fn called(command: &Command) -> &'static str {
         Command::Done { .. } => "`done`",
         Command::Nudge { .. } => "`nudge`",
         Command::Peek { .. } => "`peek`",
+        Command::AgentAnswer { .. } => "`agent answer`",
         Command::AgentRestart { .. } => "`agent restart`",
         Command::AgentKill { .. } => "`agent kill`",
         Command::Stop | Command::StopAll => "`stop`",
@@ -436,8 +460,8 @@ mod tests {
         for command in [
             Command::Stop,
             Command::Tree,
-            Command::Peek { agent: "mayor/".into(), lines: None },
-            Command::Nudge { agent: "mayor/".into(), text: "x".into() },
+            Command::Peek { agent: "mayor/".into(), lines: None, at: None },
+            Command::Nudge { agent: "mayor/".into(), text: "x".into(), manner: Default::default() },
         ] {
             let refusal = carrier.ask(command).unwrap_err();
             assert_eq!((refusal.class, refusal.code.as_str()), (Class::Runtime, "not_running"));

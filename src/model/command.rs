@@ -14,6 +14,7 @@ use crate::cost::By;
 use crate::escalation::Severity;
 use crate::ids::{BeadId, ConvoyId, MailId, MergeId, Prefix, RigName, Seq, SessionId};
 use crate::import::JsonLines;
+use crate::nudge::Manner;
 use crate::query::Query;
 use crate::role::Address;
 use crate::time::{Day, Timestamp};
@@ -302,11 +303,22 @@ pub enum Noticed {
         /// With what, in a few words.
         #[serde(default)]
         about: Option<String>,
+        /// The command that it runs.
+        #[serde(default)]
+        command: Option<String>,
+        /// The file that it is about.
+        #[serde(default)]
+        path: Option<String>,
     },
     /// A call of a tool is over.
     ToolEnded {
         /// Which call.
         id: String,
+    },
+    /// It has taken a prompt.
+    Prompted {
+        /// What the prompt begins with.
+        text: String,
     },
     /// A turn is over: it waits for its next prompt.
     TurnEnded,
@@ -657,6 +669,79 @@ pub enum Command {
     MergeShow(MergeId),
     /// Puts a rejected or held merge request back into the queue.
     MergeRetry(MergeId),
+    /// Shows what the queues do and what they have learned.
+    MergeStatus {
+        /// Of this rig; of all when not given.
+        rig: Option<RigName>,
+    },
+    /// Says what a merge request waits for.
+    MergeWhy(MergeId),
+    /// Shows what a gate said of a merge request.
+    MergeLog {
+        /// Which.
+        merge: MergeId,
+        /// The gate; the last one that ran when not given.
+        gate: Option<String>,
+    },
+    /// Gives a merge request back to its worker.
+    MergeReject {
+        /// Which.
+        merge: MergeId,
+        /// Why.
+        reason: String,
+    },
+    /// Keeps a merge request where it is.
+    MergeHold {
+        /// Which.
+        merge: MergeId,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Lets it go on.
+    MergeUnhold(MergeId),
+    /// Makes a merge request more or less urgent.
+    MergePrioritise {
+        /// Which.
+        merge: MergeId,
+        /// How urgent; as before when not given.
+        priority: Option<Priority>,
+        /// Whether it is a hot fix; as before when not given.
+        hot: Option<bool>,
+    },
+    /// Lets nothing but hot fixes land in a rig.
+    MergeFreeze {
+        /// Which rig.
+        rig: RigName,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Lets everything land again.
+    MergeThaw {
+        /// In which rig.
+        rig: RigName,
+    },
+    /// Lands the branch of one worker without the queue.
+    LandDirect {
+        /// Whose, as typed.
+        worker: String,
+        /// Also when it is at work, or has files that are not committed.
+        #[serde(default)]
+        force: bool,
+        /// Without gates.
+        #[serde(default)]
+        skip_tests: bool,
+        /// Only say what would happen.
+        #[serde(default)]
+        dry_run: bool,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Tries at once what something outside keeps from landing.
+    RefineryProcess {
+        /// In this rig; in all when not given.
+        rig: Option<RigName>,
+    },
 
     // talk
     /// Writes a letter.
@@ -713,6 +798,9 @@ pub enum Command {
         agent: String,
         /// What.
         text: String,
+        /// When, how urgent, for how long.
+        #[serde(default)]
+        manner: Manner,
     },
     /// The rendered screen of an agent.
     Peek {
@@ -720,6 +808,9 @@ pub enum Command {
         agent: String,
         /// How many lines, with what has scrolled away; the screen when not given.
         lines: Option<usize>,
+        /// As it was at this time.
+        #[serde(default)]
+        at: Option<Timestamp>,
     },
     /// Ends the asker's session and starts the next, which sees the note first.
     Handoff {
@@ -800,6 +891,25 @@ pub enum Command {
     },
 
     // agents
+    /// Answers the question that an agent asks on its screen.
+    AgentAnswer {
+        /// Whose.
+        agent: String,
+        /// Which: the number of an option, a piece of its words, `esc`, or what to type.
+        choice: String,
+    },
+    /// Lists the kinds of agents.
+    PresetList,
+    /// Shows one kind with all its fields.
+    PresetShow {
+        /// Which.
+        name: String,
+    },
+    /// Lists the hooks that act in agents' programs.
+    TapList {
+        /// Of this preset.
+        preset: Option<String>,
+    },
     /// Everybody in the town and how they are.
     AgentList {
         /// Of this rig.
@@ -944,6 +1054,19 @@ pub enum Command {
     },
 
     // observe
+    /// What an agent has shown, from its recordings.
+    Log {
+        /// Whose.
+        agent: String,
+        /// Which session; the last one when not given.
+        #[serde(default)]
+        session: Option<String>,
+        /// How many lines.
+        lines: usize,
+        /// Only which recordings there are.
+        #[serde(default)]
+        list: bool,
+    },
     /// How everything is.
     Status,
     /// Anything that has a name: a bead, a letter, a merge request, a molecule, a convoy, an escalation, an

@@ -24,13 +24,17 @@ mod flow;
 mod formulas;
 mod handoff;
 mod judgement;
+mod land;
 mod letters;
+mod looks;
+mod nudges;
 mod offline;
 mod outage;
 #[expect(dead_code, reason = "the room whose fakes these are uses the rest")]
 #[path = "../../src/notify/tests/fakes.rs"]
 mod outside;
 mod post;
+mod queue;
 mod recover;
 mod rescue;
 mod rework;

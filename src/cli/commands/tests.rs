@@ -96,8 +96,13 @@ fn merge(state: MergeState) -> MergeRow {
             verdict: "exit code 2".into(),
             duration_ms: 1234,
             log: "logs/gates/web/1.log".into(),
+            base: String::new(),
+            run: None,
+            excerpt: String::new(),
         }],
         landed_at: None,
+        hot: false,
+        kept: None,
     };
     MergeRow::new(&request, Some(1))
 }
@@ -461,7 +466,7 @@ fn what_agents_write_cannot_command_the_terminal() {
         (Command::MailRead("m-1".parse().unwrap()), Answer::Letter(Box::new(letter))),
         (Command::Why { about: "x".into() }, Answer::Story(Box::new(story(evil)))),
         (
-            Command::Peek { agent: "mayor/".into(), lines: None },
+            Command::Peek { agent: "mayor/".into(), lines: None, at: None },
             Answer::Screen { agent: model::role::Address::Mayor, lines: vec![evil.into()], title: None },
         ),
     ] {

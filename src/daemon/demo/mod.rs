@@ -98,16 +98,18 @@ fn create_beads(town: &mut Offline, rig: &RigName) -> Result<Vec<BeadId>, Refusa
     Ok(all)
 }
 
-/// Lets all workers start together; a person's town gives its machine time between two.
+/// Lets all workers start together; a person's town gives its machine time between two. Each change lands by itself, so
+/// that there is a merge commit to look at for each.
 fn start_at_once(paths: &TownPaths, rig: &RigName) -> Result<(), Refusal> {
     let (config, _) = LiveConfig::load(paths.clone())?;
     let mut rig = config.current().rig(rig)?.clone();
     rig.worker_spawn_delay = Duration::ZERO;
+    rig.merge.batch = 1;
     Ok(rig.write(paths)?)
 }
 
 /// A new folder for this user alone.
-fn fresh_folder(below: &Path) -> Result<PathBuf, Refusal> {
+pub(crate) fn fresh_folder(below: &Path) -> Result<PathBuf, Refusal> {
     for n in 1.. {
         let folder = below.join(format!("gastown-demo-{}-{n}", std::process::id()));
         match DirBuilder::new().mode(0o700).create(&folder) {
@@ -123,7 +125,7 @@ fn fresh_folder(below: &Path) -> Result<PathBuf, Refusal> {
 }
 
 /// Makes a bare repository at `origin` that holds the sample project on `main`.
-fn sample_project(folder: &Path, origin: &Path) -> Result<(), Refusal> {
+pub(crate) fn sample_project(folder: &Path, origin: &Path) -> Result<(), Refusal> {
     let seed = folder.join("project");
     fs::create_dir(&seed).map_err(|error| broken(&"make the sample project", &error))?;
     for (name, text) in PROJECT {

@@ -17,6 +17,7 @@ pub mod mail;
 pub mod memories;
 pub mod merges;
 pub mod mols;
+pub mod queues;
 pub mod ready;
 pub mod recent;
 pub mod rigs;
@@ -58,6 +59,9 @@ pub struct Board {
     pub sendings: sendings::Sendings,
     /// The merge queues.
     pub merges: merges::Merges,
+    /// What each rig's queue knows and does.
+    #[serde(default)]
+    pub queues: queues::Queues,
     /// Beads that travel together.
     pub convoys: convoys::Convoys,
     /// What is kept in mind.
@@ -92,6 +96,7 @@ impl Board {
         self.recent.apply(record);
         self.sendings.apply(record);
         self.merges.apply(record);
+        self.queues.apply(record);
         self.convoys.apply(record);
         self.memories.apply(record);
         self.mols.apply(record);
