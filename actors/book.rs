@@ -14,9 +14,9 @@ use formulas::{Cooked, Formula, Invalid, Mode, Order, Problem, Subject};
 use model::answer::FormulaRow;
 use model::bead::Bead;
 use model::escalation::Rules;
-use model::event::PouredStep;
 use model::formula::{Checked, Draft, Finding, Text};
 use model::ids::{AgentName, RigName};
+use model::molecule::Poured;
 use model::near;
 use model::refusal::{Class, Refusal};
 use serde_json::Value;
@@ -164,7 +164,7 @@ impl Book for Shelf {
         formula: &str,
         vars: &BTreeMap<String, String>,
         bead: &Bead,
-    ) -> Result<Vec<PouredStep>, Refusal> {
+    ) -> Result<Poured, Refusal> {
         let subject = Subject {
             title: bead.title.clone(),
             description: bead.description.clone(),
@@ -179,12 +179,12 @@ impl Book for Shelf {
             mode: Mode::Pour,
         };
         let cooked = self.catalog(rig).cook(formula, &order).map_err(refusal)?;
-        let mut steps = cooked.poured().map_err(|unable| not_yet(formula, &unable))?;
+        let mut poured = cooked.poured().map_err(|unable| not_yet(formula, &unable))?;
         let town = self.config.current();
         if rig.and_then(|rig| town.rig(rig).ok()).is_some_and(|rig| rig.session == Scope::PerStep) {
-            steps.iter_mut().for_each(|step| step.own_session = true);
+            poured.steps.iter_mut().for_each(|step| step.own_session = true);
         }
-        Ok(steps)
+        Ok(poured)
     }
 
     fn list(&self, rig: Option<&RigName>) -> Vec<FormulaRow> {

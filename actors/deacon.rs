@@ -1,7 +1,8 @@
 //! The Deacon: watches over the town as a whole, in code. It gives the verdicts on sessions that no
 //! Witness watches: the Mayor's, its own, the Refineries', the Witnesses'; it looks into what is said of them; it
 //! tells whoever is next when a call for help has had no answer in time, and a person when work cannot be saved; it
-//! tells the Mayor of beads that lose their workers again and again; and it sends escalations on their ways.
+//! tells the Mayor of beads that lose their workers again and again; it sends escalations on their ways; and it opens the gates that steps
+//! wait at, when what they wait for has come.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,8 +41,9 @@ impl Duty for Patrol {
         neighbours::look(tools, &Self::ADDRESS);
         let calls = unanswered(tools).await?;
         let messages = outbox::look(tools).await?;
+        let gates = gates(tools).await?;
         let again = again.then_some(Duration::ZERO);
-        Ok(calls.into_iter().chain(messages).chain(again).min())
+        Ok(calls.into_iter().chain(messages).chain(gates).chain(again).min())
     }
 
     async fn leave(tools: &Tools) {
@@ -82,6 +84,24 @@ async fn unanswered(tools: &Tools) -> Result<Option<Duration>, Refusal> {
     };
     tools.write(&Address::Deacon, escalate).await?;
     Ok(look().next)
+}
+
+/// Opens the gates whose time has come; returns when the next one's does.
+async fn gates(tools: &Tools) -> Result<Option<Duration>, Refusal> {
+    if tools.freeze.is_frozen() {
+        return Ok(None);
+    }
+    let look = || tools.look(|board| clerk::gates::due(board, tools.clock.now()));
+    let (settle, next) = look();
+    if !settle {
+        return Ok(next);
+    }
+    let open = |draft: &mut clerk::draft::Draft<'_>| {
+        clerk::gates::settle(draft);
+        Ok(())
+    };
+    tools.write(&Address::Deacon, open).await?;
+    Ok(look().1)
 }
 
 /// Whether no Witness watches over `agent`.

@@ -129,6 +129,7 @@ impl State {
 
     /// Hangs what can go on hooks, one after the other, at the pace that the rig sets.
     async fn assign(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        self.feed().await?;
         loop {
             let town = self.tools.town();
             let (Ok(rig), Ok(limits)) = (town.rig(&self.rig), self.tools.limits(&self.rig)) else {
@@ -188,6 +189,24 @@ impl State {
                 // Its formula cannot be poured: the bead goes back, with the reason.
                 Err(refusal) => self.give_back(bead, refusal).await?,
             }
+        }
+    }
+
+    /// Slings what is left lying of convoys that are on the road.
+    async fn feed(&self) -> Result<(), ActorProcessingErr> {
+        let now = self.tools.clock.now();
+        if self.tools.look(|board| clerk::convoys::stranded(board, &self.rig, now).is_empty()) {
+            return Ok(());
+        }
+        let rig = self.rig.clone();
+        let write = move |draft: &mut clerk::draft::Draft<'_>| {
+            clerk::convoys::feed(draft, &rig);
+            Ok(())
+        };
+        match self.tools.write(&Address::Runtime, write).await {
+            // Everybody is rung when the disk can again.
+            Err(refusal) if refusal.is_of_the_disk() => Ok(()),
+            done => Ok(done?),
         }
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "README.md",
     "docs/agents.md",
     "docs/architecture.md",
@@ -21,6 +21,7 @@ const PAGES: [&str; 14] = [
     "docs/protocol.md",
     "docs/supervision.md",
     "docs/testing.md",
+    "docs/work.md",
 ];
 
 fn page(name: &str) -> String {

@@ -278,7 +278,7 @@ mod tests {
     async fn a_tool_is_open_until_its_end_or_that_of_the_turn_is_told() {
         let life = Life::default();
         assert_eq!(life.doing(), None);
-        life.commands(&Command::StepDone { step: "design".into() });
+        life.commands(&Command::StepDone { step: "design".into(), mol: None, output: None });
         assert_eq!(life.doing().unwrap(), "last said step done design");
         pass(5).await;
         life.noticed(&begun("1", "Bash", Some("make\n  test")));

@@ -137,7 +137,6 @@ impl Kitchen<'_> {
         if !self.is_there(weave, &rule.place, "before", &rule.before) {
             return;
         }
-        self.unable.push(rule.place.here(Why::NotYet("a gate")));
         let firsts: Vec<String> = weave.first_of(&rule.before.value).into_iter().map(str::to_owned).collect();
         for first in firsts {
             if let Some(draft) = weave.get_mut(&first) {

@@ -174,17 +174,9 @@ fn shown<'n>(places: &[usize], name: impl Fn(usize) -> &'n str) -> Vec<String> {
 
 /// What of the formula itself today's engine cannot carry out.
 fn not_yet_of(written: &Written) -> Vec<Problem> {
-    let squash = written.squash.as_ref().map(|squash| {
-        let place = Place { key: Arc::from("squash"), line: squash.line, ..written.place.clone() };
-        place.here(Why::NotYet("squashing to a digest"))
-    });
-    let phase = written.phase.as_ref().filter(|phase| phase.value == "vapor").map(|phase| {
-        let place = Place { key: Arc::from("phase"), line: phase.line, ..written.place.clone() };
-        place.here(Why::NotYet("a wisp"))
-    });
     let agent = written.agent.as_ref().map(|agent| {
         let place = Place { key: Arc::from("agent"), line: agent.line, ..written.place.clone() };
         place.here(Why::NotYet("a preset of a formula's own"))
     });
-    squash.into_iter().chain(phase).chain(agent).collect()
+    agent.into_iter().collect()
 }

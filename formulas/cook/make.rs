@@ -177,29 +177,8 @@ impl Kitchen<'_> {
             timeout,
             id,
         };
-        self.not_yet(step);
         self.spelling(step, scope);
         Draft { step: step_made, needs, place: step.place.clone() }
-    }
-
-    /// Notes what of a step today's engine cannot carry out. What may be done (`parallel`) and what describes
-    /// (labels, type, priority) takes nothing from a worker that does one step after the other.
-    fn not_yet(&mut self, step: &WrittenStep) {
-        let person = step.kind.as_ref().filter(|kind| kind.value == "human");
-        let dialog = step.interactive.as_ref().filter(|flag| flag.value);
-        let other = step.assignee.as_ref().filter(|who| !who.value.is_empty());
-        let found = [
-            (step.gate.as_ref().map(|gate| gate.line), "gate", "a gate"),
-            (person.map(|kind| kind.line), "type", "a step for a person"),
-            (step.waits_for.as_ref().map(|text| text.line), "waits_for", "waiting for what a step makes"),
-            (step.on_complete.as_ref().map(|it| it.line), "on_complete", "work for each item of an output"),
-            (dialog.map(|flag| flag.line), "interactive", "a conversation with a person"),
-            (step.timeout.as_ref().map(|text| text.line), "timeout", "a time limit"),
-            (other.map(|who| who.line), "assignee", "a step for somebody else"),
-        ];
-        for (line, key, what) in found {
-            self.unable.extend(line.map(|line| step.place.within(line, key, Why::NotYet(what))));
-        }
     }
 
     fn gate(&mut self, step: &WrittenStep, gate: &WrittenGate, scope: &Scope<'_>) -> Gate {

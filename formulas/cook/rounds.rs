@@ -49,8 +49,6 @@ impl Kitchen<'_> {
                 let why = Why::Condition { text: text.clone(), expected: condition::AT_RUN };
                 self.problems.push(draft.place.within(until.line, "loop.until", why));
             }
-            let why = Why::NotYet("a loop until something holds");
-            self.unable.push(draft.place.within(until.line, "loop.until", why));
             let max = repeat.max.as_ref().map_or(1, |max| max.value);
             let steps = all.drafts.iter().map(|draft| draft.step.id.clone()).collect();
             weave.repeats.push(Repeat { id, until: text, max, steps });

@@ -16,7 +16,9 @@ use model::role::Address;
 use model::time::Timestamp;
 
 use crate::book::Book;
-use crate::{beads, convoys, costs, hooks, idle, imports, letters, merges, mols, names, standstill};
+use crate::{
+    beads, choosing, convoys, costs, hooks, idle, imports, letters, merges, mols, names, standstill,
+};
 
 /// Answers a question that the views alone can answer; `None` for those that need more: the log
 /// (events, why, letters), the configuration (prime, rigs, status).
@@ -33,28 +35,36 @@ pub fn answer(
     use Command as C;
     Some(match command {
         C::BeadShow(ids) => show(board, ids),
-        C::BeadList(filter) => beads::select(board, filter).map(|found| Answer::Beads(owned(found))),
+        C::BeadList(filter) => choosing::select(board, filter, now).map(Answer::Beads),
+        C::BeadAsk(question) => {
+            crate::asked::find(board, question, now).map(|found| Answer::Found(Box::new(found)))
+        }
         C::BeadReady(filter) => ready(board, filter, now),
         C::BeadExport(filter) => {
             let filter = BeadFilter { all: true, ..filter.clone() };
-            beads::check(board, &filter).map(|()| {
+            choosing::check(board, &filter).map(|()| {
                 let words = filter.text.as_ref().map(|text| text.to_lowercase());
-                Answer::Jsonl(imports::export(board, |bead| beads::fits(bead, &filter, words.as_deref())))
+                Answer::Jsonl(imports::export(board, |bead| {
+                    choosing::fits(bead, &filter, words.as_deref(), now)
+                }))
             })
         }
         C::Hook { agent } => names::or_self(board, origin, agent.as_deref())
             .map(|agent| Answer::Hook(hooks::row(board, &agent))),
-        C::ConvoyList { all } => Ok(Answer::Convoys(
-            board
-                .convoys
-                .iter()
-                .filter(|convoy| *all || convoy.closed_at.is_none())
-                .map(|convoy| convoys::row(board, convoy))
-                .collect(),
-        )),
-        C::ConvoyShow(id) => convoys::show(board, id),
-        C::MolShow { agent } => names::or_self(board, origin, agent.as_deref())
-            .map(|agent| Answer::Mol(mols::on_hook(board, &agent).map(mols::row))),
+        C::ConvoyList { all } => Ok(Answer::Convoys(convoys::rows(board, *all, now))),
+        C::ConvoyShow(id) => convoys::show(board, id, now),
+        // Nothing on a hook is an answer too.
+        C::MolShow { agent: None } => Ok(Answer::Mol(mols::on_hook(board, &origin.actor()).map(mols::row))),
+        C::MolShow { agent: Some(name) } => match names::address(board, name) {
+            Ok(agent) if mols::named(board, origin, Some(name)).is_err() => {
+                Ok(Answer::Mol(mols::on_hook(board, &agent).map(mols::row)))
+            }
+            _ => mols::named(board, origin, Some(name)).map(|mol| Answer::Mol(Some(mols::row(mol)))),
+        },
+        C::MolList { all } => Ok(mols::list(board, *all)),
+        C::MolDistill { mol, name, rig } => {
+            crate::phases::distill(board, book, origin, mol, name, rig.as_ref())
+        }
         C::FormulaList { rig } => Ok(Answer::Formulas(book.list(rig.as_ref()))),
         C::FormulaShow { name, rig, resolved, vars } => {
             book.show(rig.as_ref(), name, resolved.then_some(vars)).map(Answer::Formula)
@@ -80,10 +90,6 @@ pub fn answer(
     })
 }
 
-fn owned(beads: Vec<&Bead>) -> Vec<Bead> {
-    beads.into_iter().cloned().collect()
-}
-
 fn show(board: &Board, ids: &[model::ids::BeadId]) -> Result<Answer, Refusal> {
     let found: Result<Vec<&Bead>, Refusal> = ids.iter().map(|id| beads::find(board, id)).collect();
     let mut pages: Vec<BeadPage> = found?.into_iter().map(|bead| page(board, bead)).collect();
@@ -99,17 +105,23 @@ fn page(board: &Board, bead: &Bead) -> BeadPage {
         failure_context: trial.and_then(|trial| trial.last.clone()),
         failures: trial.map_or(0, |trial| trial.failures),
         not_before: trial.and_then(|trial| trial.not_before),
+        roll_up: crate::asked::roll_up(board, &bead.id),
+        dependents: crate::asked::deps(board, bead, true),
         bead: bead.clone(),
     }
 }
 
 fn ready(board: &Board, filter: &BeadFilter, now: Timestamp) -> Result<Answer, Refusal> {
-    beads::check(board, filter)?;
+    choosing::check(board, filter)?;
     let words = filter.text.as_ref().map(|text| text.to_lowercase());
-    let free =
-        |bead: &&Bead| beads::fits(bead, filter, words.as_deref()) && board.hooks.waiting(&bead.id).is_none();
-    let most = filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    Ok(Answer::Beads(board.beads.ready(now).filter(free).take(most).cloned().collect()))
+    let free = |bead: &&std::sync::Arc<Bead>| {
+        choosing::fits(bead, filter, words.as_deref(), now) && board.hooks.waiting(&bead.id).is_none()
+    };
+    Ok(Answer::Beads(if filter.deferred {
+        choosing::in_order(board.beads.ready_in_time().filter(free), filter)
+    } else {
+        choosing::in_order(board.beads.ready(now).filter(free), filter)
+    }))
 }
 
 /// All merge requests, those that wait first and numbered.

@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ledger::views::Board;
-use model::answer::Answer;
+use model::answer::{Answer, ClosedReport};
 use model::bead::{Bead, Comment, CommentId, DepType, Dependency, IssueType, Move, Patch, Status};
 use model::command::{BeadFilter, NewBead, Origin};
-use model::event::Event;
-use model::ids::{BeadId, Prefix};
+use model::event::{Event, Record};
+use model::fields;
+use model::ids::{BeadId, Prefix, RigName, Seq};
 use model::refusal::Refusal;
+use model::work::BeadLine;
 
+use crate::choosing;
 use crate::convoys;
+use crate::deps;
 use crate::draft::Draft;
 use crate::names;
 
@@ -42,11 +46,23 @@ fn known_type(kind: IssueType) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn known_dep(kind: DepType) -> Result<(), Refusal> {
-    if kind.is_foreign() {
-        return Err(Refusal::usage(kind.as_str().parse::<DepType>().err().unwrap_or_default()));
+/// The name that somebody wants to give a bead, and the rig that it belongs to by it.
+fn unused(draft: &Draft<'_>, id: &BeadId) -> Result<(BeadId, Option<RigName>), Refusal> {
+    if !id.is_ours() {
+        return Err(Refusal::usage(format!("{id} names a bead of another project")));
     }
-    Ok(())
+    if draft.board.beads.is_taken(id) || draft.bead(id).is_some() {
+        return Err(Refusal::forbidden("bead_exists", format!("{id} is the name of another bead"))
+            .hint("leave --id away, and a free name is found"));
+    }
+    let rig = crate::imports::routed(draft.board, id);
+    let town = Prefix::town();
+    if rig.is_none() && !id.as_str().strip_prefix(town.as_str()).is_some_and(|rest| rest.starts_with('-')) {
+        let known: Vec<&str> = draft.board.rigs.iter().map(|rig| rig.prefix.as_str()).collect();
+        return Err(Refusal::usage(format!("{id} begins with the prefix of no rig"))
+            .hint(format!("prefixes are {town}, {}", known.join(", "))));
+    }
+    Ok((id.clone(), rig))
 }
 
 /// Makes a bead.
@@ -63,7 +79,9 @@ pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<A
         return Err(Refusal::usage("a text of a bead is at most 1 MiB"));
     }
     known_type(new.issue_type)?;
-    new.deps.iter().try_for_each(|(kind, _)| known_dep(*kind))?;
+    for (name, value) in &new.fields {
+        fields::check(name, value).map_err(Refusal::usage)?;
+    }
     let board = draft.board;
     // An agent's beads are its rig's, unless it says otherwise.
     let asked = new.rig.clone().or_else(|| {
@@ -74,7 +92,18 @@ pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<A
         Some(name) => Some(board.rigs.get(name).ok_or_else(|| names::no_rig(board, name.as_str()))?),
         None => None,
     };
+    let named = new.id.as_ref().map(|id| unused(draft, id)).transpose()?;
+    let rig = match &named {
+        // A name says itself where it belongs.
+        Some((_, rig)) if asked.is_none() => rig.as_ref().and_then(|rig| board.rigs.get(rig)),
+        Some((id, routed)) if routed.as_ref() != rig.map(|rig| &rig.name) => {
+            let home = routed.as_ref().map_or("the town", |rig| rig.as_str());
+            return Err(Refusal::usage(format!("{id} is a name of {home}")).hint("leave --rig or --id away"));
+        }
+        _ => rig,
+    };
     let id = match &new.parent {
+        _ if named.is_some() => named.map(|(id, _)| id).expect("it is there"),
         Some(parent) => {
             if draft.bead(parent).is_none() {
                 find(board, parent)?;
@@ -83,17 +112,23 @@ pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<A
         }
         None => draft.bead_id(rig.map_or(&Prefix::town(), |rig| &rig.prefix).as_str(), title),
     };
-    let arrow = |kind: DepType, on: &BeadId| Dependency {
-        issue_id: id.clone(),
-        depends_on_id: on.clone(),
-        kind,
-        created_at: draft.now.into(),
-        created_by: draft.actor().to_string(),
-        extra: Default::default(),
+    let arrow = |kind: DepType, on: &BeadId| {
+        let any = (kind == DepType::WaitsFor && new.any_child)
+            .then(|| ("metadata".to_owned(), serde_json::json!({"gate": "any-children"})));
+        Dependency {
+            issue_id: id.clone(),
+            depends_on_id: on.clone(),
+            kind,
+            created_at: draft.now.into(),
+            created_by: draft.actor().to_string(),
+            extra: any.into_iter().collect(),
+        }
     };
     let mut dependencies = Vec::new();
     for (kind, on) in &new.deps {
-        find(board, on)?;
+        if draft.bead(on).is_none() && on.is_ours() {
+            find(board, on)?;
+        }
         dependencies.push(arrow(*kind, on));
     }
     if let Some(parent) = &new.parent
@@ -122,6 +157,14 @@ pub fn create(draft: &mut Draft<'_>, origin: &Origin, new: &NewBead) -> Result<A
         comments: Vec::new(),
         extra: Default::default(),
     };
+    let mut bead = bead;
+    for (name, value) in &new.fields {
+        fields::set(&mut bead.extra, name, value);
+    }
+    if new.dry_run {
+        draft.forget();
+        return Ok(Answer::Bead(Box::new(bead)));
+    }
     draft.push(Event::BeadCreated { bead: Arc::new(bead.clone()) });
     Ok(Answer::Bead(Box::new(bead)))
 }
@@ -133,11 +176,15 @@ pub fn update(
     patch: &Patch,
     status: Option<Status>,
     claim: bool,
+    parent: Option<&str>,
 ) -> Result<Answer, Refusal> {
-    if patch.is_empty() && status.is_none() && !claim {
+    if patch.is_empty() && status.is_none() && !claim && parent.is_none() {
         return Err(Refusal::usage("nothing to change").hint("see `gastown bead update --help`"));
     }
     patch.issue_type.map_or(Ok(()), known_type)?;
+    for (name, value) in &patch.fields {
+        fields::check(name, value).map_err(Refusal::usage)?;
+    }
     for id in ids {
         let bead = find(draft.board, id)?;
         let mut patch = patch.clone();
@@ -146,6 +193,12 @@ pub fn update(
         }
         if claim {
             let me = draft.actor().to_string();
+            if bead.status == Status::Closed {
+                return Err(Refusal::forbidden("bead_closed", format!("{id} is closed")));
+            }
+            if let Some(holder) = draft.board.hooks.holder(id).filter(|holder| holder.to_string() != me) {
+                return Err(Refusal::forbidden("claimed", format!("{id} hangs on the hook of {holder}")));
+            }
             match &bead.assignee {
                 Some(other) if *other != me => {
                     return Err(Refusal::forbidden("claimed", format!("{id} is claimed by {other}")));
@@ -153,19 +206,59 @@ pub fn update(
                 _ => patch.assignee = Some(me),
             }
         }
+        if let Some(parent) = parent {
+            reparent(draft, bead, parent)?;
+        }
         if !patch.is_empty() {
             draft.push(Event::BeadUpdated { bead: id.clone(), patch });
         }
         let status = status.or((claim && bead.status == Status::Open).then_some(Status::InProgress));
         match status {
             Some(to) if to == bead.status => {}
-            Some(Status::Closed) => close_one(draft, id, None)?,
+            Some(Status::Closed) => close_one(draft, id, None, &[])?,
             Some(Status::Open) if bead.status == Status::Closed => reopen_one(draft, id, None)?,
             Some(to) => set_status(draft, id, to)?,
             None => {}
         }
     }
     Ok(Answer::Touched(ids.to_vec()))
+}
+
+/// Makes the actor the assignee of the first bead that is ready and nobody's.
+pub fn claim_next(draft: &mut Draft<'_>, filter: &BeadFilter) -> Result<Answer, Refusal> {
+    choosing::check(draft.board, filter)?;
+    let words = filter.text.as_ref().map(|text| text.to_lowercase());
+    let free = |bead: &&Arc<Bead>| {
+        bead.assignee.is_none()
+            && draft.board.hooks.waiting(&bead.id).is_none()
+            && choosing::fits(bead, filter, words.as_deref(), draft.now)
+    };
+    let first = choosing::in_order(
+        draft.board.beads.ready(draft.now).filter(free),
+        &BeadFilter { limit: Some(1), ..filter.clone() },
+    );
+    let Some(bead) = first.first() else {
+        return Err(Refusal::failed("nothing_ready", "nothing is ready that is nobody's"));
+    };
+    update(draft, std::slice::from_ref(&bead.id), &Patch::default(), None, true, None)
+}
+
+/// Makes `bead` a part of `parent`, and of nothing else; of nothing at all if that is empty.
+fn reparent(draft: &mut Draft<'_>, bead: &Bead, parent: &str) -> Result<(), Refusal> {
+    let parent = match parent {
+        "" | "none" => None,
+        name => Some(name.parse::<BeadId>().map_err(|error| Refusal::usage(error.to_string()))?),
+    };
+    for dep in bead.dependencies.iter().filter(|dep| dep.kind == DepType::ParentChild) {
+        if parent.as_ref() == Some(&dep.depends_on_id) {
+            return Ok(());
+        }
+        draft.push(Event::DepRemoved { bead: bead.id.clone(), on: dep.depends_on_id.clone() });
+    }
+    match parent {
+        Some(parent) => deps::depend(draft, &bead.id, &parent, Some(DepType::ParentChild)).map(drop),
+        None => Ok(()),
+    }
 }
 
 fn set_status(draft: &mut Draft<'_>, id: &BeadId, to: Status) -> Result<(), Refusal> {
@@ -194,14 +287,61 @@ fn set_status(draft: &mut Draft<'_>, id: &BeadId, to: Status) -> Result<(), Refu
 }
 
 /// Closes beads.
-pub fn close(draft: &mut Draft<'_>, ids: &[BeadId], reason: Option<&str>) -> Result<Answer, Refusal> {
+pub fn close(
+    draft: &mut Draft<'_>,
+    ids: &[BeadId],
+    reason: Option<&str>,
+    suggest: bool,
+) -> Result<Answer, Refusal> {
+    let mut closed: Vec<BeadId> = Vec::new();
     for id in ids {
-        close_one(draft, id, reason)?;
+        if !closed.contains(id) {
+            close_one(draft, id, reason, &closed)?;
+            closed.push(id.clone());
+        }
     }
-    Ok(Answer::Touched(ids.to_vec()))
+    if !suggest {
+        return Ok(Answer::Touched(closed));
+    }
+    let unblocked = freed_by(draft, &closed);
+    Ok(Answer::Closed(ClosedReport { closed, unblocked }))
 }
 
-fn close_one(draft: &mut Draft<'_>, id: &BeadId, reason: Option<&str>) -> Result<(), Refusal> {
+/// What can be begun as soon as `closed` are: what waits for one of them, or for the whole that it is a part of,
+/// and for nothing else.
+fn freed_by(draft: &Draft<'_>, closed: &[BeadId]) -> Vec<BeadLine> {
+    let mut after = draft.board.beads.clone();
+    for (number, event) in draft.events().enumerate() {
+        let seq = Seq(draft.board.head.0 + number as u64 + 1);
+        let record = Record { seq, at: draft.now, actor: draft.actor().clone(), event: event.clone() };
+        after.apply(&record);
+    }
+    let before = |bead: &Bead| draft.board.beads.is_ready(bead, draft.now);
+    let mut around: BTreeSet<&BeadId> = BTreeSet::new();
+    for id in closed {
+        around.extend(after.dependents(id));
+        for whole in after.get(id).into_iter().flat_map(|bead| &bead.dependencies) {
+            around.extend(after.dependents(&whole.depends_on_id));
+        }
+    }
+    // And the parts of what is free now.
+    let mut todo: Vec<&BeadId> = around.iter().copied().collect();
+    while let Some(whole) = todo.pop() {
+        let parts = after.children(whole).map(|part| &part.id);
+        todo.extend(parts.filter(|part| around.insert(part)));
+    }
+    let ready = |bead: &&Bead| after.is_ready(bead, draft.now) && !before(bead);
+    let mut found: Vec<&Bead> = around.into_iter().filter_map(|id| after.get(id)).filter(ready).collect();
+    found.sort_by_key(|bead| (bead.priority, bead.created_at.at()));
+    found.into_iter().map(BeadLine::from).collect()
+}
+
+fn close_one(
+    draft: &mut Draft<'_>,
+    id: &BeadId,
+    reason: Option<&str>,
+    with: &[BeadId],
+) -> Result<(), Refusal> {
     let board = draft.board;
     let bead = find(board, id)?;
     if bead.status == Status::Closed {
@@ -228,7 +368,7 @@ fn close_one(draft: &mut Draft<'_>, id: &BeadId, reason: Option<&str>) -> Result
     let open: Vec<String> = board
         .beads
         .children(id)
-        .filter(|child| child.status != Status::Closed)
+        .filter(|child| child.status != Status::Closed && !with.contains(&child.id))
         .map(|child| child.id.to_string())
         .collect();
     if bead.issue_type == IssueType::Epic && !open.is_empty() {
@@ -247,6 +387,7 @@ pub(crate) fn shut(draft: &mut Draft<'_>, id: &BeadId, reason: &str) {
     draft.push(Event::BeadClosed { bead: id.clone(), from, reason: reason.to_owned() });
     crate::exits::freed(draft, id);
     convoys::arrived(draft, id);
+    crate::gates::closed(draft, id);
 }
 
 /// Opens closed beads again.
@@ -270,88 +411,6 @@ fn reopen_one(draft: &mut Draft<'_>, id: &BeadId, reason: Option<&str>) -> Resul
         reason: reason.map(str::to_owned),
     });
     Ok(())
-}
-
-/// Makes one bead depend on another.
-pub fn depend(draft: &mut Draft<'_>, bead: &BeadId, on: &BeadId, kind: DepType) -> Result<Answer, Refusal> {
-    known_dep(kind)?;
-    let board = draft.board;
-    let from = find(board, bead)?;
-    find(board, on)?;
-    if bead == on {
-        return Err(Refusal::forbidden("cycle", format!("{bead} cannot depend on itself")));
-    }
-    if let Some(same) = from.dependencies.iter().find(|dep| dep.depends_on_id == *on) {
-        if same.kind == kind {
-            return Ok(Answer::Touched(vec![bead.clone()]));
-        }
-        draft.push(Event::DepRemoved { bead: bead.clone(), on: on.clone() });
-    }
-    if holds_up(kind)
-        && let Some(path) = way(board, on, bead)
-    {
-        let path: Vec<&str> = path.iter().map(BeadId::as_str).collect();
-        return Err(Refusal::forbidden(
-            "cycle",
-            format!("{bead} cannot depend on {on}: {} already", path.join(" depends on ")),
-        )
-        .hint("take one of these arrows away with `gastown bead dep remove`"));
-    }
-    draft.push(Event::DepAdded {
-        dep: Dependency {
-            issue_id: bead.clone(),
-            depends_on_id: on.clone(),
-            kind,
-            created_at: draft.now.into(),
-            created_by: draft.actor().to_string(),
-            extra: Default::default(),
-        },
-    });
-    Ok(Answer::Touched(vec![bead.clone()]))
-}
-
-fn holds_up(kind: DepType) -> bool {
-    kind.blocks() || kind == DepType::ParentChild
-}
-
-/// The way from `from` to `to` along arrows that hold work up, if there is one.
-fn way(board: &Board, from: &BeadId, to: &BeadId) -> Option<Vec<BeadId>> {
-    let mut came_from = std::collections::BTreeMap::new();
-    let mut todo = vec![from.clone()];
-    let mut seen = BTreeSet::from([from.clone()]);
-    while let Some(id) = todo.pop() {
-        if id == *to {
-            let mut path = vec![id.clone()];
-            let mut at = &id;
-            while let Some(before) = came_from.get(at) {
-                path.push(BeadId::clone(before));
-                at = before;
-            }
-            path.reverse();
-            return Some(path);
-        }
-        for dep in board.beads.get(&id).into_iter().flat_map(|bead| &bead.dependencies) {
-            if holds_up(dep.kind) && seen.insert(dep.depends_on_id.clone()) {
-                came_from.insert(dep.depends_on_id.clone(), id.clone());
-                todo.push(dep.depends_on_id.clone());
-            }
-        }
-    }
-    None
-}
-
-/// Takes an arrow away.
-pub fn undepend(draft: &mut Draft<'_>, bead: &BeadId, on: &BeadId) -> Result<Answer, Refusal> {
-    let from = find(draft.board, bead)?;
-    if !from.dependencies.iter().any(|dep| dep.depends_on_id == *on) {
-        return Err(Refusal::no_such(
-            "dependency",
-            on.as_str(),
-            from.dependencies.iter().map(|dep| dep.depends_on_id.as_str()),
-        ));
-    }
-    draft.push(Event::DepRemoved { bead: bead.clone(), on: on.clone() });
-    Ok(Answer::Touched(vec![bead.clone()]))
 }
 
 /// The number of the next remark: no other one has it, also where an import brought gaps and names.
@@ -379,71 +438,4 @@ pub fn comment(draft: &mut Draft<'_>, bead: &BeadId, text: &str) -> Result<Answe
     };
     draft.push(Event::BeadCommented { bead: bead.clone(), comment });
     Ok(Answer::Touched(vec![bead.clone()]))
-}
-
-/// The beads that a filter means, most urgent first, then oldest.
-pub fn select<'a>(board: &'a Board, filter: &BeadFilter) -> Result<Vec<&'a Bead>, Refusal> {
-    check(board, filter)?;
-    let words = filter.text.as_ref().map(|text| text.to_lowercase());
-    let mut found: Vec<&Bead> =
-        board.beads.iter().filter(|bead| fits(bead, filter, words.as_deref())).collect();
-    found.sort_by(|a, b| {
-        let urgency = |bead: &Bead| (bead.priority, bead.created_at.at());
-        urgency(a).cmp(&urgency(b)).then_with(|| a.id.compare(&b.id))
-    });
-    found.truncate(filter.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX));
-    Ok(found)
-}
-
-/// Looks whether what a filter names is there.
-///
-/// # Errors
-/// `no_such_rig` and `no_such_bead` with near matches; `usage` for a word that no bead bears.
-pub fn check(board: &Board, filter: &BeadFilter) -> Result<(), Refusal> {
-    if let Some(rig) = &filter.rig
-        && board.rigs.get(rig).is_none()
-    {
-        return Err(names::no_rig(board, rig.as_str()));
-    }
-    if let Some(parent) = &filter.parent {
-        find(board, parent)?;
-    }
-    known_words(board, filter)
-}
-
-/// Refuses words of elsewhere that no bead bears: more likely they are misspelt.
-fn known_words(board: &Board, filter: &BeadFilter) -> Result<(), Refusal> {
-    for status in filter.status.iter().filter(|status| status.is_foreign()) {
-        if !board.beads.iter().any(|bead| bead.status == *status) {
-            return Err(Refusal::usage(status.as_str().parse::<Status>().err().unwrap_or_default()));
-        }
-    }
-    if let Some(kind) = filter.issue_type.filter(|kind| kind.is_foreign())
-        && !board.beads.iter().any(|bead| bead.issue_type == kind)
-    {
-        return Err(Refusal::usage(kind.as_str().parse::<IssueType>().err().unwrap_or_default()));
-    }
-    Ok(())
-}
-
-pub(crate) fn fits(bead: &Bead, filter: &BeadFilter, words: Option<&str>) -> bool {
-    let status = if filter.status.is_empty() {
-        filter.all || bead.status != Status::Closed
-    } else {
-        filter.status.contains(&bead.status)
-    };
-    status
-        && filter.rig.as_ref().is_none_or(|rig| bead.rig.as_ref() == Some(rig))
-        && filter.issue_type.is_none_or(|kind| bead.issue_type == kind)
-        && filter.priority.is_none_or(|priority| bead.priority == priority)
-        && filter.assignee.as_ref().is_none_or(|who| bead.assignee.as_ref() == Some(who))
-        && filter.labels.iter().all(|label| bead.labels.contains(label))
-        && filter.parent.as_ref().is_none_or(|parent| {
-            bead.dependencies.iter().any(|d| d.kind == DepType::ParentChild && d.depends_on_id == *parent)
-        })
-        && words.is_none_or(|words| {
-            [bead.id.as_str(), &bead.title, &bead.description]
-                .iter()
-                .any(|text| text.to_lowercase().contains(words))
-        })
 }

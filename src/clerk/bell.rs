@@ -42,6 +42,17 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         Event::MailSent { .. } | Event::MailRetried { .. } => vec![Ear::Postmaster],
         Event::MailDelivered { to, .. } => vec![role(to)],
         Event::BeadSlung { rig, .. } => vec![Ear::Dispatcher(rig.clone())],
+        // It may be a part of an epic that is on the road.
+        Event::BeadCreated { bead } if !bead.dependencies.is_empty() => {
+            let epics =
+                board.convoys.iter().any(|convoy| convoy.closed_at.is_none() && convoy.epic.is_some());
+            dispatchers(board).filter(|_| epics).collect()
+        }
+        Event::ConvoyGrown { .. } => dispatchers(board).collect(),
+        // What a molecule waits for comes by itself, or the Deacon sees that it has come.
+        Event::MolCreated { .. } | Event::MolGateOpened { .. } | Event::MolGrown { .. } => {
+            vec![Ear::Role(Address::Deacon)]
+        }
         // Something may have become free to go, anywhere.
         Event::BeadClosed { .. }
         | Event::BeadStatusChanged { .. }
@@ -93,7 +104,7 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         // A session that has one step to do ends when it has done it.
         Event::MolStepCompleted { mol, .. } => {
             let holder = board.mols.get(mol).and_then(|mol| board.hooks.holder(&mol.bead));
-            holder.map(role).into_iter().collect()
+            holder.map(role).into_iter().chain([Ear::Role(Address::Deacon)]).collect()
         }
         Event::RigParked { rig, .. }
         | Event::RigUnparked { rig }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use model::answer::FormulaRow;
 use model::bead::Bead;
 use model::escalation::Rules;
-use model::event::PouredStep;
 use model::formula::{Checked, Draft, Text};
 use model::ids::{AgentName, RigName};
+use model::molecule::Poured;
 use model::refusal::Refusal;
 
 /// Where formulas and rules are looked up.
@@ -24,7 +24,7 @@ pub trait Book: Send + Sync {
         formula: &str,
         vars: &BTreeMap<String, String>,
         bead: &Bead,
-    ) -> Result<Vec<PouredStep>, Refusal>;
+    ) -> Result<Poured, Refusal>;
 
     /// All formulas as seen from `rig`.
     fn list(&self, rig: Option<&RigName>) -> Vec<FormulaRow>;

@@ -43,6 +43,13 @@ pub fn record(draft: &mut Draft<'_>, agent: &Address, session: &SessionId, total
     }
 }
 
+/// What was used for these beads, in tokens.
+pub(crate) fn tokens(board: &Board, beads: &BTreeSet<BeadId>) -> u64 {
+    let own =
+        board.costs.iter().filter(|(_, row)| row.bead.as_ref().is_some_and(|bead| beads.contains(bead)));
+    own.map(|(_, row)| row.used.tokens.total()).sum()
+}
+
 /// What a session is for: what it was started for, else what hangs on its agent's hook.
 fn purpose(board: &Board, agent: &Address, session: &SessionId) -> Option<BeadId> {
     let view = board.agents.get(agent)?;

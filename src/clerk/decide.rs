@@ -10,7 +10,10 @@ use model::time::Timestamp;
 use crate::book::Book;
 use crate::draft::{Deed, Draft};
 use crate::past::Letters;
-use crate::{agents, beads, convoys, escalations, hooks, imports, letters, merges, mols, moving, standstill};
+use crate::{
+    agents, beads, convoys, deps, escalations, gates, hooks, imports, letters, merges, mols, moving, phases,
+    plans, slings, standstill,
+};
 
 /// What it takes to answer a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,12 @@ pub fn need(command: &Command) -> Need {
     use Command as C;
     match command {
         C::BeadCreate(_)
+        | C::BeadPlan(_)
+        | C::BeadClaimNext(_)
+        | C::BeadReplace { .. }
+        | C::Remember { .. }
+        | C::Forget { .. }
+        | C::Split { .. }
         | C::BeadUpdate { .. }
         | C::BeadClose { .. }
         | C::BeadReopen { .. }
@@ -39,7 +48,16 @@ pub fn need(command: &Command) -> Need {
         | C::Unsling { .. }
         | C::Hook { .. }
         | C::ConvoyCreate { .. }
+        | C::ConvoyAdd { .. }
+        | C::ConvoyClose { .. }
+        | C::MolPour { .. }
+        | C::MolBond { .. }
+        | C::MolSquash { .. }
+        | C::MolBurn { .. }
         | C::StepDone { .. }
+        | C::StepLease { .. }
+        | C::GateResolve { .. }
+        | C::GateCheck
         | C::MergeRetry(_)
         | C::MergeReject { .. }
         | C::MergeHold { .. }
@@ -69,6 +87,9 @@ pub fn need(command: &Command) -> Need {
         C::BeadShow(_)
         | C::BeadList(_)
         | C::BeadReady(_)
+        | C::BeadAsk(_)
+        | C::MolList { .. }
+        | C::MolDistill { .. }
         | C::BeadExport(_)
         | C::ConvoyList { .. }
         | C::ConvoyShow(_)
@@ -209,19 +230,29 @@ pub fn decide(
     let mut draft = Draft::new(board, origin.actor(), now);
     let answer = match command {
         C::BeadCreate(new) => beads::create(&mut draft, origin, new)?,
-        C::BeadUpdate { ids, patch, status, claim } => {
-            beads::update(&mut draft, ids, patch, *status, *claim)?
+        C::BeadUpdate { ids, patch, status, claim, parent } => {
+            beads::update(&mut draft, ids, patch, *status, *claim, parent.as_deref())?
         }
-        C::BeadClose { ids, reason, .. } => beads::close(&mut draft, ids, reason.as_deref())?,
+        C::BeadClaimNext(filter) => beads::claim_next(&mut draft, filter)?,
+        C::BeadPlan(plan) => plans::make(&mut draft, origin, plan)?,
+        C::BeadReplace { bead, by, how } => plans::replace(&mut draft, bead, by, *how)?,
+        C::Remember { key, text } => plans::remember(&mut draft, key.as_deref(), text)?,
+        C::Forget { key } => plans::forget(&mut draft, key)?,
+        C::Split { bead, parts, chain, dry_run } => {
+            plans::split(&mut draft, origin, bead, parts, *chain, *dry_run)?
+        }
+        C::BeadClose { ids, reason, suggest, .. } => {
+            beads::close(&mut draft, ids, reason.as_deref(), *suggest)?
+        }
         C::BeadReopen { ids, reason } => beads::reopen(&mut draft, ids, reason.as_deref())?,
-        C::DepAdd { bead, on, kind } => beads::depend(&mut draft, bead, on, *kind)?,
-        C::DepRemove { bead, on } => beads::undepend(&mut draft, bead, on)?,
+        C::DepAdd { bead, on, kind } => deps::depend(&mut draft, bead, on, *kind)?,
+        C::DepRemove { bead, on } => deps::undepend(&mut draft, bead, on)?,
         C::CommentAdd { bead, text } => beads::comment(&mut draft, bead, text)?,
         C::BeadImport { files, dry_run, skip_errors } => {
             imports::take_in(&mut draft, &imports::prepare(files, *skip_errors, *dry_run)?)
         }
         C::Sling(sling) => {
-            let answer = hooks::sling(&mut draft, book, sling)?;
+            let answer = slings::sling(&mut draft, book, origin, sling)?;
             if sling.dry_run {
                 return Ok((Vec::new(), answer));
             }
@@ -234,7 +265,29 @@ pub fn decide(
             Answer::Hook(hooks::row(board, &agent))
         }
         C::ConvoyCreate { name, beads } => Answer::Convoy(convoys::create(&mut draft, name, beads)?),
-        C::StepDone { step } => mols::step_done(&mut draft, &origin.actor(), step)?,
+        C::ConvoyAdd { convoy, beads } => convoys::add(&mut draft, convoy, beads)?,
+        C::ConvoyClose { convoy, force } => convoys::close(&mut draft, convoy, *force)?,
+        C::MolPour { formula, bead, rig, vars, wisp } => {
+            let joint = phases::Joint { parallel: false, at: None, rig: rig.as_ref(), vars };
+            phases::pour(&mut draft, book, origin, formula, bead.as_ref(), joint, *wisp)?
+        }
+        C::MolBond { first, second, parallel, at, rig, vars } => {
+            let joint = phases::Joint { parallel: *parallel, at: at.as_deref(), rig: rig.as_ref(), vars };
+            phases::bond(&mut draft, book, origin, (first, second), joint)?
+        }
+        C::MolSquash { mols, summary } => phases::squash(&mut draft, origin, mols, summary.as_deref())?,
+        C::MolBurn { mols } => phases::burn(&mut draft, origin, mols)?,
+        C::StepDone { step, mol, output } => {
+            mols::step_done(&mut draft, book, origin, mol.as_deref(), step, output.as_ref())?
+        }
+        C::StepLease { step, mol, release } => {
+            mols::lease(&mut draft, origin, mol.as_deref(), step.as_deref(), *release)?
+        }
+        C::GateResolve { gate, reason } => gates::resolve(&mut draft, origin, gate, reason.as_deref())?,
+        C::GateCheck => {
+            gates::settle(&mut draft);
+            Answer::Found(Box::new(model::work::Found::Gates(gates::left(&draft))))
+        }
         C::MergeRetry(id) => {
             merges::retry(&mut draft, id)?;
             Answer::Done

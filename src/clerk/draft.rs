@@ -88,19 +88,19 @@ impl<'a> Draft<'a> {
         // The number that its record will have: drafts begin where the board ends.
         let id = MailId::of_record(Seq(self.board.head.0 + self.deed.len() as u64 + 1));
         let thread = reply_to.map_or_else(|| id.clone(), |(_, thread)| thread.clone());
-        self.push(Event::MailSent {
-            letter: Arc::new(Letter {
-                id: id.clone(),
-                from: self.actor.clone(),
-                // Whoever is meant may have another name by now.
-                to: self.board.agents.successor(to).clone(),
-                kind,
-                sent_at: self.now,
-                reply_to: reply_to.map(|(id, _)| id.clone()),
-                thread,
-                key: key.map(str::to_owned),
-            }),
+        let letter = Arc::new(Letter {
+            id: id.clone(),
+            from: self.actor.clone(),
+            // Whoever is meant may have another name by now.
+            to: self.board.agents.successor(to).clone(),
+            kind,
+            sent_at: self.now,
+            reply_to: reply_to.map(|(id, _)| id.clone()),
+            thread,
+            key: key.map(str::to_owned),
         });
+        self.push(Event::MailSent { letter: Arc::clone(&letter) });
+        crate::gates::arrived(self, &letter);
         id
     }
 
@@ -192,11 +192,13 @@ impl<'a> Draft<'a> {
 
     /// The bead called `id`, also one that this draft has only just made.
     pub fn bead(&self, id: &BeadId) -> Option<&Bead> {
-        let drafted = self.events().find_map(|event| match event {
-            Event::BeadCreated { bead } if bead.id == *id => Some(bead.as_ref()),
-            _ => None,
-        });
-        self.board.beads.get(id).or(drafted)
+        let drafted = || {
+            self.events().find_map(|event| match event {
+                Event::BeadCreated { bead } if bead.id == *id => Some(bead.as_ref()),
+                _ => None,
+            })
+        };
+        self.board.beads.get(id).or_else(drafted)
     }
 
     /// A name for a bead: `PREFIX-` and a hash of what makes it different, as short as is still free.

@@ -21,6 +21,7 @@ use model::refusal::Refusal;
 use model::role::Address;
 
 use crate::beads;
+use crate::deps;
 use crate::draft::Draft;
 use crate::hooks::take_down;
 
@@ -67,7 +68,7 @@ pub fn check(board: &Board, bead: &BeadId, exit: Exit, leave: &Leave) -> Result<
         beads::create(&mut trial, &origin, &described(of, text))?;
     }
     for on in &leave.on {
-        beads::depend(&mut trial, bead, on, DepType::Blocks)?;
+        deps::depend(&mut trial, bead, on, Some(DepType::Blocks))?;
     }
     Ok(())
 }
@@ -225,7 +226,7 @@ fn held_up(draft: &mut Draft<'_>, bead: &BeadId, leave: &Leave) -> Result<Vec<Be
         created.push(blocker);
     }
     for on in &leave.on {
-        beads::depend(draft, bead, on, DepType::Blocks)?;
+        deps::depend(draft, bead, on, Some(DepType::Blocks))?;
     }
     Ok(created)
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use ledger::views::Board;
 use ledger::views::hooks::Waiting;
-use ledger::views::trials::Trial;
-use model::answer::{Answer, HookRow, SlungReport, SlungRow};
+use model::answer::{Answer, HookRow};
 use model::bead::{Bead, Move, Status};
-use model::command::{Origin, Sling};
+use model::command::Origin;
 use model::event::Event;
 use model::hook::Hook;
 use model::ids::{AgentName, BeadId, RigName};
+use model::molecule::Phase;
 use model::refusal::Refusal;
 use model::role::Address;
 use model::time::Timestamp;
@@ -19,197 +19,9 @@ use model::time::Timestamp;
 use crate::beads;
 use crate::book::Book;
 use crate::capacity;
-use crate::convoys;
 use crate::draft::Draft;
 use crate::mols;
-use crate::names;
 use crate::standstill;
-
-/// Where a sling goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// To whoever is free in a rig.
-    Rig(RigName),
-    /// To one polecat of a rig, which need not exist yet.
-    Polecat(RigName, AgentName),
-}
-
-impl Target {
-    fn rig(&self) -> &RigName {
-        match self {
-            Target::Rig(rig) | Target::Polecat(rig, _) => rig,
-        }
-    }
-
-    fn worker(&self) -> Option<Address> {
-        match self {
-            Target::Rig(_) => None,
-            Target::Polecat(rig, name) => Some(Address::Polecat(rig.clone(), name.clone())),
-        }
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Target::Rig(rig) => rig.fmt(f),
-            Target::Polecat(rig, name) => write!(f, "{rig}/polecats/{name}"),
-        }
-    }
-}
-
-/// Reads a sling's target.
-fn target(board: &Board, text: &str) -> Result<Target, Refusal> {
-    if !text.contains('/') {
-        let rig = text.parse::<RigName>().ok().filter(|rig| board.rigs.get(rig).is_some());
-        return rig.map(Target::Rig).ok_or_else(|| names::no_rig(board, text));
-    }
-    match text.parse::<Address>() {
-        Ok(Address::Polecat(rig, name)) if board.rigs.get(&rig).is_some() => {
-            Ok(match board.agents.successor(&Address::Polecat(rig.clone(), name.clone())) {
-                Address::Polecat(rig, name) => Target::Polecat(rig.clone(), name.clone()),
-                _ => Target::Polecat(rig, name),
-            })
-        }
-        Ok(Address::Polecat(rig, _)) => Err(names::no_rig(board, rig.as_str())),
-        Ok(other) => Err(Refusal::usage(format!("work cannot be slung to {other}"))
-            .hint("sling to a rig (`web`) or to one of its polecats (`web/polecats/backend`)")),
-        Err(_) => Err(Refusal::no_such("agent", text, board.rigs.iter().map(|rig| rig.name.as_str()))),
-    }
-}
-
-/// Hands beads to somebody: they wait for a worker from then on.
-pub fn sling(draft: &mut Draft<'_>, book: &dyn Book, sling: &Sling) -> Result<Answer, Refusal> {
-    if sling.beads.is_empty() {
-        return Err(Refusal::usage("nothing to sling").hint("gastown sling BEAD… TARGET"));
-    }
-    let board = draft.board;
-    let target = target(board, &sling.target)?;
-    let mut rows = Vec::new();
-    let mut seen = BTreeSet::new();
-    for id in sling.beads.iter().filter(|id| seen.insert(*id)) {
-        let bead = beads::find(board, id)?;
-        let there = slingable(board, bead, &target, sling.force)?;
-        let goes_on = there && go_on(draft, id, &target, sling.force);
-        let outcome = match there {
-            _ if goes_on => "goes on",
-            true => "already there",
-            false => "slung",
-        };
-        rows.push(SlungRow { bead: id.clone(), target: target.to_string(), outcome: outcome.to_owned() });
-        if there {
-            continue;
-        }
-        // A formula that cannot be poured is refused now, not when a worker takes the bead.
-        if let Some(formula) = &sling.formula {
-            book.steps(Some(target.rig()), formula, &sling.vars, bead)?;
-        } else if !sling.vars.is_empty() {
-            let formula = book
-                .default_for(target.rig())
-                .ok_or_else(|| Refusal::usage("--var needs a formula").hint("name one with --formula"))?;
-            book.steps(Some(target.rig()), &formula, &sling.vars, bead)?;
-        }
-        if bead.status != Status::Open && bead.status != Status::Closed {
-            draft.push(Event::BeadStatusChanged {
-                bead: id.clone(),
-                from: bead.status,
-                to: Status::Open,
-                by: Move::Edit,
-                reason: Some(format!("slung to {target}")),
-            });
-        }
-        draft.push(Event::BeadSlung {
-            bead: id.clone(),
-            rig: target.rig().clone(),
-            worker: target.worker(),
-            sling: Sling { beads: vec![id.clone()], dry_run: false, ..sling.clone() },
-        });
-    }
-    let new: Vec<BeadId> =
-        rows.iter().filter(|row| row.outcome == "slung").map(|row| row.bead.clone()).collect();
-    let mut convoy = None;
-    if new.len() > 1 {
-        let name = format!("{} beads to {target}", new.len());
-        convoy = Some(convoys::create(draft, &name, &new)?.convoy.id);
-    }
-    Ok(Answer::Slung(SlungReport { beads: rows, convoy, dry_run: sling.dry_run }))
-}
-
-/// Lets a bead go on that hangs on a hook and has failed too often; `true` if there is such a thing to do.
-fn go_on(draft: &mut Draft<'_>, bead: &BeadId, target: &Target, force: bool) -> bool {
-    let spent = draft.board.trials.of(bead).is_some_and(Trial::is_spent);
-    let Some(holder) = draft.board.hooks.holder(bead).filter(|_| spent && force) else { return false };
-    draft.recovered(bead, &format!("slung to {target} again"));
-    crate::agents::state(draft, holder, model::agent::AgentState::Starting, None);
-    true
-}
-
-/// Whether `bead` may go to `target`; `true` when it is there already.
-fn slingable(board: &Board, bead: &Bead, target: &Target, force: bool) -> Result<bool, Refusal> {
-    let id = &bead.id;
-    if bead.status == Status::Closed {
-        return Err(Refusal::forbidden("bead_closed", format!("{id} is closed"))
-            .hint(format!("open it again with `gastown bead reopen {id}`")));
-    }
-    if !bead.issue_type.is_work() {
-        return Err(Refusal::forbidden(
-            "not_work",
-            format!("{id} is a {}, which nobody works at", bead.issue_type),
-        ));
-    }
-    if board.trials.of(id).is_some_and(Trial::is_spent) && !force {
-        return Err(Refusal::forbidden("retries_spent", format!("sessions at {id} have failed too often"))
-            .hint(format!("see `gastown why {id}`; then `gastown recover {id}`, or sling it with --force")));
-    }
-    if bead.status == Status::Pinned {
-        return Err(Refusal::forbidden("bead_pinned", format!("{id} is pinned"))
-            .hint(format!("take the pin out with `gastown bead update {id} --status open`")));
-    }
-    if let Some(holder) = board.hooks.holder(id) {
-        let same = match target {
-            Target::Rig(rig) => holder.rig() == Some(rig),
-            Target::Polecat(..) => target.worker().as_ref() == Some(holder),
-        };
-        if same {
-            return Ok(true);
-        }
-        return Err(Refusal::forbidden("bead_taken", format!("{id} hangs on the hook of {holder}"))
-            .hint(format!("take it back first with `gastown unsling {id} --force`")));
-    }
-    if let Some(waiting) = board.hooks.waiting(id) {
-        let worker = waiting.worker.as_ref().map(|worker| board.agents.successor(worker));
-        if waiting.rig == *target.rig() && worker == target.worker().as_ref() {
-            return Ok(true);
-        }
-        if !force {
-            return Err(Refusal::forbidden(
-                "bead_taken",
-                format!("{id} waits for a worker of {}", waiting.rig),
-            )
-            .hint("sling it elsewhere with --force"));
-        }
-    }
-    if let Some(rig) = bead.rig.as_ref().filter(|rig| *rig != target.rig())
-        && !force
-    {
-        return Err(Refusal::forbidden("other_rig", format!("{id} belongs to rig {rig}"))
-            .hint(format!("sling it to {rig}, or say --force")));
-    }
-    if let Some(worker) = target.worker()
-        && let Some(hook) = board.hooks.of(&worker)
-        && !force
-    {
-        return Err(Refusal::forbidden("hook_taken", format!("{} hangs on the hook of {worker}", hook.bead))
-            .hint("sling to the rig, or say --force to let it wait for this worker"));
-    }
-    let blockers = board.beads.blockers(bead);
-    if !blockers.is_empty() && !force {
-        let names: Vec<&str> = blockers.iter().map(BeadId::as_str).collect();
-        return Err(Refusal::forbidden("bead_blocked", format!("{id} is blocked by {}", names.join(", ")))
-            .hint("with --force it waits in the rig until they are closed"));
-    }
-    Ok(false)
-}
 
 /// Takes a bead back: out of the wait, or off its hook.
 ///
@@ -288,6 +100,7 @@ pub fn next_assignment(
         .filter(|waiting| waiting.rig == *rig && !settling.contains(&waiting.bead))
         .filter_map(|waiting| board.beads.get(&waiting.bead).map(|bead| (waiting, bead)))
         .filter(|(_, bead)| bead.status == Status::Open && board.beads.blockers(bead).is_empty())
+        .filter(|(_, bead)| !board.beads.is_put_off(bead, now))
         .filter(|(_, bead)| cooling(board, &bead.id, now, rest) == Cooling::Over)
         .collect();
     waiting.sort_by_key(|(waiting, bead)| (bead.priority, waiting.seq));
@@ -334,7 +147,12 @@ pub fn rested_next(board: &Board, rig: &RigName, now: Timestamp, rest: Duration)
     waiting
         .filter_map(|waiting| match cooling(board, &waiting.bead, now, rest) {
             Cooling::Until(until) => Some(until),
-            Cooling::Over | Cooling::Spent => None,
+            // What is put off waits in the rig, too.
+            Cooling::Over => {
+                let bead = board.beads.get(&waiting.bead)?;
+                bead.time("defer_until").filter(|until| *until > now)
+            }
+            Cooling::Spent => None,
         })
         .min()
 }
@@ -419,9 +237,18 @@ pub fn hang(
         return Err(Refusal::forbidden("hook_taken", format!("{worker} is not free")));
     }
     let formula = waiting.sling.formula.clone().or_else(|| book.default_for(&waiting.rig));
-    let mol = match formula {
-        Some(formula) => Some(mols::pour(draft, book, &waiting.rig, bead, &formula, &waiting.sling.vars)?),
-        None => None,
+    // What is done stays done: whoever goes on with a bead goes on with its molecule.
+    let under_way = board.mols.open_of(id).filter(|mol| {
+        mol.phase == Phase::Liquid
+            && waiting.sling.formula.as_ref().is_none_or(|formula| mol.formula == *formula)
+    });
+    let mol = match (under_way, formula) {
+        (Some(mol), _) => Some(mol.id.clone()),
+        (None, Some(formula)) => {
+            let vars = &waiting.sling.vars;
+            Some(mols::pour(draft, book, Some(&waiting.rig), bead, &formula, vars, None)?)
+        }
+        (None, None) => None,
     };
     draft.push(Event::BeadStatusChanged {
         bead: id.clone(),

@@ -152,7 +152,8 @@ fn carry_out(step: Step, paper: &mut Paper, model: &mut Model, seen: &mut Vec<(W
         Step::Close { which } => {
             let Some(n) = pick(which, model) else { return };
             let (id, place) = model.beads[n].clone();
-            let closed = paper.does(Command::BeadClose { ids: vec![id], reason: None, force: false });
+            let closed =
+                paper.does(Command::BeadClose { ids: vec![id], reason: None, force: false, suggest: false });
             assert_eq!(closed.is_ok(), matches!(place, Place::Open | Place::Waiting), "{place:?}");
             if closed.is_ok() {
                 model.put(n, Place::Closed);

@@ -63,6 +63,9 @@ pub fn one(board: &Board, name: &str) -> Result<Answer, Refusal> {
     {
         return Ok(Answer::Mol(Some(mols::row(mol))));
     }
+    if let Some(digest) = board.mols.digest(name) {
+        return Ok(Answer::Digest(Box::new(digest.clone())));
+    }
     if let Ok(address) = names::address(board, name)
         && let Some(row) = answers::agent_rows(board).into_iter().find(|row| row.address == address)
     {

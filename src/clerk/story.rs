@@ -256,7 +256,7 @@ pub fn sentence(record: &Record) -> Option<String> {
             format!("{escalation} by {route}: {outcome}")
         }
         Event::PolicyDenied { rule, tried } => format!("denied by {rule}: {tried}"),
-        Event::ConvoyClosed { convoy } => format!("convoy {convoy} has arrived"),
+        Event::ConvoyClosed { convoy, .. } => format!("convoy {convoy} has arrived"),
         Event::BackupMade { dir, number, head, .. } => {
             format!("backup {number} in {dir}, up to record {head}")
         }

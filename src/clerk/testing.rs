@@ -10,6 +10,7 @@ use model::command::{Command, NewBead, Origin, Sling};
 use model::escalation::Rules;
 use model::event::{Event, PouredStep, Record};
 use model::ids::{AgentName, BeadId, RigName, Seq};
+use model::molecule::Poured;
 use model::refusal::Refusal;
 use model::role::Address;
 use model::time::Timestamp;
@@ -30,16 +31,18 @@ impl Book for OneFormula {
         formula: &str,
         _: &BTreeMap<String, String>,
         _: &model::bead::Bead,
-    ) -> Result<Vec<PouredStep>, Refusal> {
+    ) -> Result<Poured, Refusal> {
         let step = |id: &str, needs: &[&str]| PouredStep {
             id: id.into(),
             title: id.into(),
             description: String::new(),
             needs: needs.iter().map(|need| (*need).to_owned()).collect(),
             own_session: formula == "apart",
+            more: None,
         };
+        let poured = |steps: Vec<PouredStep>| Poured { steps, ..Poured::default() };
         match formula {
-            "two" | "apart" => Ok(vec![step("first", &[]), step("second", &["first"])]),
+            "two" | "apart" => Ok(poured(vec![step("first", &[]), step("second", &["first"])])),
             _ => Err(Refusal::no_such("formula", formula, ["two"])),
         }
     }

@@ -191,7 +191,7 @@ fn a_rejected_bead_goes_back_to_its_worker_and_keeps_its_entry() {
 fn work_on_a_branch_is_closed_by_landing_alone() {
     let mut paper = Paper::new();
     let (bead, worker) = hooked(&mut paper, "one");
-    let close = || Command::BeadClose { ids: vec![bead.clone()], reason: None, force: true };
+    let close = || Command::BeadClose { ids: vec![bead.clone()], reason: None, force: true, suggest: false };
     let agent = Origin::Session { agent: worker.clone(), session: "s".parse().unwrap() };
     assert_eq!(code(paper.by(&agent, close())), "closed_by_landing");
     assert_eq!(code(paper.does(close())), "closed_by_landing");
@@ -228,11 +228,13 @@ fn beads_go_by_urgency_then_age_and_wait_for_their_blockers() {
     let (low, first, second, blocked) =
         (paper.bead("low"), paper.bead("first"), paper.bead("second"), paper.bead("blocked"));
     let patch = Patch { priority: Some(3.try_into().unwrap()), ..Patch::default() };
-    paper.does(Command::BeadUpdate { ids: vec![low.clone()], patch, status: None, claim: false }).unwrap();
+    paper
+        .does(Command::BeadUpdate { ids: vec![low.clone()], patch, status: None, claim: false, parent: None })
+        .unwrap();
     let depend = |bead: &BeadId, on: &BeadId| Command::DepAdd {
         bead: bead.clone(),
         on: on.clone(),
-        kind: DepType::Blocks,
+        kind: Some(DepType::Blocks),
     };
     paper.does(depend(&blocked, &first)).unwrap();
     assert_eq!(code(paper.does(depend(&first, &blocked))), "cycle");
@@ -271,7 +273,9 @@ fn several_beads_make_one_convoy_that_arrives_with_the_last() {
     for bead in [&a, &b] {
         paper.does(Command::Unsling { bead: bead.clone(), force: false }).unwrap();
         assert!(paper.board.convoys.get(&convoy).unwrap().closed_at.is_none());
-        paper.does(Command::BeadClose { ids: vec![bead.clone()], reason: None, force: false }).unwrap();
+        paper
+            .does(Command::BeadClose { ids: vec![bead.clone()], reason: None, force: false, suggest: false })
+            .unwrap();
     }
     assert!(paper.board.convoys.get(&convoy).unwrap().closed_at.is_some());
     assert!(matches!(letter(&paper, &Address::Overseer).1, Kind::ConvoyDone { beads: 2, .. }));
@@ -302,7 +306,7 @@ fn steps_are_done_in_order_once_and_stay_done() {
     let mut paper = Paper::new();
     let (_, worker) = hooked(&mut paper, "one");
     let agent = Origin::Session { agent: worker, session: "s".parse().unwrap() };
-    let step = |step: &str| Command::StepDone { step: step.into() };
+    let step = |step: &str| Command::StepDone { step: step.into(), mol: None, output: None };
     assert_eq!(code(paper.by(&agent, step("second"))), "step_not_ready");
     assert_eq!(code(paper.by(&agent, step("frist"))), "no_such_step");
     let from = paper.records.len();
@@ -456,6 +460,7 @@ fn a_bead_that_cannot_be_is_refused() {
         patch: Patch::default(),
         status: Some(Status::Hooked),
         claim: false,
+        parent: None,
     };
     assert_eq!(code(paper.does(hooked)), "illegal_transition");
 }

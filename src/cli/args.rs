@@ -104,6 +104,12 @@ pub(crate) enum View {
     Polecats,
     /// The numbers of a story or of events left out.
     Feed,
+    /// Of a molecule, how far it is.
+    Progress,
+    /// Of a molecule, its steps in waves.
+    Waves,
+    /// Of all convoys, those that hold work which nobody has been given.
+    Stranded,
     /// Of a formula, what needs what.
     Graph(formula::Format),
 }
@@ -117,6 +123,10 @@ pub(crate) enum Intent {
     Noted(String, Command),
     /// The lines that are the answer, into a file.
     Save(Command, PathBuf),
+    /// A text of a bead, in an editor.
+    Edit(bead::Edit),
+    /// Two that are joined: a file if a formula comes of it.
+    Bond(Command),
     /// What is to be written, into the file that the answer names.
     Write(Command),
     /// All records, into a file or to standard output.

@@ -1,6 +1,7 @@
 //! What comes back, for people and for programs: a file per group, and one arm for each kind of answer.
 
 pub(crate) mod agents;
+pub(crate) mod asked;
 pub(crate) mod attach;
 pub(crate) mod backup;
 pub(crate) mod bead;
@@ -70,6 +71,10 @@ fn viewed(view: View, answer: Answer) -> Answer {
             agents.retain(|agent| agent.role == Role::Polecat);
             Answer::Agents(agents)
         }
+        (View::Stranded, Answer::Convoys(mut rows)) => {
+            rows.retain(|row| !row.stranded.is_empty());
+            Answer::Convoys(rows)
+        }
         (_, answer) => answer,
     }
 }
@@ -92,10 +97,22 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Done => done(command),
         Answer::Bead(bead) => match (command, view) {
             (Command::BeadCreate(_), View::Ids) => format!("{}\n", bead.id),
-            (Command::BeadCreate(_), _) => format!("Created bead {}\n", bead.id),
-            _ => bead::list(std::slice::from_ref(bead), command, pen),
+            (Command::BeadCreate(new), _) if !new.dry_run => format!("Created bead {}\n", bead.id),
+            (Command::BeadCreate(new), _) if new.dry_run => format!("Would create bead {}\n", bead.id),
+            _ => bead::list(&[std::sync::Arc::new(bead.as_ref().clone())], command, pen),
         },
-        Answer::Beads(beads) => bead::list(beads, command, pen),
+        Answer::Beads(beads) => match command {
+            Command::BeadPlan(plan) => bead::made(beads, plan.dry_run, view, pen),
+            Command::Split { bead, dry_run, .. } => bead::split(beads, bead, *dry_run, pen),
+            _ => bead::list(beads, command, pen),
+        },
+        Answer::Found(found) => match command {
+            Command::Remember { .. } => work::remembered(found),
+            _ => asked::found(found, view, pen),
+        },
+        Answer::Closed(report) => asked::closed(report, pen),
+        Answer::Mols(rows) => work::mols(rows, pen),
+        Answer::Digest(digest) => work::digest(digest),
         Answer::BeadPage(page) => bead::page(page, pen),
         Answer::BeadPages(pages) => {
             pages.iter().map(|page| bead::page(page, pen)).collect::<Vec<_>>().join("\n")
@@ -169,11 +186,13 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
 /// What was done, where the answer says no more than that.
 fn done(command: &Command) -> String {
     let text = match command {
-        Command::DepAdd { bead, on, kind } => format!("{bead} now depends on {on} ({kind})"),
         Command::DepRemove { bead, on } => format!("{bead} no longer depends on {on}"),
         Command::CommentAdd { bead, .. } => format!("Commented on {bead}"),
         Command::Unsling { bead, .. } => format!("Took {bead} back"),
-        Command::StepDone { step } => format!("Step {step} is done"),
+        Command::StepDone { step, .. } => format!("Step {step} is done"),
+        Command::GateResolve { gate, .. } => format!("{gate} is open"),
+        Command::Forget { key } => format!("Forgot {key}"),
+        Command::MolBurn { mols } => format!("Burned {}", mols.join(", ")),
         Command::MergeRetry(id) => format!("{id} is back in the queue"),
         Command::MergeFreeze { rig, .. } => {
             format!("Nothing but hot fixes lands in {rig} until `gastown mq thaw {rig}`")

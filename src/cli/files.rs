@@ -47,6 +47,43 @@ pub(crate) fn json_lines(cwd: &Path, names: &[String]) -> Result<(Vec<JsonLines>
     Ok((files, note))
 }
 
+/// Returns `text` as the person's editor leaves it: `$VISUAL`, `$EDITOR`, or `vi`.
+pub(crate) fn edited(text: &str) -> Result<String, Refusal> {
+    let wrong =
+        |what: &str, error: &dyn std::fmt::Display| Refusal::failed("editor", format!("{what}: {error}"));
+    let editor =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    let editor = editor.unwrap_or_else(|| "vi".to_owned());
+    let mut name = format!("gastown-{}.md", std::process::id());
+    let path = loop {
+        let path = std::env::temp_dir().join(&name);
+        // Nobody else's file, and no link that leads elsewhere.
+        match File::options().write(true).create_new(true).open(&path) {
+            Ok(mut file) => {
+                file.write_all(text.as_bytes())
+                    .map_err(|error| wrong("cannot write the text down", &error))?;
+                break path;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && name.len() < 100 => {
+                name.insert(0, '_')
+            }
+            Err(error) => return Err(wrong("cannot write the text down", &error)),
+        }
+    };
+    // As programs that call an editor do: it may be a command with options.
+    let ended = std::process::Command::new("/bin/sh")
+        .args(["-c", &format!("{editor} \"$1\""), "sh"])
+        .arg(&path)
+        .status();
+    let text = fs::read_to_string(&path);
+    let _ = fs::remove_file(&path);
+    match ended {
+        Ok(status) if status.success() => text.map_err(|error| wrong("cannot read the text back", &error)),
+        Ok(status) => Err(wrong(&format!("{editor} has failed"), &status)),
+        Err(error) => Err(wrong(&format!("cannot start {editor}"), &error)),
+    }
+}
+
 /// The tables of a dump that lie beside `path` and are not among `names`.
 fn beside(path: &Path, cwd: &Path, names: &[String]) -> Vec<String> {
     let (Some(folder), Some(file)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {

@@ -128,6 +128,15 @@ pub(crate) fn canonical(program: Program, mut words: Vec<String>) -> Vec<String>
         }
         return words;
     }
+    // What `bd` users say behind it, and stands beside it here.
+    const BESIDE: [&str; 9] =
+        ["mol", "cook", "formula", "hook", "mail", "convoy", "sling", "unsling", "events"];
+    if matches!(words[at].as_str(), "bead" | "beads")
+        && words.get(at + 1).is_some_and(|next| BESIDE.contains(&next.as_str()))
+    {
+        words.remove(at);
+        return words;
+    }
     if let Some(group) = GROUPS.iter().find(|group| group.name == words[at]) {
         match words.get(at + 1).map(String::as_str) {
             None | Some("-h" | "--help") => {

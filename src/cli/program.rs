@@ -93,6 +93,8 @@ fn carry_out(
             return Ok(code);
         }
         Intent::Save(command, path) => save(command, &path, &globals, env, host, output)?,
+        Intent::Edit(edit) => change(&edit, &globals, env, host, output)?,
+        Intent::Bond(command) => bond(command, &globals, env, host, output)?,
         Intent::Write(command) => write(command, &globals, env, host, output)?,
         Intent::ExportLedger(path) => export_ledger(path.as_deref(), &globals, env, host, output)?,
         Intent::Follow(filter, view) => follow(filter, view, &globals, env, host, output)?,
@@ -213,6 +215,53 @@ fn write(
     } else {
         output.text(&commands::formula::written(&draft, &command))?;
     }
+    Ok(())
+}
+
+/// Two that are joined: the formula that comes of it into a file, or the molecule as it is now.
+fn bond(
+    command: Command,
+    globals: &Globals,
+    env: &Env,
+    host: &dyn Host,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    match live(client::find(globals, env, host)?)?.ask(command.clone())? {
+        Answer::FormulaDraft(draft) => {
+            crate::files::create(&draft.path, &draft.text)?;
+            if output.json {
+                output.value(&serde_json::json!({"name": draft.name, "file": draft.path}))?;
+            } else {
+                output.text(&commands::formula::written(&draft, &command))?;
+            }
+        }
+        answer => commands::show(&command, View::Usual, answer, output)?,
+    }
+    Ok(())
+}
+
+/// A text of a bead, in the person's own editor; what comes back unchanged changes nothing.
+fn change(
+    edit: &crate::args::bead::Edit,
+    globals: &Globals,
+    env: &Env,
+    host: &dyn Host,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let mut carrier = live(client::find(globals, env, host)?)?;
+    let Answer::BeadPage(page) = carrier.ask(Command::BeadShow(vec![edit.bead.clone()]))? else {
+        return Err(unexpected().into());
+    };
+    let (before, patch) = edit.of(&page.bead);
+    let after = crate::files::edited(&before)?;
+    if after == before {
+        output.note("nothing was changed");
+        return Ok(());
+    }
+    let ids = vec![edit.bead.clone()];
+    let command = Command::BeadUpdate { ids, patch: patch(after), status: None, claim: false, parent: None };
+    let answer = carrier.ask(command.clone())?;
+    commands::show(&command, View::Usual, answer, output)?;
     Ok(())
 }
 

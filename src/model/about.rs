@@ -41,6 +41,7 @@ impl Event {
             | Event::EscalationRaised { bead, .. } => bead.iter().collect(),
             Event::MqSubmitted { merge } => vec![&merge.bead],
             Event::ConvoyCreated { convoy } => convoy.beads.iter().collect(),
+            Event::ConvoyGrown { beads, .. } => beads.iter().collect(),
             Event::MailSent { letter } => in_letter(&letter.kind),
             Event::TownSurveyed { found } => found.iter().filter_map(|found| found.bead.as_ref()).collect(),
             Event::MailDelivered { .. }
@@ -57,6 +58,14 @@ impl Event {
             | Event::AgentRenamed { .. }
             | Event::MolStepCompleted { .. }
             | Event::MolCompleted { .. }
+            | Event::MolStepLeased { .. }
+            | Event::MolStepReleased { .. }
+            | Event::MolGateOpened { .. }
+            | Event::MolGrown { .. }
+            | Event::MolSquashed { .. }
+            | Event::MolBurned { .. }
+            | Event::MemorySet { .. }
+            | Event::MemoryForgotten { .. }
             | Event::MqTesting { .. }
             | Event::MqGate { .. }
             | Event::MqPushing { .. }

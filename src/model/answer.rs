@@ -22,6 +22,7 @@ use crate::recovery::Failure;
 use crate::role::{Address, Role};
 use crate::story::Story;
 use crate::time::Timestamp;
+use crate::work::{BeadLine, Found, RollUp};
 
 /// A row of `hook`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -358,6 +359,15 @@ pub struct ConvoyRow {
     pub closed: usize,
     /// How many it has.
     pub total: usize,
+    /// When it should arrive, at the pace of the beads that have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Timestamp>,
+    /// The beads, in waves that can each be done at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<crate::work::Wave>,
+    /// Beads that could be worked at, and that nobody has been given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stranded: Vec<BeadId>,
 }
 
 /// One step of a molecule.
@@ -371,8 +381,17 @@ pub struct StepRow {
     pub description: String,
     /// What must be done first.
     pub needs: Vec<String>,
-    /// pending, ready or done.
+    /// pending, gated, ready, leased or done.
     pub state: String,
+    /// Who works at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Address>,
+    /// What it waits for besides steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<crate::work::GateRow>,
+    /// How long it may take, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u64>,
 }
 
 /// A molecule and its steps.
@@ -386,6 +405,15 @@ pub struct MolRow {
     pub bead: BeadId,
     /// Its steps, in an order in which they can be done.
     pub steps: Vec<StepRow>,
+    /// mol or wisp.
+    #[serde(default)]
+    pub phase: String,
+    /// When it was made.
+    #[serde(default)]
+    pub created_at: Timestamp,
+    /// When all was done.
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
 }
 
 /// A row of `status`'s agents.
@@ -695,6 +723,21 @@ pub struct BeadPage {
     /// No session begins at it before, after what went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// How far its parts are, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll_up: Option<RollUp>,
+    /// What depends on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependents: Vec<crate::work::DepRow>,
+}
+
+/// What was closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedReport {
+    /// Which.
+    pub closed: Vec<BeadId>,
+    /// What can be begun because of it.
+    pub unblocked: Vec<BeadLine>,
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -710,13 +753,17 @@ pub enum Answer {
     /// One bead.
     Bead(Box<Bead>),
     /// Beads.
-    Beads(Vec<Bead>),
+    Beads(Vec<std::sync::Arc<Bead>>),
     /// One bead, with what is known beside its record.
     BeadPage(Box<BeadPage>),
     /// Beads, with what is known beside their records.
     BeadPages(Vec<BeadPage>),
     /// Beads that were touched, by name.
     Touched(Vec<BeadId>),
+    /// What a question about beads has found.
+    Found(Box<Found>),
+    /// What was closed, and what can be begun because of it.
+    Closed(ClosedReport),
     /// JSON lines.
     Jsonl(String),
     /// What a hook holds; `null` in JSON when nothing.
@@ -729,6 +776,10 @@ pub enum Answer {
     Convoys(Vec<ConvoyRow>),
     /// A molecule; `null` in JSON when there is none.
     Mol(Option<MolRow>),
+    /// Molecules.
+    Mols(Vec<MolRow>),
+    /// What is left of molecules that were put away.
+    Digest(Box<crate::molecule::Digest>),
     /// Formulas.
     Formulas(Vec<FormulaRow>),
     /// A formula's steps and text.
@@ -837,6 +888,9 @@ pub enum Answer {
 impl Answer {
     /// What `--json` prints and an agent's terminal is answered.
     pub fn json(&self) -> Value {
+        if let Answer::Found(found) = self {
+            return found.json();
+        }
         match serde_json::to_value(self) {
             Ok(Value::Object(mut fields)) => match fields.remove("data") {
                 Some(data) => data,

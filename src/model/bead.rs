@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fields;
 use crate::ids::{BeadId, RigName};
 use crate::near;
 use crate::stamp::Stamp;
@@ -273,7 +274,7 @@ pub enum DepType {
     RelatesTo,
     /// Found while working at the other.
     DiscoveredFrom,
-    /// To be done if the other fails; held up until that one is closed.
+    /// To be done if the other fails; held up until that one is closed as failed, and for ever if it is not.
     ConditionalBlocks,
     /// The parts of the other must be closed first.
     WaitsFor,
@@ -307,7 +308,7 @@ impl DepType {
         }
     }
 
-    /// Whether the other bead itself must be closed first.
+    /// Whether the bead waits for the other one itself: until it is closed, or has failed.
     pub fn blocks(self) -> bool {
         matches!(self, DepType::Blocks | DepType::ConditionalBlocks)
     }
@@ -317,10 +318,19 @@ impl FromStr for DepType {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let text = if text == "related" { "relates-to" } else { text };
-        DepType::ALL.into_iter().find(|t| t.as_str() == text).ok_or_else(|| {
-            let words: Vec<&str> = DepType::ALL.iter().map(|t| t.as_str()).collect();
-            format!("{text:?} is not a dependency type (one of {})", words.join(", "))
-        })
+        if let Some(known) = DepType::ALL.into_iter().find(|t| t.as_str() == text) {
+            return Ok(known);
+        }
+        // Any other word is a link that holds nobody up, unless it is one of ours misspelt.
+        let words: Vec<&str> = DepType::ALL.iter().map(|t| t.as_str()).collect();
+        if let Some(near) = near::did_you_mean(&near::matches(text, words.iter().copied())) {
+            return Err(format!("{text:?} is not a dependency type; {near} (one of {})", words.join(", ")));
+        }
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+        if text.is_empty() || !text.chars().all(plain) {
+            return Err(format!("{text:?} is no word for a dependency: a-z, 0-9, - and _"));
+        }
+        DepType::of(text)
     }
 }
 
@@ -470,6 +480,18 @@ pub struct Patch {
     /// Labels to take away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remove_labels: Vec<String>,
+    /// The labels that it has from now on, before any are added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_labels: Option<Vec<String>>,
+    /// Further fields by the names of the exports; null takes one away.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, serde_json::Value>,
+    /// A line more in its notes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub append_notes: Option<String>,
+    /// Keys of its metadata; null takes one away.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, serde_json::Value>,
 }
 
 impl Patch {
@@ -496,6 +518,18 @@ impl Patch {
         }
         if let Some(assignee) = &self.assignee {
             bead.assignee = (!assignee.is_empty()).then(|| assignee.clone());
+        }
+        for (name, value) in &self.fields {
+            fields::set(&mut bead.extra, name, value);
+        }
+        if let Some(more) = &self.append_notes {
+            let notes = bead.text("notes");
+            let notes = if notes.is_empty() { more.clone() } else { format!("{notes}\n{more}") };
+            fields::set(&mut bead.extra, "notes", &notes.into());
+        }
+        bead.change_metadata(&self.metadata);
+        if let Some(labels) = &self.set_labels {
+            bead.labels.clone_from(labels);
         }
         bead.labels.retain(|label| !self.remove_labels.contains(label));
         for label in &self.add_labels {

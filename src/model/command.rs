@@ -15,8 +15,10 @@ use crate::escalation::Severity;
 use crate::ids::{BeadId, ConvoyId, MailId, MergeId, Prefix, RigName, Seq, SessionId};
 use crate::import::JsonLines;
 use crate::nudge::Manner;
+use crate::query::Query;
 use crate::role::Address;
 use crate::time::{Day, Timestamp};
+use crate::work::{Plan, Question, Replaced, Sort};
 
 /// Who asks, as the carrier knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +93,18 @@ pub struct NewBead {
     /// Who is to do it.
     #[serde(default)]
     pub assignee: Option<String>,
+    /// The name that it is to have; one is made when not given.
+    #[serde(default)]
+    pub id: Option<BeadId>,
+    /// Further fields by the names of the exports.
+    #[serde(default)]
+    pub fields: BTreeMap<String, serde_json::Value>,
+    /// Of what it waits for, that one closed part is enough.
+    #[serde(default)]
+    pub any_child: bool,
+    /// Only say what would be made.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Which beads are meant.
@@ -126,6 +140,18 @@ pub struct BeadFilter {
     /// At most so many.
     #[serde(default)]
     pub limit: Option<usize>,
+    /// What else must hold.
+    #[serde(default)]
+    pub query: Option<Query>,
+    /// In which order.
+    #[serde(default)]
+    pub sort: Sort,
+    /// The other way round.
+    #[serde(default)]
+    pub reverse: bool,
+    /// Of what is ready, also what is put off.
+    #[serde(default)]
+    pub deferred: bool,
 }
 
 /// Hands beads to somebody.
@@ -336,6 +362,36 @@ pub enum Command {
         status: Option<Status>,
         /// Makes the asker the assignee, if nobody is.
         claim: bool,
+        /// What they are a part of from now on; with an empty text, of nothing.
+        #[serde(default)]
+        parent: Option<String>,
+    },
+    /// Makes several beads that belong together, all or none.
+    BeadPlan(Plan),
+    /// Closes a bead in favour of another.
+    BeadReplace {
+        /// Which.
+        bead: BeadId,
+        /// By which.
+        by: BeadId,
+        /// In what way.
+        how: Replaced,
+    },
+    /// Makes the asker the assignee of the first bead that is ready and nobody's.
+    BeadClaimNext(BeadFilter),
+    /// Asks something about beads.
+    BeadAsk(Question),
+    /// Keeps something in mind.
+    Remember {
+        /// Under which name; made of the text when not given.
+        key: Option<String>,
+        /// What.
+        text: String,
+    },
+    /// No longer keeps it in mind.
+    Forget {
+        /// Under which name.
+        key: String,
     },
     /// Closes beads.
     BeadClose {
@@ -345,6 +401,9 @@ pub enum Command {
         reason: Option<String>,
         /// Even if a safety rule says no.
         force: bool,
+        /// Also say what can be begun because of it.
+        #[serde(default)]
+        suggest: bool,
     },
     /// Opens closed beads again.
     BeadReopen {
@@ -359,8 +418,8 @@ pub enum Command {
         bead: BeadId,
         /// On what.
         on: BeadId,
-        /// How.
-        kind: DepType,
+        /// How; `blocks` when not given, or `parent-child` for work on an epic.
+        kind: Option<DepType>,
     },
     /// Takes such an arrow away.
     DepRemove {
@@ -426,16 +485,119 @@ pub enum Command {
     },
     /// Shows one.
     ConvoyShow(ConvoyId),
-    /// The molecule on the asker's hook, or another's.
+    /// Adds beads to one that is on the road.
+    ConvoyAdd {
+        /// Which.
+        convoy: ConvoyId,
+        /// What.
+        beads: Vec<BeadId>,
+    },
+    /// Closes one by hand.
+    ConvoyClose {
+        /// Which.
+        convoy: ConvoyId,
+        /// Even if not all of it has arrived.
+        force: bool,
+    },
+    /// Cuts a bead into parts.
+    Split {
+        /// Which.
+        bead: BeadId,
+        /// The parts: the title of each, and more below it. Those of its description when none is given.
+        parts: Vec<String>,
+        /// Each part waits for the one before it.
+        chain: bool,
+        /// Only say which parts there would be.
+        dry_run: bool,
+    },
+    /// A molecule: the one on the asker's hook, or that of an agent, of a bead, or of this name.
     MolShow {
-        /// Whose hook.
+        /// Which.
         agent: Option<String>,
     },
-    /// A step of the molecule on the asker's hook is done.
+    /// Lists molecules.
+    MolList {
+        /// Those that are done, too.
+        all: bool,
+    },
+    /// Makes a molecule of a formula.
+    MolPour {
+        /// Of which.
+        formula: String,
+        /// For which bead; a new one when not given.
+        bead: Option<BeadId>,
+        /// As seen from this rig.
+        rig: Option<RigName>,
+        /// Values for its variables.
+        vars: BTreeMap<String, String>,
+        /// A wisp: it leaves no trace in exports, and can be thrown away.
+        wisp: bool,
+    },
+    /// Joins two: formulas or molecules, in all nine ways.
+    MolBond {
+        /// What the other is joined to.
+        first: String,
+        /// What is joined to it.
+        second: String,
+        /// Beside it instead of behind it.
+        parallel: bool,
+        /// Behind this step only.
+        at: Option<String>,
+        /// As seen from this rig.
+        rig: Option<RigName>,
+        /// Values for variables.
+        vars: BTreeMap<String, String>,
+    },
+    /// Puts molecules away and leaves one digest of them.
+    MolSquash {
+        /// Which.
+        mols: Vec<String>,
+        /// What there is to say.
+        summary: Option<String>,
+    },
+    /// Throws wisps away.
+    MolBurn {
+        /// Which.
+        mols: Vec<String>,
+    },
+    /// Makes a formula of a molecule.
+    MolDistill {
+        /// Of which.
+        mol: String,
+        /// Under which name.
+        name: String,
+        /// For this rig alone.
+        rig: Option<RigName>,
+    },
+    /// A step of a molecule is done.
     StepDone {
         /// Which.
         step: String,
+        /// Of which molecule; that on the asker's hook when not given.
+        #[serde(default)]
+        mol: Option<String>,
+        /// What it has made, for what follows from it.
+        #[serde(default)]
+        output: Option<serde_json::Value>,
     },
+    /// Takes a step, or gives it back.
+    StepLease {
+        /// Which; the next when not given.
+        step: Option<String>,
+        /// Of which molecule; that on the asker's hook when not given.
+        mol: Option<String>,
+        /// Gives it back.
+        release: bool,
+    },
+    /// Opens a gate by hand.
+    GateResolve {
+        /// Which: a bead of type gate, or MOL/STEP.
+        gate: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Opens all gates whose time has come.
+    GateCheck,
     /// Lists the formulas.
     FormulaList {
         /// As seen from this rig.

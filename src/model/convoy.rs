@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::Sling;
 use crate::ids::{BeadId, ConvoyId};
 use crate::time::Timestamp;
 
@@ -21,4 +22,10 @@ pub struct Convoy {
     /// When the last bead was closed.
     #[serde(default)]
     pub closed_at: Option<Timestamp>,
+    /// The epic whose parts travel, if it is one: parts that are made later travel too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epic: Option<BeadId>,
+    /// How its beads were slung, if they were: what joins it or is left lying is slung the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sling: Option<Box<Sling>>,
 }

@@ -17,6 +17,7 @@ use crate::escalation::{Context, Outcome, Route, Severity};
 use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Prefix, RigName, Seq, SessionId};
 use crate::mail::Letter;
 use crate::merge::{GateResult, MergeRequest, Rejection};
+use crate::molecule::{Digest, Phase, StepMore};
 use crate::queue;
 use crate::recovery::{Strategy, Symptom};
 use crate::role::Address;
@@ -37,6 +38,9 @@ pub struct PouredStep {
     /// Whether it has a session of its own: the next step begins another one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_session: bool,
+    /// What else the formula says of it, where it says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<Box<StepMore>>,
 }
 
 /// Something that has happened.
@@ -108,6 +112,20 @@ pub enum Event {
         bead: BeadId,
         /// On what.
         on: BeadId,
+    },
+    /// Something is kept in mind under a name, in place of what was.
+    #[serde(rename = "memory.set")]
+    MemorySet {
+        /// The name.
+        key: String,
+        /// What.
+        text: String,
+    },
+    /// It no longer is.
+    #[serde(rename = "memory.forgotten")]
+    MemoryForgotten {
+        /// The name.
+        key: String,
     },
     /// A bead waits for a worker of a rig.
     #[serde(rename = "bead.slung")]
@@ -512,6 +530,12 @@ pub enum Event {
         formula: String,
         /// Its steps, in an order in which they can be done.
         steps: Vec<PouredStep>,
+        /// Whether it is to stay.
+        #[serde(default)]
+        phase: Phase,
+        /// What becomes of it when all is done, if its formula says so: `on_complete` leaves a digest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        squash: Option<String>,
     },
     /// A step is done.
     #[serde(rename = "mol.step_completed")]
@@ -520,10 +544,72 @@ pub enum Event {
         mol: MolId,
         /// Which.
         step: String,
+        /// What it has made, if it says so: the items of what follows from it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<serde_json::Value>,
     },
     /// All steps are done.
     #[serde(rename = "mol.completed")]
     MolCompleted {
+        /// Which.
+        mol: MolId,
+    },
+    /// Somebody works at a step; nobody else does.
+    #[serde(rename = "mol.step_leased")]
+    MolStepLeased {
+        /// Of which.
+        mol: MolId,
+        /// Which.
+        step: String,
+        /// Who.
+        by: Address,
+    },
+    /// Nobody does any more, and it is not done.
+    #[serde(rename = "mol.step_released")]
+    MolStepReleased {
+        /// Of which.
+        mol: MolId,
+        /// Which.
+        step: String,
+        /// Why.
+        reason: String,
+    },
+    /// What a step has waited for besides steps has come.
+    #[serde(rename = "mol.gate_opened")]
+    MolGateOpened {
+        /// Of which.
+        mol: MolId,
+        /// Which step.
+        step: String,
+        /// Which of its gates, from 0.
+        gate: usize,
+        /// What has come.
+        reason: String,
+    },
+    /// Steps were added to a molecule that runs.
+    #[serde(rename = "mol.grown")]
+    MolGrown {
+        /// Which.
+        mol: MolId,
+        /// Of which formula or molecule.
+        from: String,
+        /// The steps.
+        steps: Vec<PouredStep>,
+        /// Steps that need new ones from now on, and which.
+        #[serde(default)]
+        needs: Vec<(String, String)>,
+    },
+    /// Molecules were put away, and a digest is left of them.
+    #[serde(rename = "mol.squashed")]
+    MolSquashed {
+        /// Which.
+        mols: Vec<MolId>,
+        /// What is left.
+        digest: Digest,
+    },
+    /// A wisp was thrown away, and nothing is left of it.
+    #[serde(rename = "mol.burned")]
+    MolBurned {
         /// Which.
         mol: MolId,
     },
@@ -721,6 +807,17 @@ pub enum Event {
     ConvoyClosed {
         /// Which.
         convoy: ConvoyId,
+        /// Why, where it was not by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Beads were added to a convoy on the road.
+    #[serde(rename = "convoy.grown")]
+    ConvoyGrown {
+        /// Which.
+        convoy: ConvoyId,
+        /// What.
+        beads: Vec<BeadId>,
     },
     /// A person has to know.
     #[serde(rename = "escalation.raised")]
@@ -1005,6 +1102,15 @@ impl Event {
             Event::MolCreated { .. } => "mol.created",
             Event::MolStepCompleted { .. } => "mol.step_completed",
             Event::MolCompleted { .. } => "mol.completed",
+            Event::MolStepLeased { .. } => "mol.step_leased",
+            Event::MolStepReleased { .. } => "mol.step_released",
+            Event::MolGateOpened { .. } => "mol.gate_opened",
+            Event::MolGrown { .. } => "mol.grown",
+            Event::MolSquashed { .. } => "mol.squashed",
+            Event::MolBurned { .. } => "mol.burned",
+            Event::MemorySet { .. } => "memory.set",
+            Event::MemoryForgotten { .. } => "memory.forgotten",
+            Event::ConvoyGrown { .. } => "convoy.grown",
             Event::MqSubmitted { .. } => "mq.submitted",
             Event::MqTesting { .. } => "mq.testing",
             Event::MqGate { .. } => "mq.gate",

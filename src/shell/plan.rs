@@ -80,6 +80,9 @@ mod tests {
                 description: String::new(),
                 needs: needs.iter().map(ToString::to_string).collect(),
                 state: "pending".to_owned(),
+                by: None,
+                gates: Vec::new(),
+                timeout_s: None,
             })
             .collect();
         let ids: Vec<&str> = in_order(rows.iter()).iter().map(|step| step.id.as_str()).collect();

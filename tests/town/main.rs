@@ -47,3 +47,4 @@ mod stuck;
 mod supervision;
 mod support;
 mod watching;
+mod work;

@@ -422,7 +422,7 @@ fn what_is_closed_keeps_its_words_in_the_log_and_its_bead_is_closed_with_it() {
     assert_eq!((row.closed_by, row.owner), (Some(Address::Overseer), Some(Address::Overseer)));
     // Whoever closes the bead that holds the other has settled it.
     let bead = paper.known(2).record.clone().unwrap();
-    paper.does(Command::BeadClose { ids: vec![bead], reason: None, force: false }).unwrap();
+    paper.does(Command::BeadClose { ids: vec![bead], reason: None, force: false, suggest: false }).unwrap();
     assert_eq!(paper.known(2).stage(), Stage::Closed);
     assert_eq!(paper.board.escalations.unsettled().count(), 0);
     let list = |paper: &mut Paper, all| {

@@ -31,7 +31,9 @@ fn status(paper: &Paper, bead: &BeadId) -> Status {
 }
 
 fn close(paper: &mut Paper, bead: &BeadId) {
-    paper.does(Command::BeadClose { ids: vec![bead.clone()], reason: None, force: false }).unwrap();
+    paper
+        .does(Command::BeadClose { ids: vec![bead.clone()], reason: None, force: false, suggest: false })
+        .unwrap();
 }
 
 #[test]
@@ -73,10 +75,12 @@ fn what_a_person_has_put_off_is_not_opened_by_the_closing_of_another() {
     let mut paper = Paper::new();
     let (blocker, bead) = (paper.bead("blocker"), paper.bead("one"));
     let kind = DepType::Blocks;
-    paper.does(Command::DepAdd { bead: bead.clone(), on: blocker.clone(), kind }).unwrap();
+    paper.does(Command::DepAdd { bead: bead.clone(), on: blocker.clone(), kind: Some(kind) }).unwrap();
     let patch = model::bead::Patch::default();
     let ids = vec![bead.clone()];
-    paper.does(Command::BeadUpdate { ids, patch, status: Some(Status::Blocked), claim: false }).unwrap();
+    paper
+        .does(Command::BeadUpdate { ids, patch, status: Some(Status::Blocked), claim: false, parent: None })
+        .unwrap();
     close(&mut paper, &blocker);
     assert_eq!(status(&paper, &bead), Status::Blocked);
 }
@@ -87,7 +91,7 @@ fn refactor_cuts_a_bead_into_parts_below_one_epic_and_defers_the_rest() {
     let whole = paper.bead("whole");
     let (bead, worker) = hooked(&mut paper, "one");
     let kind = DepType::ParentChild;
-    paper.does(Command::DepAdd { bead: bead.clone(), on: whole.clone(), kind }).unwrap();
+    paper.does(Command::DepAdd { bead: bead.clone(), on: whole.clone(), kind: Some(kind) }).unwrap();
     let leave = Leave { parts: vec!["first".into(), "second\nwith words".into()], ..Leave::default() };
     let created = left(&mut paper, &bead, &worker, Exit::Refactor, &leave);
     let [epic, first, second] = created.as_slice() else { panic!("{created:?}") };
@@ -115,6 +119,7 @@ fn refactor_cuts_a_bead_into_parts_below_one_epic_and_defers_the_rest() {
             patch: model::bead::Patch::default(),
             status: Some(Status::Open),
             claim: false,
+            parent: None,
         })
         .unwrap();
     paper.sling(&[&bead], "web").unwrap();

@@ -110,6 +110,7 @@ fn an_import_neither_takes_work_away_nor_opens_what_landed() {
         patch: Patch::default(),
         status: Some(Status::Open),
         claim: false,
+        parent: None,
     };
     paper.does(open).unwrap();
     assert_eq!(paper.board.beads.get(&id).unwrap().status, Status::Open);
@@ -124,13 +125,19 @@ fn what_was_deleted_stays_deleted_and_its_name_is_not_used_again() {
     let report = take(&mut paper, &[&line("web-1", "tombstone", 3)]);
     assert_eq!((report.tombstones, report.deleted.len(), report.held), (1, 1, 0));
     let id: BeadId = "web-1".parse().unwrap();
-    let said =
-        paper.does(Command::BeadClose { ids: vec![id.clone()], reason: None, force: false }).unwrap_err();
+    let said = paper
+        .does(Command::BeadClose { ids: vec![id.clone()], reason: None, force: false, suggest: false })
+        .unwrap_err();
     assert_eq!((said.code.as_str(), said.class.exit_code()), ("no_such_bead", 4));
     assert!(said.message.contains("was deleted elsewhere"), "{said}");
     assert_eq!(take(&mut paper, &[&line("web-1", "open", 9)]).buried, 1);
     assert!(paper.board.beads.get(&id).is_none() && paper.board.beads.is_taken(&id));
-    let all = crate::beads::select(&paper.board, &BeadFilter { all: true, ..BeadFilter::default() }).unwrap();
+    let all = crate::choosing::select(
+        &paper.board,
+        &BeadFilter { all: true, ..BeadFilter::default() },
+        paper.now(),
+    )
+    .unwrap();
     assert!(all.is_empty());
     assert!(exported(&paper).contains("tombstone"));
 }
@@ -164,7 +171,14 @@ fn out_and_into_an_empty_town_and_out_again_is_the_same() {
     let mut paper = Paper::new();
     let one = paper.bead("One");
     paper.does(Command::CommentAdd { bead: one.clone(), text: "hm".into() }).unwrap();
-    paper.does(Command::BeadClose { ids: vec![one], reason: Some("done".into()), force: false }).unwrap();
+    paper
+        .does(Command::BeadClose {
+            ids: vec![one],
+            reason: Some("done".into()),
+            force: false,
+            suggest: false,
+        })
+        .unwrap();
     take(&mut paper, &[&line("hq-1", "staged_ready", 2), &line("web-x", "tombstone", 3)]);
     let first = exported(&paper);
     let mut empty = Paper { board: Board::default(), records: Vec::new(), later: std::time::Duration::ZERO };
@@ -185,13 +199,21 @@ fn words_that_nobody_here_knows_come_by_import_alone() {
     let new = NewBead { title: "t".into(), issue_type: foreign, ..NewBead::default() };
     let said = paper.does(Command::BeadCreate(new)).unwrap_err();
     assert!(said.message.contains("one of task, bug, feature, epic"), "{said}");
-    let update = |patch, status| Command::BeadUpdate { ids: vec![bead.clone()], patch, status, claim: false };
+    let update = |patch, status| Command::BeadUpdate {
+        ids: vec![bead.clone()],
+        patch,
+        status,
+        claim: false,
+        parent: None,
+    };
     let patch = Patch { issue_type: Some(foreign), ..Patch::default() };
     assert_eq!(paper.does(update(patch, None)).unwrap_err().code, "usage");
     let status = Status::of("staged_ready").ok();
     assert_eq!(paper.does(update(Patch::default(), status)).unwrap_err().code, "usage");
-    let dep = Command::DepAdd { bead: bead.clone(), on: bead.clone(), kind: DepType::of("tracks").unwrap() };
-    assert!(paper.does(dep).unwrap_err().message.contains("conditional-blocks"));
+    let dep =
+        Command::DepAdd { bead: bead.clone(), on: bead.clone(), kind: Some(DepType::of("tracks").unwrap()) };
+    // Any word is a link, but not of a bead to itself.
+    assert_eq!(paper.does(dep).unwrap_err().code, "cycle");
     let list = |status| Command::BeadList(BeadFilter { status, ..BeadFilter::default() });
     let ask = |paper: &Paper, question| {
         let by = model::command::Origin::operator();

@@ -429,7 +429,9 @@ fn what_is_closed_and_has_not_landed_is_open_again_with_its_branch() {
     for (facts, words) in [(vanished, "its landing fedcba987654 is not"), (by_hand, "has not landed")] {
         let mut paper = Paper::new();
         let bead = paper.bead("one");
-        paper.does(Command::BeadClose { ids: vec![bead.clone()], reason: None, force: false }).unwrap();
+        paper
+            .does(Command::BeadClose { ids: vec![bead.clone()], reason: None, force: false, suggest: false })
+            .unwrap();
         did(
             &brought_back(&mut paper, &bead, &facts),
             "ready",
@@ -440,7 +442,9 @@ fn what_is_closed_and_has_not_landed_is_open_again_with_its_branch() {
     }
     let mut paper = Paper::new();
     let bead = paper.bead("one");
-    paper.does(Command::BeadClose { ids: vec![bead.clone()], reason: None, force: false }).unwrap();
+    paper
+        .does(Command::BeadClose { ids: vec![bead.clone()], reason: None, force: false, suggest: false })
+        .unwrap();
     did(&brought_back(&mut paper, &bead, &Facts { landed: landing(), ..nothing() }), "closed", &[]);
 }
 

@@ -1,16 +1,34 @@
 //! `bead …`, which is all of `bd`: the ledger of work, with the habits of those who know `bd`.
 
+mod batch;
+mod create;
+mod edit;
+mod fields;
+mod filter;
+mod more;
+mod ready;
+mod update;
+
 use std::io::IsTerminal;
-use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use model::bead::{DepType, IssueType, Patch, Priority, Status};
-use model::command::{BeadFilter, Command, NewBead};
+use model::bead::{DepType, IssueType, Patch, Status};
+use model::command::{BeadFilter, Command};
 use model::ids::{BeadId, RigName};
 use model::refusal::Refusal;
+use model::work::Question;
 
-use super::{Intent, Reading, View, elsewhere};
+use super::{Intent, Reading, elsewhere};
 use crate::files;
+
+use self::create::Create;
+pub(crate) use self::edit::Edit;
+use self::fields::moment;
+pub(crate) use self::filter::Filter;
+use self::filter::Order;
+use self::more::{DepAsk, More};
+pub(crate) use self::ready::Ready;
+use self::update::Update;
 
 /// Make, find and change beads: pieces of work
 #[derive(Debug, Subcommand)]
@@ -20,7 +38,7 @@ pub(crate) enum Bead {
     Create(Box<Create>),
     /// List beads, the closed ones only when asked
     #[command(alias = "ls")]
-    List(List),
+    List(Box<List>),
     /// Show beads with everything known about them
     #[command(alias = "view")]
     Show {
@@ -29,21 +47,28 @@ pub(crate) enum Bead {
         ids: Vec<BeadId>,
     },
     /// List the beads that could be worked at now
-    Ready(Filter),
+    Ready(Box<Ready>),
     /// Change beads by hand
-    #[command(alias = "edit")]
     Update(Box<Update>),
+    /// Change a text of a bead in your editor
+    Edit(Edit),
     /// Close beads
     Close {
         /// Which
         #[arg(value_name = "BEAD", required = true)]
         ids: Vec<BeadId>,
         /// Why
-        #[arg(long, short, value_name = "TEXT")]
+        #[arg(long, short, value_name = "TEXT", allow_hyphen_values = true)]
         reason: Option<String>,
         /// Even if a safety rule says no
         #[arg(long, short)]
         force: bool,
+        /// Also say what can be begun because of it
+        #[arg(long)]
+        suggest_next: bool,
+        /// As given up: what is to be done on failure may go on
+        #[arg(long)]
+        failed: bool,
     },
     /// Open closed beads again
     Reopen {
@@ -51,7 +76,7 @@ pub(crate) enum Bead {
         #[arg(value_name = "BEAD", required = true)]
         ids: Vec<BeadId>,
         /// Why
-        #[arg(long, short, value_name = "TEXT")]
+        #[arg(long, short, value_name = "TEXT", allow_hyphen_values = true)]
         reason: Option<String>,
     },
     /// Say what depends on what
@@ -61,13 +86,16 @@ pub(crate) enum Bead {
     #[command(subcommand)]
     Label(Label),
     /// Add a remark to a bead
+    #[command(alias = "comments")]
     Comment {
         /// On which
         #[arg(value_name = "BEAD")]
         bead: BeadId,
-        /// What
-        #[arg(required = true)]
+        /// What; with none, the remarks that there are
         text: Vec<String>,
+        /// Read it from a file, standard input for `-`
+        #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "text")]
+        file: Option<String>,
     },
     /// Find beads by words in id, title or description
     Search {
@@ -75,10 +103,15 @@ pub(crate) enum Bead {
         #[arg(required = true)]
         words: Vec<String>,
         #[command(flatten)]
-        filter: Filter,
+        filter: Box<Filter>,
         /// Closed ones too
         #[arg(long)]
         all: bool,
+        /// With one of these
+        #[arg(long, short, value_delimiter = ',', value_parser = any_status)]
+        status: Vec<Status>,
+        #[command(flatten)]
+        order: Order,
     },
     /// Print beads as JSON lines
     #[command(
@@ -90,7 +123,7 @@ pub(crate) enum Bead {
         #[arg(long, short, value_name = "FILE")]
         output: Option<String>,
         #[command(flatten)]
-        filter: Filter,
+        filter: Box<Filter>,
     },
     /// Take beads in from JSON lines
     Import(Import),
@@ -111,6 +144,8 @@ pub(crate) enum Bead {
         #[arg(long)]
         dry_run: bool,
     },
+    #[command(flatten)]
+    More(More),
 }
 
 /// Take beads in from JSON lines
@@ -136,95 +171,6 @@ pub(crate) struct Import {
     skip_errors: bool,
 }
 
-/// Make a bead
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  gastown bead create \"Fix the login\" --rig web -t bug -p 1\n  \
-                        gastown bead create --title \"Part two\" --parent web-4k2f -f plan.md")]
-pub(crate) struct Create {
-    /// One line: what is to be done
-    #[arg(value_name = "TITLE", required_unless_present = "title_flag", conflicts_with = "title_flag")]
-    title: Option<String>,
-    /// The same as an option
-    #[arg(long = "title", id = "title_flag", value_name = "TITLE")]
-    title_flag: Option<String>,
-    /// task, bug, feature, epic or chore
-    #[arg(long = "type", short = 't', alias = "issue-type", value_name = "TYPE", default_value = "task")]
-    issue_type: IssueType,
-    /// P0 (critical) to P4 (backlog)
-    #[arg(long, short, default_value = "P2")]
-    priority: Priority,
-    /// The whole of it, in Markdown
-    #[arg(long, short, value_name = "TEXT", conflicts_with = "body_file")]
-    description: Option<String>,
-    /// Read the description from a file, standard input for `-`
-    #[arg(long, short = 'f', alias = "file", value_name = "FILE")]
-    body_file: Option<String>,
-    /// How one sees that it is done
-    #[arg(long, alias = "acceptance-criteria", value_name = "TEXT")]
-    acceptance: Option<String>,
-    /// The rig it belongs to, `hq` for the town; the one you are in when not given
-    #[arg(long, value_name = "RIG")]
-    rig: Option<String>,
-    /// The bead that it is a part of
-    #[arg(long, value_name = "BEAD")]
-    parent: Option<BeadId>,
-    /// What it depends on: TYPE:BEAD or BEAD (blocks), separated by commas
-    #[arg(long, alias = "depends-on", value_name = "TYPE:BEAD,…", value_delimiter = ',', value_parser = Arrow::from_str)]
-    deps: Vec<Arrow>,
-    /// Words to sort by, separated by commas
-    #[arg(long, short, alias = "label", value_name = "WORD,…", value_delimiter = ',')]
-    labels: Vec<String>,
-    /// Who is to do it
-    #[arg(long, short, value_name = "WHO")]
-    assignee: Option<String>,
-    /// Print only the id
-    #[arg(long, short, alias = "quiet")]
-    silent: bool,
-}
-
-/// What `--deps` holds: how, and on what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Arrow(DepType, BeadId);
-
-impl FromStr for Arrow {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (kind, id) = match text.split_once(':') {
-            Some((kind, id)) => (kind.trim().parse()?, id),
-            None => (DepType::Blocks, text),
-        };
-        Ok(Arrow(kind, id.trim().parse().map_err(|error: model::ids::BadName| error.to_string())?))
-    }
-}
-
-impl Create {
-    fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
-        let rig = match self.rig.as_deref() {
-            Some("hq" | "town") => None,
-            Some(name) => {
-                Some(name.parse().map_err(|error: model::ids::BadName| Refusal::usage(error.to_string()))?)
-            }
-            // A part lies where the whole lies.
-            None if self.parent.is_some() => None,
-            None => reading.rig.clone(),
-        };
-        let new = NewBead {
-            title: self.title.or(self.title_flag).unwrap_or_default(),
-            description: reading.text_or_file(self.description, self.body_file)?.unwrap_or_default(),
-            acceptance_criteria: self.acceptance.unwrap_or_default(),
-            priority: self.priority,
-            issue_type: self.issue_type,
-            rig,
-            parent: self.parent,
-            deps: self.deps.into_iter().map(|Arrow(kind, id)| (kind, id)).collect(),
-            labels: self.labels.into_iter().filter(|label| !label.is_empty()).collect(),
-            assignee: self.assignee,
-        };
-        let view = if self.silent { View::Ids } else { View::Usual };
-        Ok(Intent::Ask(Command::BeadCreate(new), view))
-    }
-}
-
 /// Reads a status of ours as people write it, or any other: an import may have brought it.
 fn any_status(text: &str) -> Result<Status, String> {
     text.parse().or_else(|_| Status::of(text))
@@ -232,47 +178,6 @@ fn any_status(text: &str) -> Result<Status, String> {
 
 fn any_type(text: &str) -> Result<IssueType, String> {
     text.parse().or_else(|_| IssueType::of(text))
-}
-
-/// Which beads are meant.
-#[derive(Debug, Default, Args)]
-pub(crate) struct Filter {
-    /// Of this rig
-    #[arg(long, value_name = "RIG")]
-    rig: Option<RigName>,
-    /// Of this type, one of ours or one that an import brought
-    #[arg(long = "type", short = 't', value_name = "TYPE", value_parser = any_type)]
-    issue_type: Option<IssueType>,
-    /// Of this urgency
-    #[arg(long, short)]
-    priority: Option<Priority>,
-    /// Of this assignee
-    #[arg(long, short, value_name = "WHO")]
-    assignee: Option<String>,
-    /// With this label; may be repeated
-    #[arg(long, short, alias = "labels", value_name = "WORD", value_delimiter = ',')]
-    label: Vec<String>,
-    /// Parts of this bead
-    #[arg(long, value_name = "BEAD")]
-    parent: Option<BeadId>,
-    /// At most so many
-    #[arg(long, short = 'n', value_name = "N")]
-    limit: Option<usize>,
-}
-
-impl From<Filter> for BeadFilter {
-    fn from(filter: Filter) -> Self {
-        BeadFilter {
-            rig: filter.rig,
-            issue_type: filter.issue_type,
-            priority: filter.priority,
-            assignee: filter.assignee,
-            labels: filter.label,
-            parent: filter.parent,
-            limit: filter.limit,
-            ..BeadFilter::default()
-        }
-    }
 }
 
 /// List beads, the closed ones only when asked
@@ -284,68 +189,16 @@ pub(crate) struct List {
     /// Closed ones too
     #[arg(long)]
     all: bool,
+    /// Only those that could be worked at now
+    #[arg(long)]
+    ready: bool,
+    /// Of `bd`; means nothing here
+    #[arg(long, hide = true, aliases = ["flat", "long", "plain", "no-color-pager"])]
+    no_pager: bool,
+    #[command(flatten)]
+    order: Order,
     #[command(flatten)]
     filter: Filter,
-}
-
-/// Change beads by hand
-#[derive(Debug, Args)]
-pub(crate) struct Update {
-    /// Which
-    #[arg(value_name = "BEAD", required = true)]
-    ids: Vec<BeadId>,
-    /// New title
-    #[arg(long, value_name = "TEXT")]
-    title: Option<String>,
-    /// New status
-    #[arg(long, short)]
-    status: Option<Status>,
-    /// New type
-    #[arg(long = "type", short = 't', value_name = "TYPE")]
-    issue_type: Option<IssueType>,
-    /// New urgency
-    #[arg(long, short)]
-    priority: Option<Priority>,
-    /// New description
-    #[arg(long, short, value_name = "TEXT", conflicts_with = "body_file")]
-    description: Option<String>,
-    /// Read the new description from a file, standard input for `-`
-    #[arg(long, short = 'f', value_name = "FILE")]
-    body_file: Option<String>,
-    /// New acceptance criteria
-    #[arg(long, alias = "acceptance-criteria", value_name = "TEXT")]
-    acceptance: Option<String>,
-    /// New assignee; an empty one takes it away
-    #[arg(long, short, value_name = "WHO")]
-    assignee: Option<String>,
-    /// Become the assignee, if nobody is
-    #[arg(long, conflicts_with = "assignee")]
-    claim: bool,
-    /// Labels to add
-    #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
-    add_label: Vec<String>,
-    /// Labels to take away
-    #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
-    remove_label: Vec<String>,
-}
-
-impl Update {
-    fn command(self, reading: &Reading) -> Result<Command, Refusal> {
-        let patch = Patch {
-            title: self.title,
-            description: reading.text_or_file(self.description, self.body_file)?,
-            acceptance_criteria: self.acceptance,
-            priority: self.priority,
-            issue_type: self.issue_type,
-            assignee: self.assignee,
-            add_labels: self.add_label,
-            remove_labels: self.remove_label,
-        };
-        if patch.is_empty() && self.status.is_none() && !self.claim {
-            return Err(Refusal::usage("nothing to change was given").hint("see `gastown help bead update`"));
-        }
-        Ok(Command::BeadUpdate { ids: self.ids, patch, status: self.status, claim: self.claim })
-    }
 }
 
 /// Say what depends on what
@@ -359,9 +212,10 @@ pub(crate) enum Dep {
         /// On what
         #[arg(value_name = "DEPENDS-ON")]
         on: BeadId,
-        /// blocks, parent-child, relates-to, discovered-from, conditional-blocks or waits-for
-        #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "blocks")]
-        kind: DepType,
+        /// blocks, parent-child, relates-to, discovered-from, conditional-blocks, waits-for, or any other word for a
+        /// link that holds nobody up; blocks when not given, or parent-child for work on an epic
+        #[arg(long = "type", short = 't', value_name = "TYPE")]
+        kind: Option<DepType>,
     },
     /// Take such an arrow away
     #[command(alias = "rm")]
@@ -373,6 +227,17 @@ pub(crate) enum Dep {
         #[arg(value_name = "DEPENDS-ON")]
         on: BeadId,
     },
+    /// Say that two beads have to do with each other
+    Relate {
+        /// One
+        #[arg(value_name = "BEAD")]
+        bead: BeadId,
+        /// The other
+        #[arg(value_name = "OTHER")]
+        on: BeadId,
+    },
+    #[command(flatten)]
+    Ask(DepAsk),
 }
 
 /// Add and remove labels
@@ -383,6 +248,14 @@ pub(crate) enum Label {
     /// Take a label away from beads
     #[command(alias = "rm")]
     Remove(Labelled),
+    /// List the labels of a bead
+    List {
+        /// Which
+        #[arg(value_name = "BEAD")]
+        bead: BeadId,
+    },
+    /// List all labels, and how many beads bear them
+    ListAll,
 }
 
 /// Beads, then one label.
@@ -398,6 +271,8 @@ impl Label {
         let (add, Labelled { mut words }) = match self {
             Label::Add(labelled) => (true, labelled),
             Label::Remove(labelled) => (false, labelled),
+            Label::List { bead } => return Ok(Command::BeadShow(vec![bead])),
+            Label::ListAll => return Ok(Command::BeadAsk(Question::Labels)),
         };
         let labels: Vec<String> = words.pop().into_iter().collect();
         let ids: Result<Vec<BeadId>, _> = words.iter().map(|word| word.parse()).collect();
@@ -407,7 +282,7 @@ impl Label {
         } else {
             Patch { remove_labels: labels, ..Patch::default() }
         };
-        Ok(Command::BeadUpdate { ids, patch, status: None, claim: false })
+        Ok(Command::BeadUpdate { ids, patch, status: None, claim: false, parent: None })
     }
 }
 
@@ -439,23 +314,48 @@ impl Bead {
     pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
         Ok(match self {
             Bead::Create(create) => return create.intent(reading),
-            Bead::List(List { status, all, filter }) => {
-                Command::BeadList(BeadFilter { status, all, ..filter.into() }).into()
+            Bead::List(list) => {
+                let List { status, all, ready, order, filter, no_pager: _ } = *list;
+                let Order { sort, reverse } = order;
+                let filter = BeadFilter { status, all, sort, reverse, ..filter.read(reading)? };
+                if ready { Command::BeadReady(filter).into() } else { Command::BeadList(filter).into() }
             }
+            Bead::Edit(edit) => Intent::Edit(edit),
+            Bead::More(more) => return more.intent(reading),
             Bead::Show { ids } => Command::BeadShow(ids).into(),
-            Bead::Ready(filter) => Command::BeadReady(filter.into()).into(),
+            Bead::Ready(ready) => return ready.intent(reading),
             Bead::Update(update) => update.command(reading)?.into(),
-            Bead::Close { ids, reason, force } => Command::BeadClose { ids, reason, force }.into(),
+            Bead::Close { ids, reason, force, suggest_next, failed } => {
+                let reason = match (failed, reason) {
+                    (true, Some(why)) => Some(format!("failed: {why}")),
+                    (true, None) => Some("failed".to_owned()),
+                    (false, reason) => reason,
+                };
+                Command::BeadClose { ids, reason, force, suggest: suggest_next }.into()
+            }
             Bead::Reopen { ids, reason } => Command::BeadReopen { ids, reason }.into(),
             Bead::Dep(Dep::Add { bead, on, kind }) => Command::DepAdd { bead, on, kind }.into(),
             Bead::Dep(Dep::Remove { bead, on }) => Command::DepRemove { bead, on }.into(),
+            Bead::Dep(Dep::Relate { bead, on }) => {
+                Command::DepAdd { bead, on, kind: Some(DepType::RelatesTo) }.into()
+            }
+            Bead::Dep(Dep::Ask(ask)) => ask.intent(),
             Bead::Label(label) => label.command()?.into(),
-            Bead::Comment { bead, text } => Command::CommentAdd { bead, text: text.join(" ") }.into(),
-            Bead::Search { words, filter, all } => {
-                Command::BeadList(BeadFilter { text: Some(words.join(" ")), all, ..filter.into() }).into()
+            Bead::Comment { bead, text, file } => match (text.is_empty(), file) {
+                (true, None) => Command::BeadShow(vec![bead]).into(),
+                (_, file) => {
+                    let given = Some(text.join(" ")).filter(|text| !text.is_empty());
+                    let text = reading.text_or_file(given, file)?.unwrap_or_default();
+                    Command::CommentAdd { bead, text }.into()
+                }
+            },
+            Bead::Search { words, filter, all, status, order } => {
+                let Order { sort, reverse } = order;
+                let filter = BeadFilter { status, all, sort, reverse, ..filter.read(reading)? };
+                Command::BeadList(BeadFilter { text: Some(words.join(" ")), ..filter }).into()
             }
             Bead::Export { output, filter } => {
-                let command = Command::BeadExport(BeadFilter { all: true, ..filter.into() });
+                let command = Command::BeadExport(BeadFilter { all: true, ..filter.read(reading)? });
                 return match (output, &reading.cwd) {
                     (None, _) => Ok(command.into()),
                     (Some(file), Some(cwd)) => Ok(Intent::Save(command, cwd.join(file))),

@@ -1,16 +1,19 @@
 //! Beads as people see them.
 
+use std::sync::Arc;
+
 use model::answer::BeadPage;
-use model::bead::{Bead, Priority, Status};
+use model::bead::{Bead, DepType, Priority, Status};
 use model::command::Command;
 use model::ids::BeadId;
 
+use crate::args::View;
 use crate::output::{Column, Pen, Table, Tint, ago, block, cell, line};
 
 /// Lines of a failed session's terminal on a bead's page.
 const LAST_WORDS: usize = 12;
 
-fn status_tint(status: Status) -> Tint {
+pub(super) fn status_tint(status: Status) -> Tint {
     match status {
         Status::Open => Tint::Plain,
         Status::InProgress | Status::Hooked => Tint::Cyan,
@@ -31,7 +34,7 @@ fn priority_tint(priority: Priority) -> Tint {
 }
 
 /// Beads as a table.
-pub(super) fn list(beads: &[Bead], command: &Command, pen: &Pen) -> String {
+pub(super) fn list(beads: &[Arc<Bead>], command: &Command, pen: &Pen) -> String {
     if beads.is_empty() {
         return match command {
             Command::BeadReady(_) => {
@@ -108,6 +111,45 @@ pub(super) fn page(shown: &BeadPage, pen: &Pen) -> String {
     };
     section("Description", &block(&bead.description));
     section("Done when", &block(&bead.acceptance_criteria));
+    section("Design", &block(bead.text("design")));
+    section("Notes", &block(bead.text("notes")));
+    let mut more = String::new();
+    for (what, name) in [("due", "due_at"), ("put off until", "defer_until")] {
+        if let Some(at) = bead.time(name) {
+            more.push_str(&format!("  {what} {at}\n"));
+        }
+    }
+    if let Some(minutes) = bead.estimate() {
+        more.push_str(&format!("  estimated at {minutes} minutes\n"));
+    }
+    if !bead.text("external_ref").is_empty() {
+        more.push_str(&format!("  elsewhere {}\n", line(bead.text("external_ref"))));
+    }
+    let metadata = bead.metadata();
+    if !metadata.is_empty() {
+        more.push_str(&format!("  metadata {}\n", line(&serde_json::Value::Object(metadata).to_string())));
+    }
+    section("More", &more);
+    if let Some(roll_up) = &shown.roll_up {
+        let mut text = format!("  {} of {} closed\n", roll_up.closed_children, roll_up.total_children);
+        if !roll_up.blocked_children.is_empty() {
+            let held: Vec<&str> = roll_up.blocked_children.iter().map(|id| id.as_str()).collect();
+            text.push_str(&format!("  held up: {}\n", held.join(", ")));
+        }
+        if roll_up.tokens > 0 {
+            text.push_str(&format!("  {} tokens so far\n", crate::output::thousands(roll_up.tokens)));
+        }
+        section("Parts", &text);
+    }
+    let dependents: String = shown
+        .dependents
+        .iter()
+        .map(|row| {
+            let title = row.bead.as_ref().map(|bead| line(&bead.title)).unwrap_or_default();
+            format!("  {} ({})  {title}\n", row.id, row.kind)
+        })
+        .collect();
+    section("Needed by", &dependents);
     let deps: String =
         bead.dependencies.iter().map(|dep| format!("  {} ({})\n", dep.depends_on_id, dep.kind)).collect();
     section("Depends on", &deps);
@@ -145,8 +187,38 @@ pub(super) fn page(shown: &BeadPage, pen: &Pen) -> String {
     page
 }
 
+/// The beads of a plan.
+pub(super) fn made(beads: &[Arc<Bead>], dry_run: bool, view: View, pen: &Pen) -> String {
+    if view == View::Ids {
+        return beads.iter().map(|bead| format!("{}\n", bead.id)).collect();
+    }
+    let verb = if dry_run { "Would create" } else { "Created" };
+    let line_of = |bead: &Arc<Bead>| {
+        let deps: Vec<String> =
+            bead.dependencies.iter().map(|dep| format!("{} {}", dep.kind, dep.depends_on_id)).collect();
+        let deps = if deps.is_empty() { String::new() } else { format!("  <- {}", deps.join(", ")) };
+        let id = pen.paint(Tint::Cyan, bead.id.as_str());
+        format!("{verb} bead {id}  {}{}\n", line(&bead.title), pen.paint(Tint::Dim, &deps))
+    };
+    beads.iter().map(line_of).collect()
+}
+
+/// The parts of a bead.
+pub(super) fn split(beads: &[Arc<Bead>], whole: &BeadId, dry_run: bool, pen: &Pen) -> String {
+    if beads.is_empty() {
+        return format!("{whole} has all these parts already\n");
+    }
+    let text = made(beads, dry_run, View::Usual, pen);
+    if dry_run { text + "Nothing was made; say it again with --yes\n" } else { text }
+}
+
 /// What was done to which beads.
 pub(super) fn touched(ids: &[BeadId], command: &Command) -> String {
+    if let Command::DepAdd { bead, on, kind } = command {
+        let kind =
+            kind.map(|kind| if kind == DepType::Blocks { String::new() } else { format!(" ({kind})") });
+        return format!("{bead} now depends on {on}{}\n", kind.unwrap_or_default());
+    }
     let verb = match command {
         Command::BeadClose { .. } => "Closed",
         Command::BeadReopen { .. } => "Reopened",

@@ -92,6 +92,15 @@ fn words(event: &Event) -> (String, Tint) {
         }
         Event::WorkDone { agent, bead, exit, .. } => (format!("{agent} handed {bead} in: {exit}"), Plain),
         Event::MolStepCompleted { step, .. } => (format!("did the step {step}"), Plain),
+        Event::MolGateOpened { mol, step, reason, .. } => {
+            (format!("{mol}/{step} may go on: {reason}"), Green)
+        }
+        Event::MolStepLeased { mol, step, by } => (format!("{by} takes the step {step} of {mol}"), Plain),
+        Event::MolSquashed { mols, digest } => (format!("squashed {} into {}", mols.len(), digest.id), Plain),
+        Event::DepAdded { dep } => {
+            (format!("{} depends on {} now ({})", dep.issue_id, dep.depends_on_id, dep.kind), Plain)
+        }
+        Event::DepRemoved { bead, on } => (format!("{bead} no longer depends on {on}"), Plain),
         Event::MqSubmitted { merge } => {
             (format!("{} is in the queue of {} (attempt {})", merge.bead, merge.rig, merge.attempts), Plain)
         }

@@ -170,15 +170,22 @@ fn page(bead: Bead) -> BeadPage {
         diff: Some(format!(" a.txt | 2 +-\n {} | 1 +\n", bead.title)),
         output: Some(format!("$ make\n{}\nSegmentation fault", bead.title)),
     };
-    BeadPage { failure_context: Some(failure), failures: 2, not_before: None, bead }
+    BeadPage {
+        failure_context: Some(failure),
+        failures: 2,
+        not_before: None,
+        roll_up: None,
+        dependents: Vec::new(),
+        bead,
+    }
 }
 
 #[test]
 fn beads_are_a_table_and_a_page() {
     let list = Command::BeadList(BeadFilter::default());
     let beads = vec![
-        bead("web-1", "Fix the login that times out when the network is slow"),
-        bead("web-22", "日本語"),
+        bead("web-1", "Fix the login that times out when the network is slow").into(),
+        bead("web-22", "日本語").into(),
     ];
     insta::assert_snapshot!("bead_list", text(list, Answer::Beads(beads)));
     let show = Command::BeadShow(vec!["web-1".parse().unwrap()]);
@@ -317,8 +324,14 @@ fn hook_mol_sling_and_done_say_what_comes_next() {
             description: format!("How to: {title}"),
             needs: Vec::new(),
             state: state.into(),
+            by: None,
+            gates: Vec::new(),
+            timeout_s: None,
         })
         .into(),
+        phase: "mol".into(),
+        created_at: at(8),
+        completed_at: None,
     };
     let slung = SlungReport {
         beads: vec![SlungRow {
@@ -345,9 +358,14 @@ fn hook_mol_sling_and_done_say_what_comes_next() {
             owner: "overseer".into(),
             created_at: at(30),
             closed_at: None,
+            epic: None,
+            sling: None,
         },
         closed: 1,
         total: 2,
+        eta: None,
+        waves: Vec::new(),
+        stranded: Vec::new(),
     };
     let show = Command::MolShow { agent: None };
     let pages = [
@@ -442,7 +460,7 @@ fn what_agents_write_cannot_command_the_terminal() {
     letter.subject = evil.into();
     letter.body = evil.into();
     for (command, answer) in [
-        (Command::BeadList(BeadFilter::default()), Answer::Beads(vec![bead("web-1", evil)])),
+        (Command::BeadList(BeadFilter::default()), Answer::Beads(vec![bead("web-1", evil).into()])),
         (Command::BeadShow(Vec::new()), Answer::BeadPage(Box::new(page(bead("web-1", evil))))),
         (Command::MailInbox { agent: None, unread: false }, Answer::Letters(vec![letter.clone()])),
         (Command::MailRead("m-1".parse().unwrap()), Answer::Letter(Box::new(letter))),
@@ -460,10 +478,13 @@ fn what_agents_write_cannot_command_the_terminal() {
 #[test]
 fn what_was_done_is_said() {
     let said = |command| text(command, Answer::Done);
-    assert_eq!(said(Command::StepDone { step: "tests".into() }), "Step tests is done\n");
+    assert_eq!(
+        said(Command::StepDone { step: "tests".into(), mol: None, output: None }),
+        "Step tests is done\n"
+    );
     assert_eq!(said(Command::Stop), "The town has stopped\n");
     let ids = vec!["web-1".parse().unwrap()];
-    let close = Command::BeadClose { ids: ids.clone(), reason: None, force: false };
+    let close = Command::BeadClose { ids: ids.clone(), reason: None, force: false, suggest: false };
     assert_eq!(text(close, Answer::Touched(ids)), "Closed bead web-1\n");
     let create = Command::BeadCreate(NewBead::default());
     assert_eq!(text(create, Answer::Bead(Box::new(bead("web-1", "x")))), "Created bead web-1\n");

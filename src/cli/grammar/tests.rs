@@ -82,6 +82,7 @@ fn work_is_read() {
             patch: Patch { assignee: Some(String::new()), add_labels: vec!["x".into()], ..Patch::default() },
             status: Some("in_progress".parse().unwrap()),
             claim: false,
+            parent: None,
         },
     );
     check(
@@ -90,6 +91,7 @@ fn work_is_read() {
             ids: vec!["gt-abc123".parse().unwrap()],
             reason: Some("done".into()),
             force: false,
+            suggest: false,
         },
     );
     check(
@@ -97,7 +99,7 @@ fn work_is_read() {
         Command::DepAdd {
             bead: "gt-task001".parse().unwrap(),
             on: "gt-epic001".parse().unwrap(),
-            kind: DepType::Blocks,
+            kind: None,
         },
     );
     check(
@@ -106,7 +108,7 @@ fn work_is_read() {
     );
     check("gt hook", Command::Hook { agent: None });
     check("bd hook", Command::Hook { agent: None });
-    check("mol step done tests", Command::StepDone { step: "tests".into() });
+    check("mol step done tests", Command::StepDone { step: "tests".into(), mol: None, output: None });
     check("mol current", Command::MolShow { agent: None });
     check(
         "gt convoy create name web-1",
@@ -445,12 +447,15 @@ fn every_line_of_the_old_documents_is_understood_or_answered() {
         gt send wyvern/plugins/merge-oracle -s \"Analyze\" -m \"...\"\ngt stop --all\ngt merge-queue list\n\
         gt spawn --issue gt-1 rig/name\ngt kill rig/name\ngt wake rig/name\ngt merge-queue add\n\
         gt peek rig/name\ngt escalate help\ngt stop --rig web\ngt refinery process\ngt land --direct web/docs\n\
-        gt sleep web/docs\nbd ready --parent gt-1\nbd mol cook f\nbd cook f\nbd formula list\nbd sync\ngt doctor --fix\ngt costs report";
+        gt sleep web/docs\nbd ready --parent gt-1\nbd mol cook f\nbd mol pour p gt-1\nbd mol wisp f\nbd mol squash mol-1\nbd mol burn mol-1\nbd cook f\n\
+        bead mol status\nbd gate list\nbd epic status\nbd children gt-1\nbd q fix it\nbd stale --days 3\nbd dep tree gt-1\n\
+        bd duplicate gt-1 --of gt-2\nbd supersede gt-1 --with gt-2\nbd count --by-status\nbd swarm status gt-1\nbd memories\n\
+        gt sling shiny --on gt-1 web\ngt convoy add cv-1 gt-1\ngt convoy land cv-1\nbd defer gt-1 --until tomorrow\nbd formula list\nbd sync\ngt doctor --fix\ngt costs report";
     for line in understood.lines().map(str::trim) {
         assert!(read(line).is_ok(), "{line}: {:?}", read(line));
     }
     let answered = "\
-        gt crew add max --rig web\nbd mol pour p gt-1\nbd init --prefix x\n\
+        gt crew add max --rig web\nbd init --prefix x\n\
         gt plugin list\ngt memory\ngt capture web/docs ls\n\
         gt ask \"fix it\"\ngt install /tmp/x\ngt inject Message\n\
         gt handoff\ngt dashboard\ngt work\ngt talk\ngt sling --issue gt-1\ngt quickstart";

@@ -221,6 +221,8 @@ fn answers(command: &Command) -> Result<Answer, Refusal> {
                 failure_context: None,
                 failures: 0,
                 not_before: None,
+                roll_up: None,
+                dependents: Vec::new(),
             };
             Ok(Answer::BeadPages(ids.iter().map(page).collect()))
         }

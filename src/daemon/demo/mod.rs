@@ -94,7 +94,7 @@ fn create_beads(town: &mut Offline, rig: &RigName) -> Result<Vec<BeadId>, Refusa
     }
     let Piece { title, description } = beads::evening(&night);
     let patch = Patch { title: Some(title.to_owned()), description: Some(description), ..Patch::default() };
-    town.ask(Command::BeadUpdate { ids: vec![evening], patch, status: None, claim: false })?;
+    town.ask(Command::BeadUpdate { ids: vec![evening], patch, status: None, claim: false, parent: None })?;
     Ok(all)
 }
 

@@ -102,7 +102,7 @@ fn bead(dice: &mut Dice, n: u64, of: u64) -> Bead {
         updated_at: at.into(),
         created_by: String::new(),
         closed_at: None,
-        close_reason: None,
+        close_reason: dice.one_of(&[None, Some("done".into()), Some("failed: no".into())]),
         dependencies,
         labels: Vec::new(),
         comments: Vec::new(),
@@ -140,7 +140,11 @@ fn by_force(beads: &BTreeMap<BeadId, Bead>) -> Vec<BeadId> {
             for dep in &bead.dependencies {
                 let target = &dep.depends_on_id;
                 let holds = match dep.kind.as_str() {
-                    "blocks" | "conditional-blocks" => is_under_way(target),
+                    "blocks" => is_under_way(target),
+                    "conditional-blocks" => status(target).is_some_and(|word| {
+                        let reason = beads[target].close_reason.as_deref().unwrap_or_default();
+                        word != "closed" || !reason.contains("failed")
+                    }),
                     "parent-child" => blocked.contains(target),
                     "waits-for" => {
                         let parts = parts(target);
@@ -187,7 +191,11 @@ fn by_force(beads: &BTreeMap<BeadId, Bead>) -> Vec<BeadId> {
 fn a_move(dice: &mut Dice, of: u64) -> Event {
     let bead = id(dice.roll(of));
     match dice.roll(4) {
-        0 => Event::BeadClosed { bead, from: Status::Open, reason: "over".into() },
+        0 => Event::BeadClosed {
+            bead,
+            from: Status::Open,
+            reason: dice.one_of(&["over", "it has failed"]).into(),
+        },
         1 => {
             let to = dice.one_of(&[Status::Open, Status::Open, Status::Blocked]);
             Event::BeadStatusChanged { bead, from: Status::Open, to, by: Move::Edit, reason: None }

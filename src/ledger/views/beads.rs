@@ -26,6 +26,12 @@ pub struct Beads {
     /// depends on the time. Kept up with every event, and made anew from the rest.
     #[serde(skip)]
     front: BTreeMap<Place, Arc<Bead>>,
+    /// All beads that are not closed, in the same order; the same goes for it.
+    #[serde(skip)]
+    under_way: BTreeMap<Place, Arc<Bead>>,
+    /// All that are closed, in the same order.
+    #[serde(skip)]
+    closed: BTreeMap<Place, Arc<Bead>>,
     /// How many beads say until when they are put off.
     #[serde(skip)]
     deferring: usize,
@@ -72,6 +78,9 @@ impl From<Stored> for Beads {
         let all: BTreeSet<BeadId> = beads.by_id.keys().cloned().collect();
         beads.deferring = beads.iter().filter(|bead| ready::defer_until(bead).is_some()).count();
         beads.admit(&all);
+        for id in &all {
+            beads.enrol(id);
+        }
         beads
     }
 }
@@ -90,6 +99,28 @@ impl Beads {
     /// The bead called `id` that was deleted elsewhere.
     pub fn tombstone(&self, id: &BeadId) -> Option<&Bead> {
         self.tombstones.get(id).map(Arc::as_ref)
+    }
+
+    /// All beads that are not closed, most urgent first, then oldest.
+    pub fn under_way(&self) -> impl Iterator<Item = &Arc<Bead>> {
+        self.under_way.values()
+    }
+
+    /// All beads, most urgent first, then oldest.
+    pub fn in_order(&self) -> impl Iterator<Item = &Arc<Bead>> {
+        let (mut open, mut closed) = (self.under_way.iter().peekable(), self.closed.iter().peekable());
+        std::iter::from_fn(move || {
+            let from_open = match (open.peek(), closed.peek()) {
+                (Some((a, _)), Some((b, _))) => a < b,
+                (open, _) => open.is_some(),
+            };
+            if from_open { open.next() } else { closed.next() }.map(|(_, bead)| bead)
+        })
+    }
+
+    /// How many are closed.
+    pub fn count_closed(&self) -> usize {
+        self.closed.len()
     }
 
     /// All beads that were deleted elsewhere, by name.
@@ -135,10 +166,43 @@ impl Beads {
     }
 
     /// What could be worked at now, most urgent first, then oldest.
-    pub fn ready(&self, now: Timestamp) -> impl Iterator<Item = &Bead> {
+    pub fn ready(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Bead>> {
         let none_put_off = self.deferring == 0;
-        let ready = self.front.values().map(Arc::as_ref);
-        ready.filter(move |bead| none_put_off || !ready::is_put_off(self, bead, now))
+        self.front.values().filter(move |bead| none_put_off || !ready::is_put_off(self, bead, now))
+    }
+
+    /// What could be worked at now or later: also what is put off.
+    pub fn ready_in_time(&self) -> impl Iterator<Item = &Arc<Bead>> {
+        self.front.values()
+    }
+
+    /// Whether `bead`, or what it is a part of, is put off until after `now`.
+    pub fn is_put_off(&self, bead: &Bead, now: Timestamp) -> bool {
+        self.deferring > 0 && ready::is_put_off(self, bead, now)
+    }
+
+    /// When the next bead that is put off is due, if one is.
+    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.deferring == 0 {
+            return None;
+        }
+        self.under_way().filter_map(|bead| ready::defer_until(bead)).filter(|until| *until > now).min()
+    }
+
+    /// Puts a bead into the list of those that are closed or not.
+    fn enrol(&mut self, id: &BeadId) {
+        if let Some(bead) = self.by_id.get(id) {
+            let list = if bead.status == Status::Closed { &mut self.closed } else { &mut self.under_way };
+            list.insert(place(bead), Arc::clone(bead));
+        }
+    }
+
+    /// Takes it out, before it changes.
+    fn strike(&mut self, id: &BeadId) {
+        if let Some(bead) = self.by_id.get(id) {
+            let list = if bead.status == Status::Closed { &mut self.closed } else { &mut self.under_way };
+            list.remove(&place(bead));
+        }
     }
 
     /// Those whose being held up may depend on `id`, and `id`: what waits for it or for the whole that it is a
@@ -193,7 +257,9 @@ impl Beads {
         self.withdraw(&around);
         let defers = |beads: &Self| beads.get(id).is_some_and(|bead| ready::defer_until(bead).is_some());
         self.deferring -= usize::from(defers(self));
+        self.strike(id);
         change(self);
+        self.enrol(id);
         self.deferring += usize::from(defers(self));
         around.append(&mut self.around(id));
         // Those that it concerns only now are still at the front.
@@ -239,12 +305,18 @@ impl Beads {
         self.dependents.entry(to.clone()).or_default().insert(from.clone());
     }
 
-    pub(crate) fn apply(&mut self, record: &Record) {
+    /// Takes in what has happened.
+    pub fn apply(&mut self, record: &Record) {
         let at = record.at;
         match &record.event {
             Event::BeadCreated { bead } | Event::BeadImported { bead } => {
                 self.move_about(&bead.id, |beads| beads.put(bead));
             }
+            // A further field may put it off, and with it its parts.
+            Event::BeadUpdated { bead, patch } if !patch.fields.is_empty() => self.turn(bead, |bead| {
+                patch.apply(bead);
+                bead.updated_at = at.into();
+            }),
             Event::BeadUpdated { bead, patch } => self.change(bead, |bead| {
                 patch.apply(bead);
                 bead.updated_at = at.into();
@@ -299,7 +371,9 @@ impl Beads {
     fn change(&mut self, id: &BeadId, change: impl FnOnce(&mut Bead)) {
         let own = BTreeSet::from([id.clone()]);
         self.withdraw(&own);
+        self.strike(id);
         self.edit(id, change);
+        self.enrol(id);
         self.admit(&own);
     }
 

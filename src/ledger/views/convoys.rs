@@ -1,6 +1,6 @@
 //! Beads that travel together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::convoy::Convoy;
 use model::event::{Event, Record};
@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Convoys {
     by_id: BTreeMap<ConvoyId, Convoy>,
+    /// Beads that somebody has taken back since they were slung last: nobody slings them by itself.
+    #[serde(default)]
+    taken_back: BTreeSet<BeadId>,
 }
 
 impl Convoys {
@@ -29,12 +32,32 @@ impl Convoys {
         self.iter().filter(move |convoy| convoy.closed_at.is_none() && convoy.beads.contains(bead))
     }
 
+    /// Whether somebody has taken `bead` back since it was slung last.
+    pub fn is_taken_back(&self, bead: &BeadId) -> bool {
+        self.taken_back.contains(bead)
+    }
+
     pub(crate) fn apply(&mut self, record: &Record) {
         match &record.event {
             Event::ConvoyCreated { convoy } => {
                 self.by_id.insert(convoy.id.clone(), convoy.clone());
             }
-            Event::ConvoyClosed { convoy } => {
+            Event::ConvoyGrown { convoy, beads } => {
+                if let Some(convoy) = self.by_id.get_mut(convoy) {
+                    convoy.beads.extend(beads.iter().cloned());
+                    convoy.closed_at = None;
+                }
+            }
+            Event::BeadUnslung { bead, .. } => {
+                self.taken_back.insert(bead.clone());
+            }
+            Event::HookCleared { bead, reason, .. } if reason == "unslung" => {
+                self.taken_back.insert(bead.clone());
+            }
+            Event::BeadSlung { bead, .. } | Event::BeadClosed { bead, .. } => {
+                self.taken_back.remove(bead);
+            }
+            Event::ConvoyClosed { convoy, .. } => {
                 if let Some(convoy) = self.by_id.get_mut(convoy) {
                     convoy.closed_at = Some(record.at);
                 }

@@ -14,6 +14,7 @@ pub mod freezes;
 pub mod hooks;
 pub mod kept;
 pub mod mail;
+pub mod memories;
 pub mod merges;
 pub mod mols;
 pub mod queues;
@@ -63,6 +64,9 @@ pub struct Board {
     pub queues: queues::Queues,
     /// Beads that travel together.
     pub convoys: convoys::Convoys,
+    /// What is kept in mind.
+    #[serde(default)]
+    pub memories: memories::Memories,
     /// Running formulas.
     pub mols: mols::Mols,
     /// The projects.
@@ -94,6 +98,7 @@ impl Board {
         self.merges.apply(record);
         self.queues.apply(record);
         self.convoys.apply(record);
+        self.memories.apply(record);
         self.mols.apply(record);
         self.costs.apply(record);
         self.escalations.apply(record);

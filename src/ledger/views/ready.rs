@@ -1,8 +1,8 @@
 //! Which beads could be worked at now: the rule, in one place.
 //!
 //! It is the rule of `bd ready` (the beads repository, `internal/storage/issueops/ready_work.go` and
-//! `blocked_state.go`), with two differences: `in_progress` is not ready, since somebody is at it, and
-//! more types are records instead of work. A bead is **ready** when
+//! `blocked_state.go`), with three differences: `in_progress` is not ready, since somebody is at it; more
+//! types are records instead of work; and what is to be done if another bead fails waits until it has failed. A bead is **ready** when
 //!
 //! 1. its status is `open`;
 //! 2. its type is work (`IssueType::is_work`), and it is marked neither `pinned`, `ephemeral` (`wisp` in
@@ -12,7 +12,8 @@
 //!
 //! A bead is blocked when
 //!
-//! - it has a `blocks` or `conditional-blocks` dependency on a bead that is not over;
+//! - it has a `blocks` dependency on a bead that is not over;
+//! - or a `conditional-blocks` dependency on one that has not failed: closed with a reason that says so;
 //! - or it `waits-for` a bead that has a part which is not over; if the dependency's `metadata` says
 //!   `"gate": "any-children"`, one closed part is enough;
 //! - or it is a part (`parent-child`) of a bead that is blocked and not over, and so on upwards.
@@ -24,7 +25,6 @@ use std::collections::BTreeSet;
 
 use model::bead::{Bead, DepType, Status};
 use model::ids::BeadId;
-use model::stamp::Stamp;
 use model::time::Timestamp;
 use serde_json::Value;
 
@@ -51,17 +51,17 @@ pub fn blockers(beads: &Beads, bead: &Bead) -> BTreeSet<BeadId> {
         .into_iter()
         .flat_map(|bead| bead.dependencies.iter())
         .flat_map(|dep| match dep.kind {
-            kind if kind.blocks() => open_target(beads, &dep.depends_on_id).into_iter().collect(),
+            DepType::Blocks => open_target(beads, &dep.depends_on_id).into_iter().collect(),
+            DepType::ConditionalBlocks => unfailed(beads, &dep.depends_on_id).into_iter().collect(),
             DepType::WaitsFor => open_parts(beads, &dep.depends_on_id, any_part_will_do(dep)),
             _ => Vec::new(),
         })
         .collect()
 }
 
-/// The time until which a bead is put off, if its import said one.
+/// The time until which a bead is put off, if it says one.
 pub fn defer_until(bead: &Bead) -> Option<Timestamp> {
-    let until = bead.extra.get("defer_until")?.as_str()?;
-    until.parse::<Stamp>().ok().map(|until| until.at())
+    bead.time("defer_until")
 }
 
 fn is_over(status: Status) -> bool {
@@ -89,6 +89,11 @@ fn wholes<'a>(beads: &'a Beads, bead: &'a Bead, pass: impl Fn(&Bead) -> bool) ->
 
 fn open_target(beads: &Beads, id: &BeadId) -> Option<BeadId> {
     beads.get(id).filter(|target| !is_over(target.status)).map(|target| target.id.clone())
+}
+
+fn unfailed(beads: &Beads, id: &BeadId) -> Option<BeadId> {
+    let failed = |bead: &Bead| bead.status == Status::Closed && bead.has_failed();
+    beads.get(id).filter(|target| !failed(target)).map(|target| target.id.clone())
 }
 
 fn open_parts(beads: &Beads, whole: &BeadId, any_will_do: bool) -> Vec<BeadId> {
