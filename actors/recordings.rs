@@ -1,7 +1,7 @@
 //! What is recorded of an agent's sessions: which there are, what they showed last, and at a time.
 //!
 //! How much is kept is bounded: two parts of 16 MiB for a session, and for each agent the newest recordings that
-//! fit into [`KEPT`] together.
+//! fit into `KEPT` together.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -29,7 +29,7 @@ fn a_branch_lands_with_the_refinery_stopped_and_a_dry_run_changes_nothing() {
 
     let said = town.json(&["land", "--direct", &worker, "--reason", "the demo is now"]);
     assert_eq!(said["gates"][0]["passed"], true);
-    assert_eq!(origin.landings(), [bead.clone()]);
+    assert_eq!(origin.landings(), std::slice::from_ref(&bead));
     assert_eq!(origin.git(&["rev-parse", "main"]), said["commit"].as_str().unwrap());
     assert_eq!(town.bead_shown(&bead)["status"], "closed");
     let direct = &town.events("mq.direct")[0];
@@ -56,7 +56,7 @@ fn each_check_refuses_and_what_is_left_out_is_on_record() {
     }
     assert!(origin.landings().is_empty());
     town.gastown(&["land", "--direct", &worker, "--skip-tests", "--reason", "I know"]).ok();
-    assert_eq!(origin.landings(), [bead.clone()]);
+    assert_eq!(origin.landings(), std::slice::from_ref(&bead));
     assert_eq!(town.events("mq.direct")[0]["data"]["skipped"], json!(["gates"]));
     town.gastown(&["land", "--direct", &worker, "--json"]).refused(1, "nothing_to_land");
     town.gastown(&["land", "--direct", "web/nobody", "--json"]).refused(4, "no_such_agent");

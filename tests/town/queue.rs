@@ -201,7 +201,7 @@ fn people_hold_hurry_and_give_back_what_is_in_the_queue() {
     town.gastown(&["mq", "prioritise", &hot, "--hot"]).ok();
     // A hot fix lands also while the queue is frozen.
     town.event_of("bead.closed", &hot);
-    assert_eq!(origin.landings(), [hot.clone()]);
+    assert_eq!(origin.landings(), std::slice::from_ref(&hot));
     town.gastown(&["mq", "thaw", "web"]).ok();
     town.event_of("bead.closed", &long);
     let why = town.json(&["mq", "why", &kept]);
