@@ -22,6 +22,7 @@ pub mod dispatcher;
 pub mod doctor;
 pub mod errand;
 pub mod freeze;
+mod furnish;
 pub mod halt;
 pub mod judge;
 pub mod keys;

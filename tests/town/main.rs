@@ -45,3 +45,4 @@ mod stuck;
 mod supervision;
 mod support;
 mod watching;
+mod worktrees;
