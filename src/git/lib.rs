@@ -25,6 +25,7 @@ pub mod gate;
 pub mod landing;
 pub mod left;
 pub mod merge;
+pub mod outside;
 mod place;
 mod process;
 mod program;

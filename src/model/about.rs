@@ -66,6 +66,7 @@ impl Event {
             | Event::MqDirect { .. }
             | Event::MqQueue { .. }
             | Event::MqBase { .. }
+            | Event::MqOutside { .. }
             | Event::MqRules { .. }
             | Event::MqBaseline { .. }
             | Event::MqFlaky { .. }
