@@ -63,6 +63,7 @@ pub fn examine(patient: &Patient<'_>, fix: bool) -> Vec<Examined> {
     programs(patient, fix, &mut report);
     repositories(patient, &mut report);
     reality(patient, &mut report);
+    report.0.extend(crate::programs::examine(&patient.config.current().presets));
     mail(patient, &mut report);
     escalations::look(patient, &mut report);
     report.0

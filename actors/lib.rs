@@ -11,6 +11,7 @@
 //! Roles do not know each other: between them there are letters, and bells that say "look". What a
 //! role does next it sees on the board, so a restart and a first start are one path.
 
+mod answering;
 pub mod attachment;
 pub mod book;
 pub mod brief;
@@ -23,6 +24,7 @@ pub mod doctor;
 pub mod errand;
 pub mod freeze;
 mod furnish;
+mod guard;
 pub mod halt;
 pub mod judge;
 pub mod keys;
@@ -35,6 +37,8 @@ pub mod office;
 pub mod outbox;
 pub mod polecat;
 pub mod postmaster;
+pub mod programs;
+pub mod recordings;
 pub mod recovery;
 pub mod refinery;
 pub mod rigs;

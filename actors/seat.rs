@@ -15,6 +15,7 @@ use ledger::views::agents::Agent;
 use model::agent::{SessionEnd, Verdict};
 use model::ids::{BeadId, MailId, SessionId};
 use model::mail::Letter;
+use model::nudge::Manner;
 use model::recovery::{Strategy, Symptom};
 use model::refusal::Refusal;
 use model::role::Address;
@@ -278,7 +279,7 @@ impl Seat {
         );
         let agent = self.agent.clone();
         tokio::spawn(async move {
-            if let Err(refusal) = live.nudge(text).await {
+            if let Err(refusal) = live.nudge(&agent, Address::Runtime, text, Manner::default()).await {
                 tracing::debug!(%agent, %refusal, "it was not told of a letter");
             }
         });

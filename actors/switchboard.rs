@@ -14,9 +14,10 @@ use std::time::Duration;
 use clerk::decide::{Need, need};
 use clerk::{answers, names, past, reports};
 use model::answer::{Answer, TownRow};
-use model::command::{Command, Origin};
+use model::command::{Command, Noticed, Origin};
 use model::event::Event;
 use model::ids::Seq;
+use model::nudge::MAX_TEXT;
 use model::recovery::Symptom;
 use model::refusal::{Class, Refusal};
 use model::role::Address;
@@ -31,7 +32,9 @@ use crate::errand::blocking;
 use crate::standstill::{self, no_session};
 use crate::tools::{Door, Tools};
 use crate::vitals::{Blocked, Digest, Named, Pulse};
-use crate::{brief, copies, direct, doctor, judge, recovery, rigs, sync};
+use crate::{
+    answering, brief, copies, direct, doctor, guard, judge, programs, recordings, recovery, rigs, sync,
+};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -255,7 +258,11 @@ fn heard(tools: &Tools, origin: &Origin, command: &Command) {
 
 /// Notes that something was tried that is not permitted.
 async fn denied(tools: &Tools, origin: &Origin, command: &Command, refusal: &Refusal) {
-    let event = Event::PolicyDenied { rule: refusal.code.clone(), tried: format!("{command:?}") };
+    record_denied(tools, origin, refusal, format!("{command:?}")).await;
+}
+
+async fn record_denied(tools: &Tools, origin: &Origin, refusal: &Refusal, tried: String) {
+    let event = Event::PolicyDenied { rule: refusal.code.clone(), tried };
     let note = move |draft: &mut clerk::draft::Draft<'_>| {
         draft.push(event);
         Ok(())
@@ -378,6 +385,24 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
             Ok(answer)
         }
         Command::RigList => Ok(Answer::Rigs(rig_rows(tools))),
+        Command::PresetList => Ok(programs::list(&tools.town().presets)),
+        Command::PresetShow { name } => programs::show(&tools.town().presets, name),
+        Command::TapList { preset } => {
+            let (town, paths, preset) = (tools.town(), tools.paths.clone(), preset.clone());
+            read_log(move || programs::taps(&town.presets, &paths, preset.as_deref())).await
+        }
+        Command::Log { agent, session, lines, list } => {
+            flush(tools, agent).await;
+            let (store, paths) = (tools.store.clone(), tools.paths.clone());
+            let (agent, session, lines, list) = (agent.clone(), session.clone(), *lines, *list);
+            read_log(move || recordings::log(&store, &paths, &agent, session.as_deref(), lines, list)).await
+        }
+        Command::Peek { agent, lines, at: Some(at) } => {
+            flush(tools, agent).await;
+            let (store, paths) = (tools.store.clone(), tools.paths.clone());
+            let (agent, lines, at) = (agent.clone(), *lines, *at);
+            read_log(move || recordings::at(&store, &paths, &agent, lines, at)).await
+        }
         Command::Events(filter) => {
             let (store, filter) = (tools.store.clone(), filter.clone());
             read_log(move || reports::events(&store, store.head(), &filter)).await.map(Answer::Events)
@@ -435,6 +460,14 @@ async fn read(tools: &Tools, origin: Origin, command: Command) -> Result<Answer,
                 tools.look(|board| answers::answer(board, tools.book.as_ref(), &origin, &command, now));
             answer.unwrap_or_else(|| Err(Refusal::usage("this cannot be asked here")))
         }
+    }
+}
+
+/// Sees to it that what is recorded of an agent's living session can be read.
+async fn flush(tools: &Tools, agent: &str) {
+    let address = tools.look(|board| names::address(board, agent));
+    if let Some(live) = address.ok().and_then(|address| tools.directory.session(&address)) {
+        live.terminal.flush_recording().await;
     }
 }
 
@@ -594,18 +627,38 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
                 return Err(Refusal::usage("only an agent's own program tells that"));
             };
             let live = tools.directory.session(agent).filter(|live| live.session == *session);
-            live.ok_or_else(|| no_session(tools, agent))?.told(what, cwd);
+            let live = live.ok_or_else(|| no_session(tools, agent))?;
+            let judged = guard::judge(tools, agent, &what, cwd.as_deref()).await;
+            if let (Err(refusal), Noticed::ToolBegun { name, command, path, .. }) = (&judged, &what) {
+                let tried = command.as_ref().or(path.as_ref()).map_or("", String::as_str);
+                let tried = format!("{name}: {}", tried.chars().take(500).collect::<String>());
+                record_denied(tools, &origin, refusal, tried).await;
+                return Err(refusal.clone());
+            }
+            live.told(what, cwd);
             Ok(Answer::Done)
         }
-        Command::Nudge { agent, text } => {
+        Command::Nudge { agent, text, manner } => {
             let address = tools.look(|board| names::address(board, &agent))?;
             if text.trim().is_empty() {
                 return Err(Refusal::usage("a nudge needs a text"));
             }
+            if text.len() > MAX_TEXT {
+                return Err(Refusal::usage(format!(
+                    "a nudge has at most {MAX_TEXT} bytes, not {}",
+                    text.len()
+                ))
+                .hint("write a letter: gastown mail send AGENT -s SUBJECT -f FILE"));
+            }
             let live = tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
-            live.nudge(text).await
+            live.nudge(&address, origin.actor(), text, manner).await
         }
-        Command::Peek { agent, lines } => {
+        Command::AgentAnswer { agent, choice } => {
+            let address = tools.look(|board| names::address(board, &agent))?;
+            let live = tools.directory.session(&address).ok_or_else(|| no_session(tools, &address))?;
+            answering::answer(&live, &address, &choice).await
+        }
+        Command::Peek { agent, lines, .. } => {
             let address = tools.look(|board| names::address(board, &agent))?;
             peek(tools, address, lines).await
         }

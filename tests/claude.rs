@@ -24,6 +24,7 @@ use support::{eventually, find, lives, processes_of, signal};
 
 const LANDS: &str = include_str!("claude/lands.json");
 const KILLED: &str = include_str!("claude/killed.json");
+const GUARDS: &str = include_str!("claude/guards.json");
 const TALKS: &str = include_str!("claude/talks.json");
 const COMPACTS: &str = include_str!("claude/compacts.json");
 const GATE_FAILS: &str = include_str!("claude/gate.json");
@@ -164,6 +165,50 @@ fn a_gate_that_fails_is_told_in_the_next_prompt_and_repaired() {
 }
 
 #[test]
+fn what_breaks_a_rule_is_denied_before_it_happens_and_the_model_is_told_how_else() {
+    let Some(office) = Office::open(GUARDS, Trust::Given) else { return };
+    let bead = office.town.work("Greet in French", "greeting.txt says it in French");
+    office.town.all_lands();
+    assert_eq!(office.origin.landings(), [bead.as_str()]);
+    let denied = office.town.events("policy.denied");
+    let rules: Vec<_> = denied.iter().map(|event| event["data"]["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["push_to_target", "outside_sandbox"], "{denied:?}");
+    assert!(denied[0]["actor"].as_str().unwrap().starts_with("web/polecats/"), "{denied:?}");
+    assert!(!Path::new("/gastown-outside").exists());
+    let told = office.model.asked("elsewhere")[0].to_string();
+    assert!(told.contains("gt done"), "{told}");
+    office.town.assert_nothing_runs();
+}
+
+#[test]
+fn a_long_text_arrives_whole_and_once_and_one_that_comes_meanwhile_is_the_next() {
+    let Some(office) = Office::open(TALKS, Trust::Given) else { return };
+    let running = office.town.run();
+    office.town.gastown(&["agent", "start", "mayor"]).ok();
+    office.model.is_asked("brief");
+    let line = |n: usize| format!("line {n}: \u{e4}\u{f6} \"quoted\" 'x' $HOME `y` {}", "z".repeat(n % 70));
+    for (round, lines) in [3, 60, 1_000].into_iter().enumerate() {
+        let text: Vec<String> = (0..lines).map(line).collect();
+        let text = format!("Tell me more, round {round}\n{}\nthat was round {round}", text.join("\n"));
+        let file = office.town.folder.join("text");
+        fs::write(&file, &text).unwrap();
+        let nudged = office.town.json(&["nudge", "mayor", "-f", file.to_str().unwrap()]);
+        assert_eq!(nudged["evidence"], "hook", "{nudged}");
+        let heard = find("the model has it", || {
+            let asked = office.model.asked("more");
+            let mut with = asked.into_iter().filter(|asked| {
+                asked["user"].as_str().is_some_and(|user| user.contains(&format!("that was round {round}")))
+            });
+            with.next()
+        });
+        let user = heard["user"].as_str().unwrap();
+        assert!(user.contains(&text), "{user}");
+    }
+    assert_eq!(office.model.asked("more").len(), 3);
+    office.close(running);
+}
+
+#[test]
 fn what_claude_code_uses_is_recorded_at_the_end_of_each_turn() {
     let Some(office) = Office::open(TALKS, Trust::Given) else { return };
     let running = office.town.run();
@@ -178,7 +223,8 @@ fn what_claude_code_uses_is_recorded_at_the_end_of_each_turn() {
     let costs = messages(1);
     assert_eq!(costs["rows"][0]["name"], "mayor/", "{costs}");
     assert_eq!(costs["rows"][0]["cache_write_1h"], 250, "{costs}");
-    office.town.gastown(&["nudge", "mayor", "Tell me more"]).ok();
+    let nudged = office.town.json(&["nudge", "mayor", "Tell me more"]);
+    assert_eq!((&nudged["state"], &nudged["evidence"]), (&"delivered".into(), &"hook".into()), "{nudged}");
     messages(2);
 
     // Another conversation in the same session.

@@ -28,6 +28,7 @@ use model::command::{Leave, Origin};
 use model::event::Event;
 use model::hook::Hook;
 use model::ids::{AgentName, BeadId, MailId, RigName};
+use model::nudge::Manner;
 use model::recovery::Symptom;
 use model::refusal::Refusal;
 use model::role::Address;
@@ -482,8 +483,10 @@ impl State {
         self.tools.write(&self.agent, note).await?;
         if let Some(live) = self.tools.directory.session(&self.agent) {
             let wait = self.tools.town().town.policies.save_wait;
+            let agent = self.agent.clone();
             self.nudge = Some(Errand::run(|_| async move {
-                if let Ok(Err(refusal)) = tokio::time::timeout(wait, live.nudge(text)).await {
+                let asked = live.nudge(&agent, Address::Runtime, text, Manner::default());
+                if let Ok(Err(refusal)) = tokio::time::timeout(wait, asked).await {
                     tracing::debug!(%refusal, "an agent could not be asked to save its work");
                 }
             }));

@@ -70,3 +70,10 @@ pub fn of(
     env.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
     env
 }
+
+/// The values of `env` that nobody else should see: of variables whose names say that they are secret.
+pub fn secrets(env: &BTreeMap<String, String>) -> Vec<String> {
+    const WORDS: [&str; 7] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "NONCE", "CREDENTIAL"];
+    let secret = |name: &str| WORDS.iter().any(|word| name.to_uppercase().contains(word));
+    env.iter().filter(|(name, _)| secret(name)).map(|(_, value)| value.clone()).collect()
+}

@@ -4,6 +4,7 @@
 //! whoever sees them, without a message each. Nobody is woken by them: whoever waits for silence asks at its
 //! deadline when something was last heard.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,12 @@ const LONGEST: usize = 160;
 /// Tools that may be open at once; hooks of a program that never tells of an end must not fill memory.
 const MOST_TOOLS: usize = 64;
 
+/// Prompts that are remembered, to find out whether one was taken.
+const MOST_PROMPTS: usize = 16;
+
+/// How much of a prompt is compared, in characters.
+const COMPARED: usize = 500;
+
 /// The notes about one session. All clones are one.
 #[derive(Debug, Clone)]
 pub struct Life(Arc<Mutex<Notes>>);
@@ -34,6 +41,10 @@ struct Notes {
     /// Until then, so many bytes may be the echo of what was typed.
     echo: Option<(Instant, usize)>,
     tools: Vec<Tool>,
+    /// How many prompts it has taken, when the last one, and what the last few began with.
+    prompts: u64,
+    prompted: Option<Instant>,
+    said: VecDeque<(u64, String)>,
     tool: Option<String>,
     command: Option<String>,
 }
@@ -65,6 +76,9 @@ impl Default for Life {
             spoke: Duration::ZERO,
             echo: None,
             tools: Vec::new(),
+            prompts: 0,
+            prompted: None,
+            said: VecDeque::new(),
             tool: None,
             command: None,
         })))
@@ -123,7 +137,7 @@ impl Life {
         let age = notes.age();
         notes.spoke = age;
         match what {
-            Noticed::ToolBegun { id, name, about } => {
+            Noticed::ToolBegun { id, name, about, .. } => {
                 let about = about.as_ref().map(|about| format!(": {about}")).unwrap_or_default();
                 let what = short(&format!("{name}{about}"));
                 notes.tool = Some(what.clone());
@@ -134,9 +148,30 @@ impl Life {
                 notes.tools.push(Tool { id: id.clone(), what, since: age });
             }
             Noticed::ToolEnded { id } => notes.tools.retain(|tool| tool.id != *id),
+            Noticed::Prompted { text } => {
+                notes.prompts += 1;
+                notes.prompted = Some(Instant::now());
+                let count = notes.prompts;
+                notes.said.push_back((count, plain(text)));
+                if notes.said.len() > MOST_PROMPTS {
+                    notes.said.pop_front();
+                }
+            }
             Noticed::TurnEnded | Noticed::TurnFailed { .. } => notes.tools.clear(),
             Noticed::Compacting { .. } => {}
         }
+    }
+
+    /// How many prompts it has taken, as its hooks tell, and how long ago the last one.
+    pub fn prompted(&self) -> Option<(u64, Duration)> {
+        let notes = self.notes();
+        Some((notes.prompts, notes.prompted?.elapsed()))
+    }
+
+    /// Whether it has taken a prompt with `text` in it, after the first `count`.
+    pub fn was_prompted_with(&self, count: u64, text: &str) -> bool {
+        let wanted: String = plain(text).chars().take(COMPARED).collect();
+        self.notes().said.iter().any(|(n, said)| *n > count && said.contains(&wanted))
     }
 
     /// It waits for input: no call of a tool is open any more, whatever its hooks have not told.
@@ -154,6 +189,11 @@ impl Life {
         let tool = notes.tool.as_ref().map(|tool| format!("last in tool {tool}"));
         tool.or_else(|| notes.command.as_ref().map(|command| format!("last said {command}")))
     }
+}
+
+/// Letters and digits alone: what a program wraps a prompt in, and how it breaks it, does not matter.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 impl Notes {
@@ -209,7 +249,13 @@ mod tests {
     }
 
     fn begun(id: &str, name: &str, about: Option<&str>) -> Noticed {
-        Noticed::ToolBegun { id: id.into(), name: name.into(), about: about.map(str::to_owned) }
+        Noticed::ToolBegun {
+            id: id.into(),
+            name: name.into(),
+            about: about.map(str::to_owned),
+            command: None,
+            path: None,
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -245,6 +291,19 @@ mod tests {
         assert_eq!(life.heard().spoke, Duration::from_secs(65));
         life.noticed(&Noticed::TurnEnded);
         assert_eq!((life.heard().tool, life.doing().unwrap().as_str()), (None, "last in tool Read"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_prompt_is_known_again_however_it_is_wrapped() {
+        let life = Life::default();
+        assert!(life.prompted().is_none());
+        let text = "Go on:\n  the *second* step";
+        let wrapped = "<pasted_content id=1>Go on: the *second*\nstep</pasted_content>";
+        life.noticed(&Noticed::Prompted { text: wrapped.into() });
+        assert!(life.was_prompted_with(0, text));
+        assert!(!life.was_prompted_with(1, text), "that was an earlier one");
+        assert!(!life.was_prompted_with(0, "another"));
+        assert_eq!(life.prompted().unwrap().0, 1);
     }
 
     #[test]

@@ -163,6 +163,10 @@ impl State {
             }
         };
         self.record_nudge(&why, n).await;
+        // Another text is being typed: that is a nudge as well.
+        if self.typing.is_some() {
+            return;
+        }
         if let Err(refusal) = self.type_prompt(&text).await {
             tracing::warn!(agent = %self.agent, %refusal, "a nudge was not typed");
         }

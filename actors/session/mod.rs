@@ -16,6 +16,7 @@ pub mod keyboard;
 pub mod life;
 mod looks;
 mod notes;
+pub mod nudges;
 mod obstacles;
 mod parking;
 pub mod reset;
@@ -23,8 +24,9 @@ pub mod silence;
 pub mod standing;
 pub mod transcript;
 mod typing;
+pub mod typist;
 pub mod usage;
-mod watch;
+pub(crate) mod watch;
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -39,6 +41,7 @@ use model::agent::{AgentState, SessionEnd};
 use model::answer::Answer;
 use model::command::{Command, Noticed};
 use model::ids::{MailId, SessionId};
+use model::nudge::Manner;
 use model::recovery::Symptom;
 use model::refusal::Refusal;
 use model::role::Address;
@@ -59,11 +62,13 @@ use crate::living_tree::SessionGuard;
 use crate::tools::Tools;
 use keyboard::Keyboard;
 use life::Life;
+use nudges::Nudge;
 use obstacles::Held;
 use silence::Silence;
 use standing::Nature;
 use usage::Meter;
 use watch::Eye;
+pub(crate) use watch::Seen;
 
 /// The size of a terminal that nobody is attached to.
 pub const SIZE: Size = Size { rows: 40, cols: 120 };
@@ -136,13 +141,10 @@ pub enum Message {
     Still(Box<(Look, Look)>),
     /// It has not shown that it is ready in the time that its preset gives it.
     NotReady,
-    /// A nudge is to be typed.
-    Nudge {
-        /// What.
-        text: String,
-        /// Where the answer goes, once it is typed.
-        reply: oneshot::Sender<Result<Answer, Refusal>>,
-    },
+    /// A text is to be typed.
+    Nudge(Box<Nudge>),
+    /// What came of typing one.
+    Typed(Box<(Nudge, typist::Outcome)>),
     /// The deadline for a sign of life has come.
     Due,
     /// What its processes do, for the deadline.
@@ -200,6 +202,8 @@ pub struct Live {
     /// Lines and frames that claimed to be commands and were not proven.
     pub forged: Arc<AtomicU64>,
     life: Life,
+    /// What its screen means.
+    pub(crate) eye: Eye,
     actor: ActorRef<Message>,
 }
 
@@ -257,13 +261,22 @@ impl Live {
         let _ = self.actor.cast(Message::Kill { why: why.to_owned(), symptom });
     }
 
-    /// Types `text` into the terminal when it is safe, and says when it has been typed.
+    /// Types `text` of `from` into the terminal of `agent` in the `manner` that is asked for, and says what came
+    /// of it.
     ///
     /// # Errors
-    /// `session_ended` when the session ends first; `busy` when the keyboard refuses.
-    pub async fn nudge(&self, text: String) -> Result<Answer, Refusal> {
+    /// `session_ended` when the session ends first; `nudge_expired`; `busy` when too many wait; `not_submitted`,
+    /// `not_taken` and the like when typing it has failed.
+    pub async fn nudge(
+        &self,
+        agent: &Address,
+        from: Address,
+        text: String,
+        manner: Manner,
+    ) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.actor.cast(Message::Nudge { text, reply }).map_err(|_| session_ended())?;
+        let nudge = Nudge::new(from, text, manner, reply, agent, tokio::time::Instant::now());
+        self.actor.cast(Message::Nudge(Box::new(nudge))).map_err(|_| session_ended())?;
         answer.await.unwrap_or_else(|_| Err(session_ended()))
     }
 }
@@ -325,7 +338,9 @@ pub struct State {
     /// Pieces of its speech that were taken; hooks may hand one over again.
     said: HashSet<String>,
     answering: bool,
-    nudges: VecDeque<(String, oneshot::Sender<Result<Answer, Refusal>>)>,
+    nudges: nudges::Queue,
+    /// The text that is being typed.
+    typing: Option<Errand>,
     /// The way down from asking to killing, once it has been begun.
     ladder: Option<Errand>,
     /// Looks again when a person may have left the keyboard.
@@ -358,6 +373,9 @@ impl Actor for Session {
             args;
         let mut key = tools.keys.issue(&agent, &session)?;
         let recording = tools.paths.session_log(&agent, &session);
+        let (paths, of) = (tools.paths.clone(), agent.clone());
+        // Aside: a session does not wait for the deletion of old ones.
+        tokio::task::spawn_blocking(move || crate::recordings::prune(&paths, &of));
         let by_argument = preset.brief == Brief::Arg;
         let argument = by_argument.then_some(brief.as_str());
         let mut command = preset
@@ -381,8 +399,9 @@ impl Actor for Session {
         let forged = Arc::new(AtomicU64::new(0));
         let life = Life::default();
         let tap = tap(me.clone(), &key.key.nonce, life.clone());
-        let wiring =
-            Wiring { tap: Some(Box::new(tap)), recording: Some(RecordingSpec::new(recording.clone())) };
+        let secrets = environment::secrets(&spec.env);
+        let recorded = RecordingSpec::new(recording.clone()).without(secrets);
+        let wiring = Wiring { tap: Some(Box::new(tap)), recording: Some(recorded) };
         let terminal = tools.host.spawn(spec, wiring).await?;
         key.bind(terminal.pid());
         let meter = meter.map(|meter| meter.running(terminal.pid(), since));
@@ -396,6 +415,7 @@ impl Actor for Session {
             reads_letters: preset.replies,
             forged: Arc::clone(&forged),
             life: life.clone(),
+            eye: Eye::of(&preset),
             actor: me.clone(),
         };
         let typed_brief = (preset.brief == Brief::Typed && !brief.is_empty()).then_some(brief);
@@ -434,7 +454,8 @@ impl Actor for Session {
             waiting: VecDeque::new(),
             said: HashSet::new(),
             answering: false,
-            nudges: VecDeque::new(),
+            nudges: nudges::Queue::default(),
+            typing: None,
             ladder: None,
             patience: None,
             parking: None,
@@ -512,14 +533,19 @@ impl Actor for Session {
             Message::Looked(look) => state.looked(look.map(|look| *look)).await,
             Message::Examine(reply) => state.examine(reply, &me),
             Message::Examined(looks, reply) => state.examined(*looks, reply).await,
-            Message::Nudge { reply, .. } if state.ended.is_some() => {
-                let _ = reply.send(Err(session_ended()));
+            Message::Nudge(nudge) if state.ended.is_some() => state.tell(*nudge, Err(session_ended())).await,
+            Message::Nudge(nudge) => match state.nudges.push(*nudge) {
+                Ok(()) => state.type_nudges().await,
+                Err(refused) => {
+                    let (nudge, refusal) = *refused;
+                    state.tell(nudge, Err(refusal)).await;
+                }
+            },
+            Message::Typed(typed) => {
+                let (nudge, outcome) = *typed;
+                state.typed(nudge, outcome).await;
             }
-            Message::Nudge { text, reply } => {
-                state.nudges.push_back((text, reply));
-                state.type_nudges(&me).await;
-            }
-            Message::Retry => state.type_nudges(&me).await,
+            Message::Retry => state.type_nudges().await,
             Message::Mail => {
                 state.record_state().await;
                 state.take_over().await;
@@ -532,7 +558,7 @@ impl Actor for Session {
             Message::Exited(status) => {
                 state.terminal.flush_recording().await;
                 state.ended = Some(state.end(status));
-                state.refuse_nudges();
+                state.refuse_nudges().await;
             }
         }
         if let Some(ended) = state.ended.clone() {
@@ -640,7 +666,7 @@ impl State {
         }
         self.take_over().await;
         self.show_mail().await;
-        self.type_ready_nudges().await;
+        self.type_nudges().await;
     }
 
     /// Counts what was used so far, aside, when `after` has passed. A count that is under way is ended: the
@@ -724,9 +750,9 @@ impl State {
     }
 
     /// Nothing is typed into a program that has ended.
-    fn refuse_nudges(&mut self) {
-        for (_, reply) in self.nudges.drain(..) {
-            let _ = reply.send(Err(session_ended()));
+    async fn refuse_nudges(&mut self) {
+        for nudge in self.nudges.all() {
+            self.tell(nudge, Err(session_ended())).await;
         }
     }
 }

@@ -98,7 +98,9 @@ impl State {
                 let words = if text.trim().is_empty() { error } else { text };
                 self.failed_turn = obstacle.map(|obstacle| (obstacle, words.clone()));
             }
-            Noticed::ToolBegun { .. } | Noticed::TurnEnded => self.failed_turn = None,
+            Noticed::Prompted { .. } | Noticed::ToolBegun { .. } | Noticed::TurnEnded => {
+                self.failed_turn = None;
+            }
             Noticed::Compacting { asked: false } => self.compacts().await,
             Noticed::Compacting { asked: true } | Noticed::ToolEnded { .. } => {}
         }

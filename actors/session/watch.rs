@@ -36,7 +36,7 @@ pub struct Seen {
 
 /// What a preset's program shows, and when.
 #[derive(Debug, Clone)]
-pub(super) struct Eye {
+pub(crate) struct Eye {
     /// Those that weigh most first.
     patterns: Vec<Pattern>,
     busy: Vec<Pattern>,
@@ -48,7 +48,7 @@ pub(super) struct Eye {
 impl Eye {
     /// The signs of `preset`. A dialog stands over everything; what keeps a program from working counts only
     /// where nothing shows that it works.
-    pub(super) fn of(preset: &Preset) -> Self {
+    pub(crate) fn of(preset: &Preset) -> Self {
         let of = |signs: &Signs, sign: Sign| -> Vec<Pattern> {
             let row = |row: &String| Pattern { sign, row: Some(row.clone()), title: None, at_the_end: false };
             let title =
@@ -73,7 +73,7 @@ impl Eye {
     }
 
     /// What `snapshot` means.
-    pub(super) fn see(&self, snapshot: &Snapshot) -> Seen {
+    pub(crate) fn see(&self, snapshot: &Snapshot) -> Seen {
         let found = signs::find(snapshot, &self.patterns);
         let by_mode =
             (self.paste && snapshot.bracketed_paste) || (self.alternate && snapshot.alternate_screen);
@@ -124,7 +124,7 @@ async fn settle_changed(output: &mut tokio::sync::watch::Receiver<u64>) -> bool 
 }
 
 /// Waits until the program has printed nothing for `still`, two seconds at most.
-pub(super) async fn settle(terminal: &TerminalHandle, still: Duration) {
+pub(crate) async fn settle(terminal: &TerminalHandle, still: Duration) {
     let mut output = terminal.output();
     let quiet = async {
         while let Ok(Ok(())) = tokio::time::timeout(still, output.changed()).await {

@@ -101,12 +101,18 @@ pub fn need(command: &Command) -> Need {
         | C::Why { .. }
         | C::Costs { .. }
         | C::Ledger(_)
+        | C::PresetList
+        | C::PresetShow { .. }
+        | C::TapList { .. }
+        | C::Log { .. }
+        | C::Peek { at: Some(_), .. }
         | C::Prime { .. } => Need::Read,
         C::Done { .. }
         | C::Said { .. }
         | C::Noticed { .. }
         | C::Nudge { .. }
-        | C::Peek { .. }
+        | C::Peek { at: None, .. }
+        | C::AgentAnswer { .. }
         | C::AgentRestart { .. }
         | C::AgentKill { .. }
         | C::RigAdd(_)
@@ -157,6 +163,7 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         C::Unsling { .. }
         | C::AgentStop { .. }
         | C::AgentRestart { .. }
+        | C::AgentAnswer { .. }
         | C::AgentKill { .. }
         | C::AgentRename { .. }
         | C::Recover { .. }

@@ -28,6 +28,7 @@ pub mod decide;
 pub mod draft;
 pub mod escalations;
 pub mod exits;
+pub mod guards;
 pub mod help;
 pub mod hooks;
 pub mod idle;

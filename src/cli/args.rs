@@ -125,6 +125,8 @@ pub(crate) enum Intent {
     Follow(EventFilter, View),
     /// The terminal of an agent, or a list of those that have one.
     Attach(talk::Attach),
+    /// Try a kind of agent.
+    TestAgent(agents::TestAgent),
     /// Be the runtime.
     Run(town::Run),
     /// Make a town.

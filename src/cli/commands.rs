@@ -155,6 +155,11 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::LedgerCompacted(compacted) => ledger::compacted(compacted),
         Answer::LedgerRepaired(repaired) => ledger::repaired(repaired, pen),
         Answer::LedgerFilled(filled) => exchange::filled(filled),
+        Answer::Presets(rows) => agents::presets(rows, pen),
+        Answer::Preset(fields) => agents::preset(fields),
+        Answer::Taps(rows) => agents::taps(rows, pen),
+        Answer::Recordings(rows) => agents::recordings(rows, pen),
+        Answer::Nudged(nudged) => talk::nudged(nudged),
         Answer::Imported(report) => exchange::imported(report, pen),
         Answer::Synced(rows) => exchange::synced(rows, pen),
         Answer::BackedUp(made) => backup::made(made),
@@ -182,7 +187,7 @@ fn done(command: &Command) -> String {
             let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
             format!("Put back {}", ids.join(", "))
         }
-        Command::Nudge { agent, .. } => format!("Nudged {agent}"),
+        Command::AgentAnswer { agent, choice } => format!("Answered {agent}: {choice}"),
         Command::AgentStart { agent } => format!("Started {agent}"),
         Command::AgentStop { agent } => format!("Stopped {agent}"),
         Command::AgentRestart { agent } => format!("Restarted {agent}"),

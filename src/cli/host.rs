@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::backup::{Backup, Restored, Verified};
 use model::command::Origin;
@@ -121,6 +122,43 @@ pub struct ServiceReport {
     pub left: Vec<String>,
 }
 
+/// How `gastown agent test` is to try a kind of agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestOptions {
+    /// Which kind.
+    pub preset: String,
+    /// The town whose presets are meant; the shipped ones without.
+    pub town: Option<PathBuf>,
+    /// How long what needs a model may take.
+    pub patience: Duration,
+    /// Leave the throw-away town behind.
+    pub keep: bool,
+}
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tried {
+    /// What.
+    pub what: String,
+    /// `yes`, `no`, `declared` or `not declared`.
+    pub result: String,
+    /// What was seen.
+    pub detail: String,
+    /// How long it took, in milliseconds.
+    pub ms: Option<u64>,
+}
+
+/// What a kind of agent can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conformance {
+    /// Which.
+    pub preset: String,
+    /// What was tried, in order.
+    pub tried: Vec<Tried>,
+    /// Where the town of the trial was left.
+    pub kept: Option<String>,
+}
+
 /// What the front door lends to the command line.
 pub trait Host {
     /// A carrier that asks the ledger of `town` directly, under the lock, in the name of `origin`.
@@ -161,6 +199,12 @@ pub trait Host {
     /// # Errors
     /// When the service's file cannot be written. A service manager that cannot be told is no error.
     fn service(&self, order: ServiceOrder) -> Result<ServiceReport, Refusal>;
+
+    /// Tries what a kind of agent can do, in a town that is thrown away.
+    ///
+    /// # Errors
+    /// `no_such_preset`; `kit` when the trial cannot be made.
+    fn test_agent(&self, options: TestOptions) -> Result<Conformance, Refusal>;
 
     /// Waits for the end of the runtime, and ends what it left behind (hidden `__reaper`); returns the exit
     /// code.

@@ -24,6 +24,7 @@ mod tty;
 pub use env::Env;
 pub use grammar::grammar;
 pub use host::{
-    Host, InstallOptions, Installed, RestoreOptions, RunOptions, ServiceOrder, ServiceReport, ServiceWish,
+    Conformance, Host, InstallOptions, Installed, RestoreOptions, RunOptions, ServiceOrder, ServiceReport,
+    ServiceWish, TestOptions, Tried,
 };
 pub use program::main_with;

@@ -280,7 +280,7 @@ mod tests {
         };
         check("ps", "ps", &["status"]);
         check("ls", "ls", &["status", "bead list"]);
-        check("log", "log", &["events"]);
+        check("logs", "logs", &["log", "events"]);
         check("assign x", "assign", &["sling"]);
         check("slign x", "slign", &["sling"]);
         check("stauts", "stauts", &["status"]);

@@ -22,7 +22,7 @@ use crate::commands::{self, attach, backup, events, hooked, learn, stop};
 use crate::env::Env;
 use crate::files::Saving;
 use crate::grammar::{Parsed, parse};
-use crate::host::{Host, InstallOptions, RestoreOptions, RunOptions, ServiceOrder, ServiceWish};
+use crate::host::{Host, InstallOptions, RestoreOptions, RunOptions, ServiceOrder, ServiceWish, TestOptions};
 use crate::names::{self, Program};
 use crate::output::{Failure, Output};
 
@@ -34,6 +34,7 @@ pub fn main_with(argv: Vec<OsString>, env: Env, host: &dyn Host) -> u8 {
     match argv.get(1).and_then(|word| word.to_str()) {
         Some("__exec") => host.exec_shim(argv.into_iter().skip(2).collect()),
         Some("__reaper") => return host.reaper(),
+        Some(attach::KEEPER) => return attach::keep(),
         Some("__said" | "__hook") => return hooked::hand_over(&env, host),
         Some("__shell-agent") => return host.shell_agent(argv.into_iter().skip(2).collect()),
         _ => {}
@@ -96,6 +97,18 @@ fn carry_out(
         Intent::ExportLedger(path) => export_ledger(path.as_deref(), &globals, env, host, output)?,
         Intent::Follow(filter, view) => follow(filter, view, &globals, env, host, output)?,
         Intent::Attach(args) => attach::attach(&args, &globals, env, host, output)?,
+        Intent::TestAgent(args) => {
+            let town = client::town(&globals, env).ok();
+            let options = TestOptions { preset: args.preset, town, patience: args.patience, keep: args.keep };
+            let found = host.test_agent(options)?;
+            if output.json {
+                output.value(&serde_json::to_value(&found).unwrap_or_default())?;
+            } else {
+                let text = commands::agents::conformance(&found, &output.pen);
+                output.text(&text)?;
+            }
+            return Ok(u8::from(found.tried.iter().any(|tried| tried.result == "no")));
+        }
         Intent::Run(args) => return Ok(host.run(run_options(&args, &globals, env, output)?)),
         Intent::Install(args) => {
             let path = env.cwd.join(&args.path);

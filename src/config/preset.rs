@@ -225,6 +225,8 @@ pub struct Preset {
     pub waiting: Signs,
     /// Its provider holds it back. Looked for before `busy`.
     pub limited: Signs,
+    /// The key that puts away what a person has half typed, where the program brings it back by itself.
+    pub stash: Option<String>,
     /// How long it may take to become ready.
     #[serde(with = "span")]
     pub ready_timeout: Duration,
@@ -281,6 +283,7 @@ impl Default for Preset {
             busy: Signs::default(),
             waiting: Signs::default(),
             limited: Signs::default(),
+            stash: None,
             ready_timeout: Duration::from_secs(60),
             ends: Ends::default(),
             silent_after: Duration::from_secs(600),
@@ -337,6 +340,11 @@ impl Preset {
     ///
     /// The preset's hooks are among them, beside those that the settings name themselves.
     pub fn settings_text(&self) -> String {
+        self.settings_value().to_string()
+    }
+
+    /// Returns the same as a value.
+    pub fn settings_value(&self) -> serde_json::Value {
         let mut settings = self.settings.clone().unwrap_or_else(|| serde_json::json!({}));
         if let (Hooks::Claude, Some(settings)) = (self.hooks, settings.as_object_mut()) {
             let hooks = settings.entry("hooks").or_insert_with(|| serde_json::json!({}));
@@ -349,7 +357,7 @@ impl Preset {
                 }
             }
         }
-        settings.to_string()
+        settings
     }
 
     /// Fills in the placeholders in one pass, so that nothing that was put in is looked at again.

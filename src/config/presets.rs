@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use model::near;
+use model::preset::PresetRow;
 use model::refusal::{Class, Refusal};
 use model::role::Role;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::document::{self, ConfigError, Version};
 use crate::paths::TownPaths;
-use crate::preset::Preset;
+use crate::preset::{Preset, Usage};
 use crate::rig::RigConfig;
 use crate::town::Town;
 
@@ -27,6 +28,8 @@ const SHIPPED_NAME: &str = "the shipped presets";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presets {
     presets: BTreeMap<String, Preset>,
+    /// What stands under each name, and who wrote it.
+    written: BTreeMap<String, (Map<String, Value>, &'static str)>,
     default: Vec<String>,
     /// The PATH on which the default rule looks for commands.
     search: OsString,
@@ -88,12 +91,18 @@ impl Presets {
 
     fn over(file: &Path, own: BTreeMap<String, Map<String, Value>>) -> Result<Self, ConfigError> {
         let Shipped { default, ends, mut agents, .. } = document::parse(Path::new(SHIPPED_NAME), SHIPPED)?;
+        let mut sources: BTreeMap<String, &'static str> =
+            agents.keys().map(|name| (name.clone(), "shipped")).collect();
         for (name, fields) in own {
+            sources.entry(name.clone()).and_modify(|source| *source = "changed").or_insert("own");
             agents.entry(name).or_default().extend(fields);
         }
         let mut presets = BTreeMap::new();
+        let mut written = BTreeMap::new();
         for (name, mut fields) in agents {
             fields.entry("ends").or_insert_with(|| ends.clone());
+            let source = sources.get(&name).copied().unwrap_or("own");
+            written.insert(name.clone(), (fields.clone(), source));
             let mut preset: Preset = serde_json::from_value(Value::Object(fields))
                 .map_err(|error| ConfigError::invalid(file, format!("in preset {name:?}: {error}")))?;
             if preset.command.trim().is_empty() {
@@ -103,7 +112,7 @@ impl Presets {
             presets.insert(name, preset);
         }
         let search = std::env::var_os("PATH").unwrap_or_default();
-        Ok(Self { presets, default, search })
+        Ok(Self { presets, written, default, search })
     }
 
     /// Looks for commands on `path` (as in PATH) instead of this process's own.
@@ -116,6 +125,44 @@ impl Presets {
     /// The names of all presets, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.presets.keys().map(String::as_str)
+    }
+
+    /// Returns all presets as rows.
+    pub fn rows(&self) -> Vec<PresetRow> {
+        let word = |value: Result<Value, serde_json::Error>| {
+            value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+        };
+        let row = |preset: &Preset| PresetRow {
+            name: preset.name.clone(),
+            command: preset.command.clone(),
+            program: match preset.command.as_str() {
+                // It ships inside this program.
+                "{gastown}" => Some(preset.command.clone()),
+                command => find_program(command, &self.search).map(|path| path.display().to_string()),
+            },
+            source: self.written.get(&preset.name).map_or("own", |(_, source)| source).to_owned(),
+            brief: word(serde_json::to_value(preset.brief)),
+            resumes: preset.can_resume(),
+            hooks: word(serde_json::to_value(preset.hooks)),
+            usage: preset.usage != Usage::None,
+        };
+        self.presets.values().map(row).collect()
+    }
+
+    /// Returns the fields of the preset called `name`, with its name, or refuses with what is near. Values of `env`
+    /// are left out: they may be secrets.
+    pub fn fields(&self, name: &str) -> Result<Value, Refusal> {
+        self.get(name)?;
+        let (fields, source) = self.written.get(name).cloned().unwrap_or_default();
+        let mut shown = Map::from_iter([
+            ("name".to_owned(), Value::from(name)),
+            ("source".to_owned(), Value::from(source)),
+        ]);
+        shown.extend(fields);
+        if let Some(Value::Object(env)) = shown.get_mut("env") {
+            env.values_mut().for_each(|value| *value = Value::from("…"));
+        }
+        Ok(Value::Object(shown))
     }
 
     /// Returns the preset called `name`, or refuses with what is near.
@@ -199,7 +246,10 @@ mod tests {
     #[test]
     fn the_shipped_presets_are_sound() {
         let shipped = Presets::shipped().unwrap();
-        assert_eq!(shipped.names().collect::<Vec<_>>(), ["claude", "shell"]);
+        assert_eq!(
+            shipped.names().collect::<Vec<_>>(),
+            ["amp", "claude", "codex", "copilot", "cursor", "gemini", "opencode", "shell"]
+        );
         let shell = shipped.get("shell").unwrap();
         assert_eq!((shell.brief, shell.replies, shell.hooks), (Brief::None, true, Hooks::None));
         assert_eq!(shell.program(Path::new("/opt/gastown")), "/opt/gastown");

@@ -36,6 +36,9 @@ pub struct Town {
     /// Whether `gastown fault` may break things on purpose. For tests.
     #[serde(default)]
     pub allow_faults: bool,
+    /// The keys by which people leave an agent's terminal, such as `"ctrl-a d"`; Ctrl-b d without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detach_keys: Option<String>,
     /// Rules for the whole town.
     #[serde(default)]
     pub policies: Policies,
@@ -60,6 +63,7 @@ impl Town {
             role_agents: BTreeMap::new(),
             max_workers: None,
             allow_faults: false,
+            detach_keys: None,
             policies: Policies::default(),
         }
     }

@@ -53,6 +53,7 @@ impl Seat for Attachment {
         Attachment::next(self).await.map(|piece| match piece {
             AttachPiece::Bytes(bytes) => Shown::Bytes(bytes),
             AttachPiece::Size { rows, cols } => Shown::Size { rows, cols },
+            AttachPiece::Notice(text) => Shown::Notice(text),
             AttachPiece::Exited(how) => Shown::Exited(how),
         })
     }

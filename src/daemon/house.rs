@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use cli::{Host, InstallOptions, Installed, RestoreOptions, RunOptions, ServiceOrder, ServiceReport};
+use cli::{
+    Conformance, Host, InstallOptions, Installed, RestoreOptions, RunOptions, ServiceOrder, ServiceReport,
+    TestOptions,
+};
 use config::{Presets, Town, TownPaths};
 use model::backup::{Backup, Restored, Verified};
 use model::command::Origin;
@@ -64,6 +67,10 @@ impl Host for House {
 
     fn service(&self, order: ServiceOrder) -> Result<ServiceReport, Refusal> {
         crate::service::serve(&order)
+    }
+
+    fn test_agent(&self, options: TestOptions) -> Result<Conformance, Refusal> {
+        crate::conformance::test(&options)
     }
 
     fn reaper(&self) -> u8 {

@@ -8,6 +8,7 @@
 //! - `telemetry` what the runtime tells of itself
 
 pub mod compose;
+mod conformance;
 mod crash;
 mod demo;
 mod detach;

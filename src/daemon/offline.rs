@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::book::Shelf;
-use actors::{brief, direct, doctor, judge, recovery, rigs, sync};
+use actors::{brief, direct, doctor, judge, programs, recordings, recovery, rigs, sync};
 use clerk::decide::{Need, decide, need, permitted};
 use clerk::draft::Draft;
 use clerk::{answers, names, past, reports, waits};
@@ -141,6 +141,17 @@ impl Offline {
                 Ok(Answer::Doctor(doctor::examine(&patient, *fix)))
             }
             Command::RigList => Ok(Answer::Rigs(self.status().rigs)),
+            Command::PresetList => Ok(programs::list(&self.config.current().presets)),
+            Command::PresetShow { name } => programs::show(&self.config.current().presets, name),
+            Command::TapList { preset } => {
+                programs::taps(&self.config.current().presets, &self.paths, preset.as_deref())
+            }
+            Command::Log { agent, session, lines, list } => {
+                recordings::log(&self.store, &self.paths, agent, session.as_deref(), *lines, *list)
+            }
+            Command::Peek { agent, lines, at: Some(at) } => {
+                recordings::at(&self.store, &self.paths, agent, *lines, *at)
+            }
             Command::Events(filter) => {
                 reports::events(&self.store, self.store.head(), filter).map(Answer::Events)
             }
@@ -318,6 +329,7 @@ fn called(command: &Command) -> &'static str {
         Command::Done { .. } => "`done`",
         Command::Nudge { .. } => "`nudge`",
         Command::Peek { .. } => "`peek`",
+        Command::AgentAnswer { .. } => "`agent answer`",
         Command::AgentRestart { .. } => "`agent restart`",
         Command::AgentKill { .. } => "`agent kill`",
         Command::Stop | Command::StopAll => "`stop`",
@@ -448,8 +460,8 @@ mod tests {
         for command in [
             Command::Stop,
             Command::Tree,
-            Command::Peek { agent: "mayor/".into(), lines: None },
-            Command::Nudge { agent: "mayor/".into(), text: "x".into() },
+            Command::Peek { agent: "mayor/".into(), lines: None, at: None },
+            Command::Nudge { agent: "mayor/".into(), text: "x".into(), manner: Default::default() },
         ] {
             let refusal = carrier.ask(command).unwrap_err();
             assert_eq!((refusal.class, refusal.code.as_str()), (Class::Runtime, "not_running"));

@@ -770,6 +770,16 @@ pub enum Answer {
         /// The terminal's title.
         title: Option<String>,
     },
+    /// Kinds of agents.
+    Presets(Vec<crate::preset::PresetRow>),
+    /// One kind, with all its fields.
+    Preset(Value),
+    /// Hooks.
+    Taps(Vec<crate::preset::TapRow>),
+    /// Recordings of sessions.
+    Recordings(Vec<crate::preset::RecordingRow>),
+    /// What came of a nudge.
+    Nudged(crate::nudge::Nudged),
     /// An agent's new address.
     Renamed(Address),
     /// What a person has to know.

@@ -14,6 +14,7 @@ use crate::cost::By;
 use crate::escalation::Severity;
 use crate::ids::{BeadId, ConvoyId, MailId, MergeId, Prefix, RigName, Seq, SessionId};
 use crate::import::JsonLines;
+use crate::nudge::Manner;
 use crate::role::Address;
 use crate::time::{Day, Timestamp};
 
@@ -276,11 +277,22 @@ pub enum Noticed {
         /// With what, in a few words.
         #[serde(default)]
         about: Option<String>,
+        /// The command that it runs.
+        #[serde(default)]
+        command: Option<String>,
+        /// The file that it is about.
+        #[serde(default)]
+        path: Option<String>,
     },
     /// A call of a tool is over.
     ToolEnded {
         /// Which call.
         id: String,
+    },
+    /// It has taken a prompt.
+    Prompted {
+        /// What the prompt begins with.
+        text: String,
     },
     /// A turn is over: it waits for its next prompt.
     TurnEnded,
@@ -624,6 +636,9 @@ pub enum Command {
         agent: String,
         /// What.
         text: String,
+        /// When, how urgent, for how long.
+        #[serde(default)]
+        manner: Manner,
     },
     /// The rendered screen of an agent.
     Peek {
@@ -631,6 +646,9 @@ pub enum Command {
         agent: String,
         /// How many lines, with what has scrolled away; the screen when not given.
         lines: Option<usize>,
+        /// As it was at this time.
+        #[serde(default)]
+        at: Option<Timestamp>,
     },
     /// Ends the asker's session and starts the next, which sees the note first.
     Handoff {
@@ -711,6 +729,25 @@ pub enum Command {
     },
 
     // agents
+    /// Answers the question that an agent asks on its screen.
+    AgentAnswer {
+        /// Whose.
+        agent: String,
+        /// Which: the number of an option, a piece of its words, `esc`, or what to type.
+        choice: String,
+    },
+    /// Lists the kinds of agents.
+    PresetList,
+    /// Shows one kind with all its fields.
+    PresetShow {
+        /// Which.
+        name: String,
+    },
+    /// Lists the hooks that act in agents' programs.
+    TapList {
+        /// Of this preset.
+        preset: Option<String>,
+    },
     /// Everybody in the town and how they are.
     AgentList {
         /// Of this rig.
@@ -855,6 +892,19 @@ pub enum Command {
     },
 
     // observe
+    /// What an agent has shown, from its recordings.
+    Log {
+        /// Whose.
+        agent: String,
+        /// Which session; the last one when not given.
+        #[serde(default)]
+        session: Option<String>,
+        /// How many lines.
+        lines: usize,
+        /// Only which recordings there are.
+        #[serde(default)]
+        list: bool,
+    },
     /// How everything is.
     Status,
     /// Anything that has a name: a bead, a letter, a merge request, a molecule, a convoy, an escalation, an

@@ -23,6 +23,8 @@ pub mod ledger;
 pub mod mail;
 pub mod merge;
 pub mod near;
+pub mod nudge;
+pub mod preset;
 pub mod queue;
 pub mod recovery;
 pub mod refusal;

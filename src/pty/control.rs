@@ -1,11 +1,13 @@
 //! What can be done to a program from outside its terminal's bytes.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use portable_pty::{MasterPty, PtySize};
 use rustix::process::{Pid, kill_process_group};
+use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::look::{self, Look};
 use crate::screen::Size;
@@ -19,6 +21,8 @@ pub(crate) trait Control: Send + Sync {
     fn sweep(&self) -> usize;
     fn look(&self) -> Option<Look>;
     fn cwd(&self) -> Option<PathBuf>;
+    /// Whether the terminal hands over whole lines.
+    fn reads_lines(&self) -> bool;
 }
 
 /// The hands of the real host.
@@ -93,6 +97,15 @@ impl Control for ProcessControl {
         let link = format!("/proc/{}/cwd", self.pid.as_raw_nonzero());
         if *reaped { None } else { std::fs::read_link(link).ok() }
     }
+
+    fn reads_lines(&self) -> bool {
+        let master = self.master.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(raw) = master.as_ref().and_then(|master| master.as_raw_fd()) else { return false };
+        #[expect(unsafe_code, reason = "portable-pty gives its descriptor as a number only")]
+        // SAFETY: the master is open as long as its lock is held.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(raw) };
+        tcgetattr(borrowed).is_ok_and(|settings| settings.local_modes.contains(LocalModes::ICANON))
+    }
 }
 
 impl From<Signal> for rustix::process::Signal {
@@ -133,5 +146,9 @@ impl<C: Control> Control for std::sync::Arc<C> {
 
     fn cwd(&self) -> Option<PathBuf> {
         (**self).cwd()
+    }
+
+    fn reads_lines(&self) -> bool {
+        (**self).reads_lines()
     }
 }

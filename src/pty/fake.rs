@@ -306,6 +306,10 @@ impl Control for FakeControl {
         (!ended).then(|| lock(&self.look).clone())
     }
 
+    fn reads_lines(&self) -> bool {
+        false
+    }
+
     fn cwd(&self) -> Option<PathBuf> {
         self.look().and_then(|look| look.cwd)
     }

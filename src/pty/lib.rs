@@ -39,6 +39,7 @@ mod redraw;
 pub mod replay;
 mod scan;
 pub mod screen;
+mod secrets;
 pub mod signs;
 mod spawner;
 pub mod stop;

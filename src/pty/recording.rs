@@ -19,28 +19,47 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 use crate::screen::{Screen, Size};
+use crate::secrets::Masker;
 
 /// How many bytes may wait for the disk.
 const BACKLOG: u64 = 4 * 1024 * 1024;
 
 /// Where and how a session is recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RecordingSpec {
     /// The file, usually `….cast`; its folder is made. What was there is replaced.
     pub path: PathBuf,
     /// The size in bytes at which a new file is begun; the one before it is kept.
     pub limit: u64,
+    /// What is never written, besides what looks like a key.
+    pub secrets: Vec<String>,
+}
+
+impl std::fmt::Debug for RecordingSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordingSpec")
+            .field("path", &self.path)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RecordingSpec {
     /// A recording with the usual limit, 16 MiB for each of its two files.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), limit: 16 * 1024 * 1024 }
+        Self { path: path.into(), limit: 16 * 1024 * 1024, secrets: Vec::new() }
+    }
+
+    /// The same, with values that are never written.
+    #[must_use]
+    pub fn without(mut self, secrets: Vec<String>) -> Self {
+        self.secrets = secrets;
+        self
     }
 }
 
 /// Where the part before the current one is kept.
-pub(crate) fn previous_part(path: &Path) -> PathBuf {
+pub fn previous_part(path: &Path) -> PathBuf {
     path.with_extension("1.cast")
 }
 
@@ -64,6 +83,9 @@ struct Writing {
     size: Size,
     /// The start of a character whose end has not come yet.
     tail: Vec<u8>,
+    masker: Masker,
+    /// When the file was begun, in seconds since the recording was.
+    begun: f64,
     failed: bool,
 }
 
@@ -71,6 +93,8 @@ enum Event {
     Output(Vec<u8>),
     Resize(Size),
     Lost(u64),
+    /// Nothing more comes: what is held back is written.
+    End,
     /// Begins a new file with the whole screen.
     Turn(Vec<u8>),
 }
@@ -125,7 +149,14 @@ impl Recorder {
             std::fs::create_dir_all(folder)?;
         }
         let out = begin_file(&spec.path, size)?;
-        let writing = Writing { out, size, tail: Vec::new(), failed: false };
+        let writing = Writing {
+            out,
+            size,
+            tail: Vec::new(),
+            masker: Masker::new(&spec.secrets),
+            begun: 0.0,
+            failed: false,
+        };
         let file = Arc::new(Recorded {
             spec,
             writing: Mutex::new(writing),
@@ -174,6 +205,7 @@ impl Recorder {
             let lost = self.lost;
             self.record(Event::Lost(lost));
         }
+        self.record(Event::End);
     }
 
     fn record(&mut self, event: Event) {
@@ -224,15 +256,24 @@ impl Writing {
         let (code, data) = match event {
             Event::Output(bytes) => ("o", self.whole_characters(bytes)),
             Event::Resize(size) => {
+                let rest = self.masker.rest();
+                if !rest.is_empty() {
+                    self.line(at, "o", &rest)?;
+                }
                 self.size = size;
                 ("r", format!("{}x{}", size.cols, size.rows))
             }
+            Event::End => ("o", self.masker.rest()),
             Event::Lost(bytes) => ("m", format!("{bytes} bytes were not recorded")),
             Event::Turn(redraw) => {
+                let rest = self.masker.rest();
+                self.line(at, "o", &rest)?;
                 self.out.flush()?;
                 std::fs::rename(path, previous_part(path))?;
                 self.out = begin_file(path, self.size)?;
-                self.line(at, "o", &String::from_utf8_lossy(&redraw))?;
+                self.begun = at;
+                let redraw = self.masker.feed(&String::from_utf8_lossy(&redraw));
+                self.line(at, "o", &redraw)?;
                 return Ok(Written::Anew);
             }
         };
@@ -244,6 +285,7 @@ impl Writing {
 
     fn line(&mut self, at: f64, code: &str, data: &str) -> io::Result<u64> {
         let data = serde_json::to_string(data).map_err(io::Error::other)?;
+        let at = at - self.begun;
         let line = format!("[{at:.6}, \"{code}\", {data}]\n");
         self.out.write_all(line.as_bytes())?;
         Ok(line.len() as u64)
@@ -254,7 +296,8 @@ impl Writing {
         let mut all = std::mem::take(&mut self.tail);
         all.extend_from_slice(&bytes);
         self.tail = all.split_off(all.len() - crate::scan::unfinished(&all));
-        String::from_utf8_lossy(&all).into_owned()
+        let text = String::from_utf8_lossy(&all);
+        self.masker.feed(&text)
     }
 }
 

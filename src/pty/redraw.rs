@@ -15,7 +15,7 @@ use alacritty_terminal::vte::ansi::{
 };
 
 use crate::scan::Watched;
-use crate::screen::{Ear, places};
+use crate::screen::{Ear, Size, places};
 
 /// Gives a terminal back to the person: undoes every mode that a program may have set through us.
 pub const LEAVE: &[u8] = b"\x18\x1b[?2026l\x1b[<99u\x1b[=0u\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\
@@ -65,29 +65,72 @@ pub(crate) fn redraw(term: &mut Term<Ear>, title: &str, watched: Watched) -> Vec
     out.into_bytes()
 }
 
+/// What a frame begins with: no mode of the program reaches whoever only watches.
+const FRAME: &str = "\x18\x1b[?2026h\x1b[<99u\x1b[=0u\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\
+\x1b[?2004l\x1b[?1l\x1b>\x1b[?6l\x1b[4l\x1b[20l\x1b[?7h\x1b[r\x1b(B\x1b)B\x0f\x1b[0m\x1b[?25l";
+
+/// Paints what fits of the screen into a window of another size, `note` in its last row where something does
+/// not fit. What is below stays in sight with the cursor.
+pub(crate) fn frame(term: &Term<Ear>, window: Size, note: &str) -> Vec<u8> {
+    let grid = term.grid();
+    let (rows, cols) = (usize::from(window.rows), usize::from(window.cols));
+    let cropped = rows < grid.screen_lines() || cols < grid.columns();
+    let room = if cropped { rows.saturating_sub(1) } else { rows };
+    let cursor = grid.cursor.point;
+    let cursor_row = usize::try_from(cursor.line.0).unwrap_or_default();
+    let from = if room < grid.screen_lines() { (cursor_row + 1).saturating_sub(room) } else { 0 };
+    let mut out = String::from(FRAME);
+    for row in 0..rows {
+        go_to(&mut out, row as i32, 0);
+        out.push_str("\x1b[0m\x1b[K");
+        if row < room && from + row < grid.screen_lines() {
+            paint_row(&mut out, &grid[Line((from + row) as i32)][..], row, cols);
+        }
+    }
+    if cropped && rows > 0 {
+        go_to(&mut out, rows as i32 - 1, 0);
+        let note: String = note.chars().take(cols).collect();
+        let _ = write!(out, "\x1b[0;7m{note}\x1b[0m");
+    }
+    let shown = (from..from + room).contains(&cursor_row) && cursor.column.0 < cols;
+    if shown && term.mode().contains(TermMode::SHOW_CURSOR) {
+        go_to(&mut out, (cursor_row - from) as i32, cursor.column.0);
+        out.push_str("\x1b[?25h");
+    }
+    out.push_str("\x1b[?2026l");
+    out.into_bytes()
+}
+
 /// Paints every row that is not blank.
 fn paint(out: &mut String, grid: &Grid<Cell>) {
-    let blank = Cell::default();
     for row in 0..grid.screen_lines() {
-        let cells = &grid[Line(row as i32)][..];
-        let used = cells.iter().rposition(|cell| !looks_blank(cell)).map_or(0, |last| last + 1);
-        let mut style = &blank;
-        let mut next_column = None;
-        for place in places(cells).take_while(|place| place.column < used) {
-            if next_column != Some(place.column) {
-                go_to(out, row as i32, place.column);
-            }
-            if !same_style(style, place.cell) {
-                write_style(out, place.cell);
-                style = place.cell;
-            }
-            place.write(out);
-            let wide = place.cell.flags.contains(Flags::WIDE_CHAR) && place.glyph != ' ';
-            next_column = Some(place.column + if wide { 2 } else { 1 });
+        paint_row(out, &grid[Line(row as i32)][..], row, grid.columns());
+    }
+}
+
+/// Paints `cells` as row `row`, as far as `cols` columns hold them.
+fn paint_row(out: &mut String, cells: &[Cell], row: usize, cols: usize) {
+    let blank = Cell::default();
+    let used = cells.iter().rposition(|cell| !looks_blank(cell)).map_or(0, |last| last + 1).min(cols);
+    let mut style = &blank;
+    let mut next_column = None;
+    for place in places(cells).take_while(|place| place.column < used) {
+        let wide = place.cell.flags.contains(Flags::WIDE_CHAR) && place.glyph != ' ';
+        if wide && place.column + 2 > cols {
+            break;
         }
-        if !same_style(style, &blank) {
-            out.push_str("\x1b[0m");
+        if next_column != Some(place.column) {
+            go_to(out, row as i32, place.column);
         }
+        if !same_style(style, place.cell) {
+            write_style(out, place.cell);
+            style = place.cell;
+        }
+        place.write(out);
+        next_column = Some(place.column + if wide { 2 } else { 1 });
+    }
+    if !same_style(style, &blank) {
+        out.push_str("\x1b[0m");
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::recording::previous_part;
 use crate::screen::{Screen, Size};
@@ -23,14 +24,46 @@ const LINES_LIMIT: usize = 50_000;
 /// # Errors
 /// When the recording at `path` cannot be read. Lines that are cut or strange are skipped.
 pub fn tail(path: &Path, lines: usize) -> io::Result<String> {
+    tail_until(path, lines, None)
+}
+
+/// Returns what was shown at the time `at`: the screen, below the `lines` lines above it.
+///
+/// # Errors
+/// As [`tail`].
+pub fn at(path: &Path, lines: usize, at: SystemTime) -> io::Result<String> {
+    let earlier = previous_part(path);
+    // The header counts in whole seconds: what was recorded within the second of a question belongs to it.
+    let at = at + Duration::from_secs(1);
+    let current = began(path).is_none_or(|began| began <= at) || !earlier.exists();
+    let part = if current { path } else { &earlier };
+    let since = began(part).and_then(|began| at.duration_since(began).ok()).unwrap_or_default();
+    let screen = header_size(&first_line(part)?).unwrap_or_default().rows;
+    tail_until(part, lines.max(usize::from(screen)), Some(since.as_secs_f64()))
+}
+
+/// When the recording at `path` was begun.
+pub fn began(path: &Path) -> Option<SystemTime> {
+    let header: serde_json::Value = serde_json::from_str(&first_line(path).ok()?).ok()?;
+    Some(UNIX_EPOCH + Duration::from_secs(header.get("timestamp")?.as_u64()?))
+}
+
+fn first_line(path: &Path) -> io::Result<String> {
+    let mut line = String::new();
+    BufReader::new(File::open(path)?.take(4096)).read_line(&mut line)?;
+    Ok(line)
+}
+
+/// As [`tail`], up to so many seconds after the beginning of the file.
+fn tail_until(path: &Path, lines: usize, until: Option<f64>) -> io::Result<String> {
     let lines = lines.min(LINES_LIMIT);
     let current = std::fs::metadata(path)?.len();
     let (mut screen, mut left) = (None, None);
     let earlier = previous_part(path);
     if current < REACH && earlier.exists() {
-        play(&earlier, REACH - current, lines, &mut screen, &mut left)?;
+        play(&earlier, REACH - current, lines, None, &mut screen, &mut left)?;
     }
-    play(path, REACH, lines, &mut screen, &mut left)?;
+    play(path, REACH, lines, until, &mut screen, &mut left)?;
 
     let Some(mut screen) = screen else { return Ok(String::new()) };
     screen.end_update();
@@ -97,6 +130,7 @@ fn play(
     path: &Path,
     reach: u64,
     history: usize,
+    until: Option<f64>,
     screen: &mut Option<Screen>,
     left: &mut Option<Left>,
 ) -> io::Result<()> {
@@ -110,12 +144,17 @@ fn play(
         Some(screen) => screen.resize(size),
         None => *screen = Some(Screen::with_history(size, history)),
     }
-    let length = file.get_ref().metadata()?.len();
+    let length = match until {
+        Some(until) => end_of(path, until)?,
+        None => file.get_ref().metadata()?.len(),
+    };
     if length > reach {
         file.seek(SeekFrom::Start(length - reach))?;
         // The first line is cut.
         file.read_until(b'\n', &mut Vec::new())?;
     }
+    let here = file.stream_position()?;
+    let mut file = file.take(length.saturating_sub(here));
     let Some(screen) = screen else { return Ok(()) };
     let mut rest = Vec::new();
     file.read_to_end(&mut rest)?;
@@ -161,6 +200,24 @@ fn play(
         }
     }
     Ok(())
+}
+
+/// Where in the file at `path` the first event stands that came later than `until`.
+fn end_of(path: &Path, until: f64) -> io::Result<u64> {
+    let mut file = BufReader::with_capacity(64 * 1024, File::open(path)?);
+    let (mut end, mut line) = (0, Vec::new());
+    loop {
+        line.clear();
+        let length = file.read_until(b'\n', &mut line)?;
+        let time = line.strip_prefix(b"[").and_then(|rest| {
+            let digits = rest.iter().position(|byte| *byte == b',')?;
+            std::str::from_utf8(&rest[..digits]).ok()?.trim().parse::<f64>().ok()
+        });
+        if length == 0 || time.is_some_and(|time| time > until) {
+            return Ok(end);
+        }
+        end += length as u64;
+    }
 }
 
 fn header_size(line: &str) -> Option<Size> {
@@ -224,7 +281,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_file_is_followed_by_one_that_plays_on_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let spec = RecordingSpec { path: folder.path().join("s.cast"), limit: 2000 };
+        let spec = RecordingSpec { limit: 2000, ..RecordingSpec::new(folder.path().join("s.cast")) };
         let lines: Vec<String> = (0..300).map(|n| format!("line {n}\r\n")).collect();
         let chunks: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
         record(&spec, Size { rows: 5, cols: 20 }, &chunks).await;
@@ -257,6 +314,20 @@ mod tests {
         let spec = RecordingSpec::new(folder.path().join("t.cast"));
         record(&spec, Size { rows: 5, cols: 20 }, &[chunks[1], chunks[2], &many]).await;
         assert!(!tail(&spec.path, 100).unwrap().contains("invalid key"));
+    }
+
+    #[test]
+    fn a_recording_is_played_up_to_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.cast");
+        let header = r#"{"version": 2, "width": 20, "height": 5, "timestamp": 1000}"#;
+        let events: String = (0..10).map(|n| format!("[{n}.5, \"o\", \"line {n}\\r\\n\"]\n")).collect();
+        std::fs::write(&path, format!("{header}\n{events}")).unwrap();
+        let shown = |seconds| at(&path, 0, UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        assert_eq!(shown(999), "");
+        assert_eq!(shown(1001), "line 0\nline 1\n");
+        assert!(shown(2000).ends_with("line 8\nline 9\n"));
+        assert_eq!(began(&path), Some(UNIX_EPOCH + Duration::from_secs(1000)));
     }
 
     #[tokio::test]

@@ -320,6 +320,15 @@ impl Screen {
         bytes
     }
 
+    /// Paints what fits of the screen into a window of another size, with `note` in its last row where not all
+    /// of it fits: no modes, no title, nothing that is the program's own.
+    pub fn frame(&mut self, window: Size, note: &str) -> Vec<u8> {
+        self.end_update();
+        let mut bytes = Vec::new();
+        self.guarded(|screen| bytes = redraw::frame(&screen.term, window, note));
+        bytes
+    }
+
     /// Runs `change`; if the model panics in it, an empty one takes its place.
     fn guarded(&mut self, change: impl FnOnce(&mut Self)) {
         let done = catch_unwind(AssertUnwindSafe(|| change(self)));

@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) exit: watch::Sender<Option<ExitStatus>>,
     /// Counts the chunks of output, so that one can wait for the next.
     pub(crate) output: watch::Sender<u64>,
+    /// The size, for those who have to know when it changes.
+    pub(crate) sizes: watch::Sender<Size>,
     pub(crate) control: Box<dyn Control>,
     /// Whether nothing of the program can be alive any more.
     swept: AtomicBool,
@@ -111,6 +113,7 @@ impl Shared {
             input: InputQueue::default(),
             exit: watch::Sender::new(None),
             output: watch::Sender::new(0),
+            sizes: watch::Sender::new(size),
             control,
             swept: AtomicBool::new(false),
         }
@@ -230,6 +233,8 @@ impl TerminalHandle {
         if let Some(recorder) = &mut face.recorder {
             recorder.resize(size);
         }
+        drop(face);
+        self.shared.sizes.send_replace(size);
         Ok(())
     }
 
@@ -256,6 +261,11 @@ impl TerminalHandle {
     /// Counts chunks of output: wait on it for the next one. Closed once the terminal is forgotten.
     pub fn output(&self) -> watch::Receiver<u64> {
         self.shared.output.subscribe()
+    }
+
+    /// The terminal's size, as it changes.
+    pub fn sizes(&self) -> watch::Receiver<Size> {
+        self.shared.sizes.subscribe()
     }
 
     /// Starts looking on. The first piece is the whole screen; from there no byte is missing or
@@ -313,6 +323,11 @@ impl TerminalHandle {
     /// The program's working directory; nothing once it has ended.
     pub fn cwd(&self) -> Option<PathBuf> {
         self.shared.control.cwd()
+    }
+
+    /// Whether the terminal hands over whole lines to its program, of which it keeps some 4 KiB, and not each key.
+    pub fn reads_lines(&self) -> bool {
+        self.shared.control.reads_lines()
     }
 
     /// Waits until everything recorded so far can be read from the recording's file.

@@ -109,3 +109,48 @@ fn any_agent_may_look_at_any_other_and_disturbs_nobody() {
     town.event_of("bead.closed", &bead);
     running.stop();
 }
+
+#[test]
+fn a_killed_client_leaves_a_terminal_that_can_be_used() {
+    let (town, running, _bead, worker) = waiting_worker("under way");
+    let mut person = Person::sits_down(&town, &["attach", &worker]);
+    person.sees("under way");
+    assert!(!person.is_cooked());
+    person.is_killed();
+    eventually("the terminal is given back", || person.is_cooked() && person.seen().contains("\x1b[?1049l"));
+    assert!(town.agent(&worker)["pid"].is_number());
+    running.stop();
+}
+
+#[test]
+fn whoever_is_relieved_is_told_and_looks_on_through_a_window_of_their_own() {
+    let (town, running, _bead, worker) = waiting_worker("still at it");
+    let mut first = Person::sits_down(&town, &["attach", &worker]);
+    first.sees("still at it");
+    let mut second = Person::before(&town, &["attach", &worker, "--take"], (20, 60));
+    second.sees("still at it");
+    first.sees("somebody else has taken the keyboard");
+    // The terminal has the second one's size now; the first one's window shows it in its corner.
+    let mut small = Person::before(&town, &["attach", &worker, "--read-only"], (6, 40));
+    small.sees("60x20 in a window of 40x6");
+    for person in [&mut first, &mut second, &mut small] {
+        person.types("\x02d");
+        assert_eq!(person.leaves(), 0);
+    }
+    running.stop();
+}
+
+#[test]
+fn other_keys_leave_where_the_town_says_so_and_a_list_is_offered() {
+    let (town, running, _bead, worker) = waiting_worker("here I am");
+    town.configure("config/town.json", |config| config["detach_keys"] = "ctrl-a q".into());
+    let mut person = Person::sits_down(&town, &["attach"]);
+    person.sees("which (Enter for none)?");
+    person.types("1\r");
+    person.sees("here I am");
+    person.types("\x01q");
+    assert_eq!(person.leaves(), 0);
+    let mut person = Person::sits_down(&town, &["attach", &worker, "--detach-keys", "b d"]);
+    assert_eq!(person.leaves(), 2, "{}", person.seen());
+    running.stop();
+}

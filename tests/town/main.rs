@@ -26,6 +26,8 @@ mod handoff;
 mod judgement;
 mod land;
 mod letters;
+mod looks;
+mod nudges;
 mod offline;
 mod outage;
 #[expect(dead_code, reason = "the room whose fakes these are uses the rest")]

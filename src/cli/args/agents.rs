@@ -15,6 +15,9 @@ pub(crate) enum Verb {
     /// Look at the workers of a rig
     #[command(subcommand)]
     Polecat(Polecat),
+    /// Look at the hooks that act in agents' programs
+    #[command(subcommand)]
+    Tap(Tap),
     /// Bring back beads that nobody goes on with
     Recover(Recover),
 }
@@ -75,6 +78,25 @@ pub(crate) enum Agent {
         #[arg(long)]
         restart: bool,
     },
+    /// Answer the question that an agent asks on its screen
+    #[command(
+        after_help = "CHOICE is the number of an option, a piece of its words, `esc`, or else what is typed for an answer, \
+                      such as y.\n`gastown status` shows the questions, `gastown peek AGENT` the screen."
+    )]
+    Answer {
+        /// Whose
+        agent: String,
+        /// Which
+        #[arg(value_name = "CHOICE")]
+        choice: String,
+    },
+    /// List the kinds of agents, and which of their programs are here
+    Presets,
+    /// Show or try a kind of agent
+    #[command(subcommand)]
+    Preset(Preset),
+    /// Try what a kind of agent can do, in a town that is thrown away
+    Test(TestAgent),
     /// Say that an agent seems to be stuck; whoever watches over it looks, acts and answers by mail
     #[command(alias = "report")]
     Stuck {
@@ -111,6 +133,52 @@ pub(crate) enum Agent {
     },
 }
 
+/// Try what a kind of agent can do, in a town that is thrown away
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(
+    after_help = "Its program is started for real, with your own login and the variables that its preset passes on; one \
+                  with a model\nis asked for a small piece of work. The table says what holds for the version at hand."
+)]
+pub(crate) struct TestAgent {
+    /// Which
+    #[arg(value_name = "PRESET")]
+    pub(crate) preset: String,
+    /// How long what needs a model may take
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub(crate) patience: std::time::Duration,
+    /// Leave the town behind, to look into it
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// Show or try a kind of agent
+#[derive(Debug, Subcommand)]
+pub(crate) enum Preset {
+    /// Try what it can do, as `agent test`
+    Test(TestAgent),
+    /// Show all that is known of one
+    Show {
+        /// Which
+        #[arg(value_name = "PRESET")]
+        name: String,
+    },
+    /// List all
+    #[command(alias = "ls")]
+    List,
+}
+
+/// Look at the hooks that act in agents' programs
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tap {
+    /// List them in the order in which they act, with where they are written
+    #[command(alias = "ls")]
+    List {
+        /// Of this preset
+        #[arg(value_name = "PRESET")]
+        preset: Option<String>,
+    },
+}
+
 /// Look at the workers of a rig
 #[derive(Debug, Subcommand)]
 pub(crate) enum Polecat {
@@ -137,6 +205,11 @@ impl Verb {
             Verb::Agent(Agent::Stop { agent }) => Command::AgentStop { agent }.into(),
             Verb::Agent(Agent::Restart { agent }) => Command::AgentRestart { agent }.into(),
             Verb::Agent(Agent::Kill { agent, restart }) => Command::AgentKill { agent, restart }.into(),
+            Verb::Agent(Agent::Answer { agent, choice }) => Command::AgentAnswer { agent, choice }.into(),
+            Verb::Agent(Agent::Presets | Agent::Preset(Preset::List)) => Command::PresetList.into(),
+            Verb::Agent(Agent::Preset(Preset::Show { name })) => Command::PresetShow { name }.into(),
+            Verb::Agent(Agent::Test(test) | Agent::Preset(Preset::Test(test))) => Intent::TestAgent(test),
+            Verb::Tap(Tap::List { preset }) => Command::TapList { preset }.into(),
             Verb::Agent(Agent::Stuck { agent, text }) => Command::AgentStuck { agent, text }.into(),
             Verb::Agent(Agent::Reassign { bead, to, reason }) => {
                 Command::Reassign { bead, to, reason }.into()

@@ -21,6 +21,24 @@ pub(crate) enum Verb {
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// Print what an agent has shown, from its recordings
+    #[command(
+        after_help = "Recordings are asciicasts below logs/sessions/. They hold what was shown, not what was typed, and \
+                      secrets are masked.\n`gastown peek AGENT --at 10m` prints the screen as it was ten minutes ago."
+    )]
+    Log {
+        /// Whose
+        agent: String,
+        /// How many lines
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 200)]
+        lines: usize,
+        /// Of this session, or one whose name begins so; the last one when not given
+        #[arg(long, value_name = "SESSION")]
+        session: Option<String>,
+        /// Only list the recordings
+        #[arg(long, short)]
+        list: bool,
+    },
     /// Draw the living tree of actors and sessions
     Tree,
     /// Print the town in numbers, as Prometheus reads them
@@ -118,6 +136,15 @@ fn since(text: &str, now: Timestamp) -> Result<(Seq, Option<Timestamp>), Refusal
     }
 }
 
+/// Reads a point in time, or how long ago it was.
+pub(super) fn time(text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
+    match since(text, now) {
+        Ok((_, Some(at))) => Ok(at),
+        _ => Err(Refusal::usage(format!("{text:?} is no time"))
+            .hint("for instance 10m for ten minutes ago, or 2026-01-31T12:00:00Z")),
+    }
+}
+
 /// Reads the `--since` of sums by day: a day, a duration or a point in time.
 fn day(text: &str, now: Timestamp) -> Result<Day, Refusal> {
     if let Ok(day) = text.parse() {
@@ -146,6 +173,7 @@ impl Verb {
         Ok(match self {
             Verb::Status => Command::Status.into(),
             Verb::Show { name } => Command::Show { name }.into(),
+            Verb::Log { agent, lines, session, list } => Command::Log { agent, session, lines, list }.into(),
             Verb::Tree => Command::Tree.into(),
             Verb::Metrics { export: _ } => Command::Metrics.into(),
             Verb::Why { about } => Command::Why { about }.into(),

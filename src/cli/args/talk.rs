@@ -1,8 +1,11 @@
 //! talk: letters, keystrokes and looks.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use model::command::Command;
 use model::ids::MailId;
+use model::nudge::{Manner, Mode, Urgency};
 use model::refusal::Refusal;
 
 use super::escalate::Escalate;
@@ -14,14 +17,32 @@ pub(crate) enum Verb {
     /// Write and read letters
     #[command(subcommand)]
     Mail(Mail),
-    /// Type a line into an agent's terminal when it is safe
-    #[command(alias = "inject")]
+    /// Type a text into an agent's terminal when it is safe, as one prompt
+    #[command(
+        alias = "inject",
+        after_help = "Nothing is typed while a person types, into a question, or into what somebody has half typed. It \
+                      returns when the\nagent has taken the text, as its program's hook or its screen shows; with \
+                      --mode queue at once, and a letter tells you\nif it came to nothing. What an agent must not miss \
+                      belongs into a letter: gastown mail send."
+    )]
     Nudge {
         /// Whose
         agent: String,
         /// What
-        #[arg(value_name = "TEXT", required_unless_present = "message")]
+        #[arg(value_name = "TEXT", required_unless_present_any = ["message", "file"])]
         text: Vec<String>,
+        /// Read the text from a file, standard input for `-`
+        #[arg(long, short, value_name = "FILE", conflicts_with_all = ["text", "message"])]
+        file: Option<String>,
+        /// When the agent waits for input (wait-idle, queue), or also while it works (now)
+        #[arg(long, value_name = "MODE", default_value = "wait-idle", value_parser = mode)]
+        mode: Mode,
+        /// low, normal or high: what waits longer or shorter than others
+        #[arg(long, short, value_name = "HOW", default_value = "normal", value_parser = urgency)]
+        priority: Urgency,
+        /// Give up after this time, such as 10m, and say so
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        expires: Option<Duration>,
         /// The same as an option
         #[arg(long, short, value_name = "TEXT", conflicts_with = "text", hide = true)]
         message: Option<String>,
@@ -33,6 +54,9 @@ pub(crate) enum Verb {
         /// So many lines, with what has scrolled away; the screen when not given
         #[arg(long, short = 'n', value_name = "N")]
         lines: Option<usize>,
+        /// As it was at a time, such as 2026-01-31T12:00:00Z, or so long ago, such as 10m
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
     },
     /// Take over the terminal of an agent; Ctrl-b d leaves it
     Attach(Attach),
@@ -171,6 +195,22 @@ pub(crate) struct Attach {
     /// Become the one who types, if another is
     #[arg(long, conflicts_with = "read_only")]
     pub(crate) take: bool,
+    /// The keys that leave, such as "ctrl-a d"; also GASTOWN_DETACH_KEYS, and detach_keys in config/town.json
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) detach_keys: Option<String>,
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    word(text, "wait-idle, queue or now")
+}
+
+fn urgency(text: &str) -> Result<Urgency, String> {
+    word(text, "low, normal or high")
+}
+
+/// Reads a word of the model.
+fn word<T: serde::de::DeserializeOwned>(text: &str, known: &str) -> Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|_| format!("it is {known}"))
 }
 
 impl Verb {
@@ -178,10 +218,16 @@ impl Verb {
     pub(super) fn intent(self, reading: &Reading) -> Result<Intent, Refusal> {
         Ok(match self {
             Verb::Mail(mail) => mail.command(reading)?.into(),
-            Verb::Nudge { agent, text, message } => {
-                Command::Nudge { agent, text: message.unwrap_or_else(|| text.join(" ")) }.into()
+            Verb::Nudge { agent, text, file, mode, priority, expires, message } => {
+                let text = reading.text_or_file(message, file)?.unwrap_or_else(|| text.join(" "));
+                let expires_ms = expires.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
+                let manner = Manner { mode, urgency: priority, expires_ms };
+                Command::Nudge { agent, text, manner }.into()
             }
-            Verb::Peek { agent, lines } => Command::Peek { agent, lines }.into(),
+            Verb::Peek { agent, lines, at } => {
+                let at = at.map(|text| super::observe::time(&text, reading.now)).transpose()?;
+                Command::Peek { agent, lines, at }.into()
+            }
             Verb::Handoff { message, note_file, text } => {
                 let note = reading.text_or_file(message, note_file)?.unwrap_or_else(|| text.join(" "));
                 if note.trim().is_empty() {

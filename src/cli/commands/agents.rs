@@ -2,8 +2,11 @@
 
 use model::agent::AgentState;
 use model::answer::{AgentRow, RecoveredRow};
+use model::preset::{PresetRow, RecordingRow, TapRow};
+use serde_json::Value;
 
-use crate::output::{Column, Pen, Table, Tint, ago, cell, line};
+use crate::host::Conformance;
+use crate::output::{Column, Pen, Table, Tint, ago, cell, line, when};
 
 fn tint(state: AgentState) -> Tint {
     match state {
@@ -84,4 +87,103 @@ pub(super) fn with_session(rows: &[AgentRow], pen: &Pen) -> String {
         return "no agent has a session now; `gastown agent start AGENT` starts one\n".to_owned();
     }
     format!("{}\ngastown attach AGENT, and Ctrl-b d to leave\n", table(rows, pen).render(pen))
+}
+
+/// Kinds of agents.
+pub(super) fn presets(rows: &[PresetRow], pen: &Pen) -> String {
+    let columns = ["PRESET", "COMMAND", "BRIEF", "RESUMES", "HOOKS", "USAGE", "FROM"].map(Column::new);
+    let mut table = Table::new(columns.into_iter().chain([Column::flexible("PROGRAM")]).collect::<Vec<_>>());
+    let yes = |yes: bool| cell(if yes { "yes" } else { "no" });
+    for row in rows {
+        let program = match row.program.as_deref() {
+            None => cell("not on PATH").tint(Tint::Dim),
+            Some("{gastown}") => cell("this program"),
+            Some(path) => cell(path),
+        };
+        table.row([
+            cell(&row.name).tint(Tint::Cyan),
+            cell(&row.command),
+            cell(&row.brief),
+            yes(row.resumes),
+            cell(&row.hooks),
+            yes(row.usage),
+            cell(&row.source),
+            program,
+        ]);
+    }
+    format!("{}\ngastown agent preset show NAME, or your own in config/agents.json\n", table.render(pen))
+}
+
+/// One kind, as it would stand in config/agents.json.
+pub(super) fn preset(fields: &Value) -> String {
+    serde_json::to_string_pretty(fields).unwrap_or_default() + "\n"
+}
+
+/// Hooks, in their order.
+pub(super) fn taps(rows: &[TapRow], pen: &Pen) -> String {
+    if rows.is_empty() {
+        return "no hook acts here\n".to_owned();
+    }
+    let columns = ["PRESET", "EVENT", "ORDER", "FOR", "FROM"].map(Column::new);
+    let mut table = Table::new(columns.into_iter().chain([Column::flexible("RUNS")]).collect::<Vec<_>>());
+    for row in rows {
+        table.row([
+            cell(&row.preset).tint(Tint::Cyan),
+            cell(&row.event),
+            cell(row.order),
+            cell(&row.matcher),
+            cell(&row.source).tint(Tint::Dim),
+            cell(&row.command),
+        ]);
+    }
+    table.render(pen)
+}
+
+/// Recordings of sessions.
+pub(super) fn recordings(rows: &[RecordingRow], pen: &Pen) -> String {
+    if rows.is_empty() {
+        return "nothing was recorded yet\n".to_owned();
+    }
+    let mut table = Table::new([
+        Column::new("SESSION"),
+        Column::new("SINCE"),
+        Column::new("UNTIL"),
+        Column::right("BYTES"),
+        Column::flexible("FILE"),
+    ]);
+    for row in rows {
+        table.row([
+            cell(&row.session).tint(Tint::Cyan),
+            cell(row.since.map(when).unwrap_or_default()),
+            cell(row.until.map(when).unwrap_or_default()),
+            cell(row.bytes),
+            cell(&row.file).tint(Tint::Dim),
+        ]);
+    }
+    table.render(pen)
+}
+
+/// What a kind of agent can do.
+pub(crate) fn conformance(found: &Conformance, pen: &Pen) -> String {
+    let mut table = Table::new([
+        Column::new("WHAT"),
+        Column::new("RESULT"),
+        Column::right("MS"),
+        Column::flexible("SEEN"),
+    ]);
+    for tried in &found.tried {
+        let tint = match tried.result.as_str() {
+            "yes" => Tint::Green,
+            "no" => Tint::Red,
+            _ => Tint::Dim,
+        };
+        table.row([
+            cell(&tried.what),
+            cell(&tried.result).tint(tint),
+            cell(tried.ms.map(|ms| ms.to_string()).unwrap_or_default()),
+            cell(&tried.detail),
+        ]);
+    }
+    let kept = found.kept.as_ref().map(|kept| format!("the town is at {}\n", line(kept))).unwrap_or_default();
+    table.render(pen) + &kept
 }

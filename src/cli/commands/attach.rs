@@ -10,6 +10,7 @@
 //! one who waits here, and the terminal is given back before anything else is said. The gate makes sure
 //! that nothing of the agent's is painted after that.
 
+mod choice;
 mod keys;
 mod screens;
 mod terminal;
@@ -20,16 +21,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use model::answer::Answer;
-use model::command::{Command, Stream};
+use config::paths::TownPaths;
+use config::town::Town;
+use model::command::Stream;
 use model::refusal::{Class, Refusal};
 use protocol::wire::{self, Duplex, Frame, StreamInput, StreamItem};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use self::keys::Keys;
+use self::keys::{Keys, Leave};
 use self::screens::Screens;
 use self::terminal::Raw;
+pub(crate) use self::terminal::{KEEPER, keep};
 use crate::args::Globals;
 use crate::args::talk::Attach;
 use crate::client;
@@ -46,9 +49,15 @@ pub(crate) fn attach(
     host: &dyn Host,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let Some(agent) = &args.agent else {
-        return list(globals, env, host, output);
+    let chosen = match &args.agent {
+        Some(agent) => agent.clone(),
+        None => match choice::choose(globals, env, host, output)? {
+            Some(agent) => agent,
+            None => return Ok(()),
+        },
     };
+    let agent = &chosen;
+    let leave = leave_keys(args, globals, env)?;
     if !env.stdin_terminal || !env.stdout_terminal {
         return Err(Refusal::new(Class::Usage, "no_terminal", "attach needs a terminal on both sides")
             .hint(format!(
@@ -57,7 +66,9 @@ pub(crate) fn attach(
             .into());
     }
     if env.var("GASTOWN_SESSION").is_some() {
-        output.note("this terminal is an agent's own already: Ctrl-b d leaves the outer one, Ctrl-b Ctrl-b d the inner");
+        output.note(&format!(
+            "this terminal is an agent's own already: {leave} leaves the outer one; the first key twice goes to the inner"
+        ));
     }
     let mut carrier = live(client::find(globals, env, host)?)?;
     let (rows, cols) = terminal::size();
@@ -65,7 +76,7 @@ pub(crate) fn attach(
         Stream::Attach { agent: agent.clone(), read_only: args.read_only, take: args.take, rows, cols };
     let duplex = carrier.open(stream)?;
     let agent = line(agent);
-    match converse(duplex, args.read_only)? {
+    match converse(duplex, Keys::new(&leave, args.read_only))? {
         End::Left => output.text(&format!("[left {agent}; it goes on without you]"))?,
         End::Exited(how) => output.text(&format!("[the session of {agent} has ended: {}]", line(&how)))?,
         End::Closed => {
@@ -73,7 +84,9 @@ pub(crate) fn attach(
                 "connection_lost",
                 format!("the town has closed the terminal of {agent}"),
             )
-            .hint("see whether it still runs with `gastown status`")
+            .hint(
+                "a window that takes nothing for 30 s is let go; see whether the town still runs with `gastown status`",
+            )
             .into());
         }
         End::Broken(refusal) => return Err(refusal.into()),
@@ -86,20 +99,13 @@ pub(crate) fn attach(
     Ok(())
 }
 
-/// Lists the agents that one can attach to.
-fn list(globals: &Globals, env: &Env, host: &dyn Host, output: &mut Output<'_>) -> Result<(), Failure> {
-    let mut agents = match live(client::find(globals, env, host)?)?.ask(Command::AgentList { rig: None })? {
-        Answer::Agents(agents) => agents,
-        _ => Vec::new(),
-    };
-    agents.retain(|agent| agent.session.is_some());
-    if output.json {
-        output.value(&Answer::Agents(agents).json())?;
-    } else {
-        let text = super::agents::with_session(&agents, &output.pen);
-        output.text(&text)?;
+/// The keys that leave: those asked for, those of the environment, those of the town, or the usual ones.
+fn leave_keys(args: &Attach, globals: &Globals, env: &Env) -> Result<Leave, Refusal> {
+    if let Some(keys) = args.detach_keys.as_deref().or_else(|| env.var("GASTOWN_DETACH_KEYS")) {
+        return keys.parse();
     }
-    Ok(())
+    let town = client::town(globals, env).ok().and_then(|root| Town::read(&TownPaths::new(root)).ok());
+    town.and_then(|town| town.detach_keys).map_or(Ok(Leave::default()), |keys| keys.parse())
 }
 
 /// What ended it.
@@ -141,13 +147,13 @@ impl Gate {
 const PARTING: Duration = Duration::from_secs(1);
 
 /// Joins terminal and agent until something ends it. The terminal is as it was when this returns.
-fn converse(duplex: Duplex, read_only: bool) -> Result<End, Refusal> {
+fn converse(duplex: Duplex, keys: Keys) -> Result<End, Refusal> {
     let broken = |error: std::io::Error| {
         Refusal::failed("terminal", format!("cannot take over the terminal: {error}"))
             .hint("`gastown peek` needs none")
     };
     // Before raw mode: a signal in between would leave the terminal raw.
-    let mut signals = Signals::new([SIGWINCH, SIGTERM, SIGHUP, SIGINT]).map_err(broken)?;
+    let mut signals = Signals::new([SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP]).map_err(broken)?;
     let signals_handle = signals.handle();
     let raw = Raw::enter().map_err(broken)?;
 
@@ -173,9 +179,13 @@ fn converse(duplex: Duplex, read_only: bool) -> Result<End, Refusal> {
         let _ = told.send(paint(incoming, &painted));
     });
     let (typed, told) = (send.clone(), end.clone());
-    thread::spawn(move || type_on(read_only, &typed, &told));
+    thread::spawn(move || type_on(keys, &typed, &told));
     thread::spawn(move || {
         for signal in &mut signals {
+            if signal == SIGTSTP {
+                // Stopped, it would leave the terminal as nobody can use it. Ctrl-z goes to the agent.
+                continue;
+            }
             if signal != SIGWINCH {
                 let _ = end.send(End::Signal);
                 break;
@@ -230,8 +240,7 @@ fn paint(incoming: impl Iterator<Item = std::io::Result<Frame>>, gate: &Gate) ->
 }
 
 /// Sends what is typed until the person leaves.
-fn type_on(read_only: bool, send: &Sender<Frame>, end: &Sender<End>) {
-    let mut keys = Keys::new(read_only);
+fn type_on(mut keys: Keys, send: &Sender<Frame>, end: &Sender<End>) {
     let mut buffer = [0; 4096];
     loop {
         let n = match rustix::io::retry_on_intr(|| rustix::io::read(rustix::stdio::stdin(), &mut buffer[..]))

@@ -3,6 +3,7 @@
 use model::answer::{DeadRow, MailRow};
 use model::command::Command;
 use model::ids::MailId;
+use model::nudge::{Evidence, Nudged};
 
 use crate::output::{Column, Pen, Table, Tint, ago, block, cell, line, when};
 
@@ -103,6 +104,20 @@ pub(super) fn sent(ids: &[MailId], command: &Command) -> String {
     match ids {
         [] => "Nobody is there to be written to\n".to_owned(),
         ids => ids.iter().map(|id| format!("Sent {id}{to}\n")).collect(),
+    }
+}
+
+/// What came of a nudge.
+pub(super) fn nudged(nudged: &Nudged) -> String {
+    let agent = &nudged.agent;
+    match (nudged.state.as_str(), nudged.evidence) {
+        ("queued", _) => format!("{agent} gets it when it next waits for input; a letter tells you if not\n"),
+        (_, Some(Evidence::Hook)) => format!("{agent} has taken it, as its program's hook says\n"),
+        (_, Some(Evidence::Screen)) => format!("{agent} has taken it, as its screen shows\n"),
+        (_, Some(Evidence::Line)) => format!("{agent} has it as a line of the protocol\n"),
+        (_, None) => {
+            format!("typed to {agent}; nothing shows yet whether it was taken: gastown peek {agent}\n")
+        }
     }
 }
 

@@ -448,7 +448,7 @@ fn what_agents_write_cannot_command_the_terminal() {
         (Command::MailRead("m-1".parse().unwrap()), Answer::Letter(Box::new(letter))),
         (Command::Why { about: "x".into() }, Answer::Story(Box::new(story(evil)))),
         (
-            Command::Peek { agent: "mayor/".into(), lines: None },
+            Command::Peek { agent: "mayor/".into(), lines: None, at: None },
             Answer::Screen { agent: model::role::Address::Mayor, lines: vec![evil.into()], title: None },
         ),
     ] {

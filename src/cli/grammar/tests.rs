@@ -5,6 +5,7 @@ use model::bead::{DepType, IssueType, Patch};
 use model::command::{BeadFilter, EventFilter, Leave, LedgerQuestion, NewBead, NewGate, NewRig, Sling};
 use model::escalation::Severity;
 use model::ids::Seq;
+use model::nudge::{Manner, Mode, Urgency};
 
 use super::*;
 
@@ -218,8 +219,11 @@ fn shipping_talking_and_watching_are_read() {
     check("gt mail read msg-xyz", Command::MailRead("msg-xyz".parse().unwrap()));
     check("mail reply m-1 -m yes", Command::MailReply { id: "m-1".parse().unwrap(), body: "yes".into() });
     check("mail reply m-1 oh yes", Command::MailReply { id: "m-1".parse().unwrap(), body: "oh yes".into() });
-    check("inject web/docs go on", Command::Nudge { agent: "web/docs".into(), text: "go on".into() });
-    check("peek web/docs -n 50", Command::Peek { agent: "web/docs".into(), lines: Some(50) });
+    let nudge = |manner| Command::Nudge { agent: "web/docs".into(), text: "go on".into(), manner };
+    check("inject web/docs go on", nudge(Default::default()));
+    let manner = Manner { mode: Mode::Now, urgency: Urgency::High, expires_ms: Some(90_000) };
+    check("nudge web/docs --mode now --priority high --expires 90s go on", nudge(manner));
+    check("peek web/docs -n 50", Command::Peek { agent: "web/docs".into(), lines: Some(50), at: None });
     let new = |severity, subject: &str, body: &str| Command::Escalate {
         severity,
         subject: subject.into(),

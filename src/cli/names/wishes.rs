@@ -5,13 +5,12 @@ use model::near;
 use super::tree;
 
 /// Words that people try, and what they get here.
-pub(super) const SYNONYMS: [(&str, &[&str]); 62] = [
+pub(super) const SYNONYMS: [(&str, &[&str]); 61] = [
     ("ps", &["status"]),
     ("ls", &["status", "bead list"]),
     ("list", &["bead list", "agent list"]),
     ("top", &["status"]),
-    ("log", &["events"]),
-    ("logs", &["events"]),
+    ("logs", &["log", "events"]),
     ("history", &["events", "why"]),
     ("tail", &["feed"]),
     ("watch", &["feed"]),

@@ -13,7 +13,7 @@ use protocol::wire::{Carrier, Duplex};
 use serde_json::Value;
 
 use super::*;
-use crate::host::{Installed, ServiceReport};
+use crate::host::{Conformance, Installed, ServiceReport, TestOptions};
 
 type Respond = fn(&Command) -> Result<Answer, Refusal>;
 
@@ -87,6 +87,10 @@ impl Host for Fake {
         let backup = held(&options.dir);
         self.restored.borrow_mut().push(options.clone());
         Ok(Restored { town: options.town, backup, hash: "ab".into(), unsaved: Vec::new(), notes: Vec::new() })
+    }
+
+    fn test_agent(&self, options: TestOptions) -> Result<Conformance, Refusal> {
+        Ok(Conformance { preset: options.preset, tried: Vec::new(), kept: None })
     }
 
     fn backups(&self, dir: &Path) -> Result<Vec<Backup>, Refusal> {

@@ -109,7 +109,7 @@ fn start_at_once(paths: &TownPaths, rig: &RigName) -> Result<(), Refusal> {
 }
 
 /// A new folder for this user alone.
-fn fresh_folder(below: &Path) -> Result<PathBuf, Refusal> {
+pub(crate) fn fresh_folder(below: &Path) -> Result<PathBuf, Refusal> {
     for n in 1.. {
         let folder = below.join(format!("gastown-demo-{}-{n}", std::process::id()));
         match DirBuilder::new().mode(0o700).create(&folder) {
@@ -125,7 +125,7 @@ fn fresh_folder(below: &Path) -> Result<PathBuf, Refusal> {
 }
 
 /// Makes a bare repository at `origin` that holds the sample project on `main`.
-fn sample_project(folder: &Path, origin: &Path) -> Result<(), Refusal> {
+pub(crate) fn sample_project(folder: &Path, origin: &Path) -> Result<(), Refusal> {
     let seed = folder.join("project");
     fs::create_dir(&seed).map_err(|error| broken(&"make the sample project", &error))?;
     for (name, text) in PROJECT {

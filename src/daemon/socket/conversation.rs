@@ -215,6 +215,7 @@ async fn pass_through<S: Seat>(
                 None => return Ok(()),
                 Some(Shown::Bytes(bytes)) => outgoing.send(&Frame::Bytes(bytes)).await?,
                 Some(Shown::Size { rows, cols }) => outgoing.say(&StreamItem::Size { rows, cols }).await?,
+                Some(Shown::Notice(text)) => outgoing.say(&StreamItem::Notice(text)).await?,
                 Some(Shown::Exited(how)) => return outgoing.say(&StreamItem::Exited { how }).await,
             },
         }

@@ -91,6 +91,8 @@ pub(crate) enum Shown {
         /// Columns.
         cols: u16,
     },
+    /// Something to be said beside the terminal.
+    Notice(String),
     /// The session has ended, and how.
     Exited(String),
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use super::town::Place;
 use super::{eventually, find};
@@ -24,12 +24,18 @@ impl Person {
     /// Types `gastown WORDS…` in the town's folder.
     #[track_caller]
     pub(crate) fn sits_down(town: &Place, words: &[&str]) -> Person {
+        Person::before(town, words, (30, 100))
+    }
+
+    /// The same before a window of so many rows and columns.
+    #[track_caller]
+    pub(crate) fn before(town: &Place, words: &[&str], (rows, cols): (u16, u16)) -> Person {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
         let window = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-        let size = Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&master, size).unwrap();
         let window = File::from(window);
         let ends = [window.try_clone().unwrap(), window.try_clone().unwrap(), window];
@@ -65,6 +71,17 @@ impl Person {
 
     pub(crate) fn types(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Whether what is typed is handed over line by line, as a shell's user expects.
+    pub(crate) fn is_cooked(&self) -> bool {
+        tcgetattr(&self.keys).unwrap().local_modes.contains(LocalModes::ICANON)
+    }
+
+    /// Kills the program before the person.
+    pub(crate) fn is_killed(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Waits until the program has ended, and returns its exit code.

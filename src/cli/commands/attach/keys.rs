@@ -1,12 +1,75 @@
-//! The keys that leave: Ctrl-b, then d.
+//! The keys that leave: Ctrl-b, then d, unless others are set.
 //!
-//! Everything else goes to the agent as it was typed, in the pieces in which it came. Ctrl-b twice sends
-//! one Ctrl-b. Inside a bracketed paste nothing is a key: pasted text may hold those bytes. A program that
+//! Everything else goes to the agent as it was typed, in the pieces in which it came. The first key twice sends
+//! it once. Inside a bracketed paste nothing is a key: pasted text may hold those bytes. A program that
 //! has switched on the kitty keyboard protocol makes Ctrl-b arrive as `CSI 98;5u`, or with xterm's
 //! `modifyOtherKeys` as `CSI 27;5;98~`.
 
-/// Ctrl-b, as terminals send it.
-const PREFIXES: [&[u8]; 3] = [b"\x02", b"\x1b[98;5u", b"\x1b[27;5;98~"];
+use std::fmt;
+use std::str::FromStr;
+
+use model::refusal::Refusal;
+
+/// The keys that leave: `ctrl-b d`, or a single one such as `ctrl-\`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leave {
+    /// The letter or sign that is held down with Ctrl.
+    first: char,
+    then: Option<char>,
+}
+
+impl Default for Leave {
+    fn default() -> Self {
+        Leave { first: 'b', then: Some('d') }
+    }
+}
+
+impl Leave {
+    /// The first key, as terminals send it: as a byte, by the kitty protocol, by xterm's `modifyOtherKeys`.
+    fn codes(&self) -> Vec<Vec<u8>> {
+        let (byte, code) = (self.first.to_ascii_uppercase() as u8 & 0x1f, u32::from(self.first));
+        vec![vec![byte], format!("\x1b[{code};5u").into_bytes(), format!("\x1b[27;5;{code}~").into_bytes()]
+    }
+}
+
+impl fmt::Display for Leave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ctrl-{}", self.first)?;
+        self.then.map_or(Ok(()), |then| write!(f, " {then}"))
+    }
+}
+
+impl FromStr for Leave {
+    type Err = Refusal;
+
+    /// Reads `ctrl-b d`, `C-a d`, `^a d` or a single key such as `ctrl-]`.
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let wrong = || {
+            Refusal::usage(format!("{text:?} are no keys to leave by"))
+                .hint("write for instance \"ctrl-a d\", or one key such as \"ctrl-]\"")
+        };
+        let mut words = text.split_whitespace();
+        let first = words.next().unwrap_or_default().to_ascii_lowercase();
+        let held = ["ctrl-", "c-", "^"].iter().find_map(|held| first.strip_prefix(held)).ok_or_else(wrong)?;
+        let mut letters = held.chars();
+        // Enter, Tab and Escape are what Ctrl-m, Ctrl-i and Ctrl-[ are: nobody could type those any more.
+        let first = match (letters.next(), letters.next()) {
+            (Some('m' | 'i' | 'j' | '['), _) => None,
+            (Some(c @ ('a'..='z' | '\\' | ']' | '^' | '_')), None) => Some(c),
+            _ => None,
+        };
+        let then = words.next().map(|word| (word.chars().next(), word.chars().count()));
+        let then = match then {
+            None => None,
+            Some((Some(c), 1)) if c.is_ascii_graphic() => Some(c),
+            Some(_) => return Err(wrong()),
+        };
+        match (first, words.next()) {
+            (Some(first), None) => Ok(Leave { first, then }),
+            _ => Err(wrong()),
+        }
+    }
+}
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
 /// Ctrl-c, which leaves where nothing can be typed.
@@ -25,8 +88,10 @@ pub(super) struct Typed {
 #[derive(Debug)]
 pub(super) struct Keys {
     read_only: bool,
-    /// The prefix that was typed last, when nothing has followed it yet.
-    armed: Option<&'static [u8]>,
+    first: Vec<Vec<u8>>,
+    then: Option<u8>,
+    /// The first key as it was typed last, when nothing has followed it yet.
+    armed: Option<Vec<u8>>,
     /// Inside a bracketed paste.
     pasting: bool,
     /// The last bytes, in which a paste mark may have begun.
@@ -35,8 +100,9 @@ pub(super) struct Keys {
 
 impl Keys {
     /// A keyboard; with `read_only` nothing goes to the agent.
-    pub(super) fn new(read_only: bool) -> Self {
-        Keys { read_only, armed: None, pasting: false, tail: Vec::new() }
+    pub(super) fn new(leave: &Leave, read_only: bool) -> Self {
+        let then = leave.then.map(|then| then as u8);
+        Keys { read_only, first: leave.codes(), then, armed: None, pasting: false, tail: Vec::new() }
     }
 
     /// Takes the next bytes from the keyboard.
@@ -60,22 +126,24 @@ impl Keys {
             typed.forward.push(rest[0]);
             return 1;
         }
-        let prefix = PREFIXES.into_iter().find(|prefix| rest.starts_with(prefix));
+        let prefix = self.first.iter().find(|prefix| rest.starts_with(prefix)).cloned();
         if let Some(armed) = self.armed.take() {
             match prefix {
                 Some(prefix) => {
-                    typed.forward.extend_from_slice(prefix);
+                    typed.forward.extend_from_slice(&prefix);
                     return prefix.len();
                 }
-                None if rest[0] == b'd' => {
+                None if Some(rest[0]) == self.then => {
                     typed.leave = true;
                     return 1;
                 }
-                None => typed.forward.extend_from_slice(armed),
+                None => typed.forward.extend_from_slice(&armed),
             }
         } else if let Some(prefix) = prefix {
+            let length = prefix.len();
+            typed.leave = self.then.is_none();
             self.armed = Some(prefix);
-            return prefix.len();
+            return length;
         }
         typed.leave = self.read_only && INTERRUPTS.iter().any(|key| rest.starts_with(key));
         typed.forward.push(rest[0]);
@@ -103,7 +171,12 @@ mod tests {
     use super::*;
 
     fn check(pieces: &[&[u8]], forward: &[u8], leave: bool) {
-        let mut keys = Keys::new(false);
+        check_with("ctrl-b d", pieces, forward, leave);
+    }
+
+    #[track_caller]
+    fn check_with(keys: &str, pieces: &[&[u8]], forward: &[u8], leave: bool) {
+        let mut keys = Keys::new(&keys.parse().unwrap(), false);
         let mut got = Typed::default();
         for piece in pieces {
             let typed = keys.typed(piece);
@@ -131,6 +204,19 @@ mod tests {
     }
 
     #[test]
+    fn other_keys_can_be_set() {
+        check_with("ctrl-a q", &[b"\x02d\x01q"], b"\x02d", true);
+        check_with("C-a q", &[b"\x01d"], b"\x01d", false);
+        check_with("^]", &[b"x\x1d"], b"x", true);
+        check_with("ctrl-\\", &[b"\x1b[92;5u"], b"", true);
+        assert_eq!("ctrl-b d".parse::<Leave>().unwrap(), Leave::default());
+        assert_eq!(Leave::default().to_string(), "Ctrl-b d");
+        for wrong in ["", "b d", "ctrl-m d", "ctrl-[", "ctrl-ab", "ctrl-b dd", "ctrl-b d e", "ctrl-ä"] {
+            assert!(wrong.parse::<Leave>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn pasted_text_leaves_nothing() {
         check(&[b"\x1b[200~a\x02d\x1b[201~"], b"\x1b[200~a\x02d\x1b[201~", false);
         check(&[b"\x1b[20", b"0~\x02d\x1b[2", b"01~\x02d"], b"\x1b[200~\x02d\x1b[201~", true);
@@ -154,10 +240,10 @@ mod tests {
 
     #[test]
     fn a_watcher_types_nothing_and_may_leave_with_ctrl_c() {
-        let mut keys = Keys::new(true);
+        let mut keys = Keys::new(&Leave::default(), true);
         assert_eq!(keys.typed(b"rm -rf\r"), Typed::default());
         assert!(keys.typed(b"\x02d").leave);
-        assert!(Keys::new(true).typed(b"\x03").leave);
-        assert!(!Keys::new(false).typed(b"\x03").leave);
+        assert!(Keys::new(&Leave::default(), true).typed(b"\x03").leave);
+        assert!(!Keys::new(&Leave::default(), false).typed(b"\x03").leave);
     }
 }

@@ -1,10 +1,12 @@
 //! The person's terminal, taken over and given back.
 //!
 //! It is given back on every way out: when the guard is dropped, and when something panics, before the
-//! message is printed. The agent's program may have switched on any mode by then, so all that we know of
+//! message is printed. Where this program is killed, a keeper gives it back: a small process that waits for the
+//! end of this one and does nothing else. The agent's program may have switched on any mode by then, so all that we know of
 //! are switched off.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, Once, PoisonError};
 
 use rustix::stdio::{stdin, stdout};
@@ -21,9 +23,55 @@ const LEAVE: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\x1b[?1006l\x
 /// The settings to go back to, while the terminal is taken over.
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 
+/// The hidden word by which this program is the keeper.
+pub(crate) const KEEPER: &str = "__keeper";
+
 /// A terminal in raw mode; dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct Raw(());
+pub(super) struct Raw {
+    keeper: Option<(Child, ChildStdin)>,
+}
+
+/// Starts the keeper, and waits until it knows how the terminal was.
+fn start_keeper() -> Option<(Child, ChildStdin)> {
+    let program = std::env::current_exe().ok()?;
+    let mut child = Command::new(program)
+        .arg(KEEPER)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::inherit())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let told = child.stderr.take().is_some_and(|mut told| told.read_exact(&mut [0]).is_ok());
+    let line = child.stdin.take();
+    match (told, line) {
+        (true, Some(line)) => Some((child, line)),
+        _ => {
+            let _ = child.kill();
+            let _ = child.wait();
+            None
+        }
+    }
+}
+
+/// Is the keeper: waits for the end of whoever started it, and gives the terminal at standard output back
+/// unless that has been done. Returns the exit code.
+pub(crate) fn keep() -> u8 {
+    // What ends the others at the terminal, Ctrl-c and a closed window, must not end this one first.
+    let _ = rustix::process::setsid();
+    let Ok(saved) = tcgetattr(stdout()) else { return 1 };
+    if io::stderr().write_all(b"k").is_err() {
+        return 1;
+    }
+    let mut line = [0];
+    if matches!(io::stdin().read(&mut line), Ok(1)) {
+        return 0;
+    }
+    let mut out = io::stdout();
+    let _ = out.write_all(LEAVE).and_then(|()| out.flush());
+    let _ = tcsetattr(stdout(), OptionalActions::Flush, &saved);
+    0
+}
 
 impl Raw {
     /// Takes the terminal over.
@@ -39,11 +87,12 @@ impl Raw {
                 before(panic);
             }));
         });
+        let keeper = start_keeper();
         let saved = tcgetattr(stdin())?;
         let mut raw = saved.clone();
         raw.make_raw();
         *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
-        let guard = Raw(());
+        let guard = Raw { keeper };
         tcsetattr(stdin(), OptionalActions::Drain, &raw)?;
         let mut out = io::stdout();
         out.write_all(ENTER)?;
@@ -55,6 +104,11 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         give_back();
+        if let Some((mut child, mut line)) = self.keeper.take() {
+            let _ = line.write_all(b"k");
+            drop(line);
+            let _ = child.wait();
+        }
     }
 }
 
