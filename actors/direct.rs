@@ -30,6 +30,7 @@ use model::role::Address;
 use model::time::Timestamp;
 
 use crate::errand::blocking;
+use crate::furnish::Furnishing;
 use crate::refinery::work::car;
 use crate::tools::Tools;
 
@@ -62,6 +63,7 @@ struct Known {
     scratch: PathBuf,
     logs: PathBuf,
     root: PathBuf,
+    furnishing: Furnishing,
     skipped: Vec<String>,
 }
 
@@ -204,6 +206,7 @@ fn known(
     let places = paths.rig(rig);
     let name = worker.name().map(ToString::to_string).unwrap_or_default();
     Ok(Known {
+        furnishing: Furnishing::of(paths, &config),
         car: car(board, &merge).ok_or_else(none)?,
         merge,
         config,
@@ -278,8 +281,10 @@ fn look(known: &Known, wish: &Wish) -> Result<Seen, Refusal> {
         skipped.push("gates".to_owned());
     } else if !known.config.gates.is_empty() {
         git::scratch::checkout(&repo, &known.scratch, commit).map_err(broken)?;
+        known.furnishing.bring(&repo, &known.scratch, true).map_err(broken)?;
+        let ports = known.furnishing.ports(&repo, &known.scratch).map_err(broken)?;
         for group in config::gates::groups(&known.config.gates) {
-            gates.extend(gate(known, group, (base, commit, tree))?);
+            gates.extend(gate(known, group, &ports, (base, commit, tree))?);
         }
     }
     Ok(Seen { head, base, commit, gates, skipped })
@@ -288,6 +293,7 @@ fn look(known: &Known, wish: &Wish) -> Result<Seen, Refusal> {
 fn gate(
     known: &Known,
     group: &[config::gates::Gate],
+    ports: &BTreeMap<String, String>,
     (base, commit, tree): (Oid, Oid, Oid),
 ) -> Result<Vec<GateResult>, Refusal> {
     let merge = &known.merge;
@@ -298,6 +304,7 @@ fn gate(
             ("GASTOWN_GATE_NAME".to_owned(), gate.name.clone()),
             ("GASTOWN_BASE".to_owned(), base.to_string()),
         ]);
+        env.extend(ports.clone());
         env.extend(gate.env.clone());
         let name = format!("{}-direct-{}.log", merge.id, gate.name.replace('/', "_"));
         Job { cmd: gate.cmd.clone(), env, timeout: gate.timeout, log: known.logs.join(name) }

@@ -23,6 +23,7 @@ pub mod dispatcher;
 pub mod doctor;
 pub mod errand;
 pub mod freeze;
+mod furnish;
 mod guard;
 pub mod halt;
 pub mod judge;

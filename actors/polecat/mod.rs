@@ -13,6 +13,7 @@
 pub mod lifecycle;
 pub mod sandbox;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clerk::bell::Ear;
@@ -36,12 +37,13 @@ use tokio::sync::oneshot;
 
 use crate::directory::Ask;
 use crate::errand::{Errand, blocking};
+use crate::furnish::Furnishing;
 use crate::role::{Post, vocabulary};
 use crate::seat::{Seat, WITHOUT_MEMORY, Wanted};
 use crate::tools::Tools;
 use crate::vitals::Digest;
 use lifecycle::{Effect, Patience, Seen};
-use sandbox::{HandIn, Made, Place};
+use sandbox::{HandIn, Made, Outfit, Place};
 
 /// After git has failed at making or removing a worktree, it is tried again after so long.
 const GIT_AGAIN: Duration = Duration::from_secs(10);
@@ -83,8 +85,8 @@ pub enum Back {
     Ready {
         /// Why a session is wanted.
         reason: String,
-        /// What came out.
-        made: Result<Made, Refusal>,
+        /// What came out, and what it is missing before somebody can work there.
+        made: Result<(Made, Option<Refusal>), Refusal>,
     },
     /// The hand-in was looked at and brought to safety.
     HandedIn {
@@ -368,20 +370,44 @@ impl State {
         let Some(hook) = self.hook() else { return };
         let (known, place, label, me) = (self.sandbox(), self.place(), self.label(), me.clone());
         let left = self.tools.look(|board| board.kept.of(&hook.bead).and_then(|kept| kept.left.clone()));
+        let outfit = self.outfit(&hook.bead);
+        let braked = self.tools.freeze.brake();
         self.errand = Some(Errand::run(|cancel| async move {
             let made = match place {
                 Ok(place) => {
-                    let make =
-                        move || place.ensure(&hook.bead, known.as_ref(), left.as_ref(), &label, cancel);
+                    let make = move || {
+                        let left = left.as_ref();
+                        let made = place.ensure(&hook.bead, known.as_ref(), left, &label, cancel.clone());
+                        let made = made.map_err(sandbox::broken)?;
+                        let unfit =
+                            outfit.and_then(|outfit| outfit.put_on(&place, &cancel.braked(braked)).err());
+                        Ok((made, unfit))
+                    };
                     blocking(make)
                         .await
                         .map_err(|panic| Refusal::failed("git_failed", panic))
-                        .and_then(|made| made.map_err(sandbox::broken))
+                        .and_then(|made| made)
                 }
                 Err(refusal) => Err(refusal),
             };
             let _ = me.cast(Message::Back(Box::new(Back::Ready { reason, made })));
         }));
+    }
+
+    /// What the worktree needs besides the files of its branch; none when the rig is not configured.
+    fn outfit(&self, bead: &BeadId) -> Option<Outfit> {
+        let town = self.tools.town();
+        let config = town.rig(&self.rig).ok()?;
+        Some(Outfit {
+            furnishing: Furnishing::of(&self.tools.paths, config),
+            env: BTreeMap::from([
+                ("GASTOWN_TOWN".to_owned(), self.tools.paths.root().display().to_string()),
+                ("GASTOWN_RIG".to_owned(), self.rig.to_string()),
+                ("GASTOWN_AGENT".to_owned(), self.agent.to_string()),
+                ("GASTOWN_BEAD".to_owned(), bead.to_string()),
+            ]),
+            log: self.tools.paths.setup_logs(&self.rig).join(format!("{}.log", self.name)),
+        })
     }
 
     /// A name for what is saved now.
@@ -561,15 +587,16 @@ impl State {
     async fn came_back(&mut self, back: Back, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
         match back {
             Back::Rested => Ok(()),
-            Back::Ready { reason, made: Ok(made) } => self.begin(reason, made, me).await,
-            Back::Ready { made: Err(refusal), .. } => {
-                let note = format!("no worktree: {refusal}");
-                tracing::warn!(agent = %self.agent, %refusal, "cannot make a worktree");
-                self.set(AgentState::Starting, Some(note)).await?;
-                self.trouble(format!("{} cannot start: no worktree", self.agent), refusal).await?;
-                self.rest(GIT_AGAIN, me);
-                Ok(())
+            Back::Ready { reason, made: Ok((made, unfit)) } => {
+                // What stands there is on record also when nobody can work in it yet.
+                let there = self.take_over(made).await?;
+                match (there, unfit) {
+                    (None, _) => Ok(()),
+                    (Some(hook), None) => self.begin(reason, hook, me).await,
+                    (Some(_), Some(refusal)) => self.no_place("its worktree is not ready", refusal, me).await,
+                }
             }
+            Back::Ready { made: Err(refusal), .. } => self.no_place("no worktree", refusal, me).await,
             Back::HandedIn { said, result, reply } => {
                 let answer = match result {
                     Ok(handed_in) => self.record_done(said, handed_in).await,
@@ -664,13 +691,27 @@ impl State {
     }
 
     /// The worktree is there: records it and starts the session.
-    async fn begin(
+    /// There is no place to work in: a person is told once, and it is tried again.
+    async fn no_place(
         &mut self,
-        reason: String,
-        Made { sandbox, aside, rescued: saved }: Made,
+        what: &str,
+        refusal: Refusal,
         me: &ActorRef<Message>,
     ) -> Result<(), ActorProcessingErr> {
-        let Some(hook) = self.hook().filter(|hook| hook.bead == sandbox.bead) else { return Ok(()) };
+        let note = format!("{what}: {refusal}");
+        tracing::warn!(agent = %self.agent, %refusal, what, "cannot start");
+        self.set(AgentState::Starting, Some(note)).await?;
+        self.trouble(format!("{} cannot start: {what}", self.agent), refusal).await?;
+        self.rest(GIT_AGAIN, me);
+        Ok(())
+    }
+
+    /// Records the worktree that is there; none when it is not wanted any more.
+    async fn take_over(
+        &self,
+        Made { sandbox, aside, rescued: saved }: Made,
+    ) -> Result<Option<Hook>, ActorProcessingErr> {
+        let Some(hook) = self.hook().filter(|hook| hook.bead == sandbox.bead) else { return Ok(None) };
         let agent = self.agent.clone();
         let record = move |draft: &mut clerk::draft::Draft<'_>| {
             if let Some(saved) = saved {
@@ -698,6 +739,15 @@ impl State {
             Ok(())
         };
         self.tools.write(&self.agent, record).await?;
+        Ok(Some(hook))
+    }
+
+    async fn begin(
+        &mut self,
+        reason: String,
+        hook: Hook,
+        me: &ActorRef<Message>,
+    ) -> Result<(), ActorProcessingErr> {
         let wanted = Wanted {
             reason,
             cwd: self.tools.paths.rig(&self.rig).polecat(&self.name),

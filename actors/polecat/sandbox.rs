@@ -2,6 +2,7 @@
 //!
 //! All of this blocks and touches only git; what it means is recorded by the worker.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::paths::TownPaths;
@@ -16,6 +17,8 @@ use model::ids::{AgentName, BeadId, RigName};
 use model::refusal::{Class, Refusal};
 use model::role::Address;
 use model::story::Kept;
+
+use crate::furnish::Furnishing;
 
 /// Where one worker's worktree is, and what belongs to it.
 #[derive(Debug, Clone)]
@@ -308,6 +311,30 @@ impl Place {
             tracing::warn!(?kept, branch = %sandbox.branch, "the branch is kept");
         }
         Ok(CleanedUp { saved, left: None })
+    }
+}
+
+/// What a worktree needs besides the files of its branch, and how its set-up is run.
+#[derive(Debug)]
+pub(crate) struct Outfit {
+    /// What the rig's configuration says.
+    pub furnishing: Furnishing,
+    /// For the set-up.
+    pub env: BTreeMap<String, String>,
+    /// Where the output of the set-up goes.
+    pub log: PathBuf,
+}
+
+impl Outfit {
+    /// Brings all of it to the worktree at `place`.
+    ///
+    /// # Errors
+    /// The refusal of the session that was to begin there.
+    pub(crate) fn put_on(mut self, place: &Place, cancel: &CancelToken) -> Result<(), Refusal> {
+        let repo = Repo::open(&place.repo).map_err(broken)?.with_cancel(cancel.clone());
+        self.furnishing.bring(&repo, &place.folder, false).map_err(broken)?;
+        self.env.extend(self.furnishing.ports(&repo, &place.folder).map_err(broken)?);
+        self.furnishing.set_up(&repo, &place.folder, (&self.env, &self.log), cancel)
     }
 }
 

@@ -3,14 +3,40 @@
 use std::collections::BTreeMap;
 
 use clerk::queue::Look;
-use git::Oid;
+use git::outside::Stranger;
+use git::{Oid, Repo};
 use model::ids::MergeId;
-use model::queue::Footprint;
+use model::queue::{Footprint, Outside};
+use model::role::Address;
 
 use super::work::{Trouble, Work};
 
 /// The most paths of a change that are looked at. What touches more has something in common with everything.
 const PATHS: usize = 500;
+
+/// The most commits of others that are named when the target has moved.
+const STRANGERS: usize = 20;
+
+/// What others have put on the target between `before` and `head`: what `me`, the refinery, has not committed.
+pub(super) fn strangers(repo: &Repo, before: Oid, head: Oid, me: &Address) -> Vec<Outside> {
+    if before == head {
+        return Vec::new();
+    }
+    let found = git::outside::strangers(repo, before, head, STRANGERS).unwrap_or_else(|error| {
+        tracing::warn!(%error, %me, "cannot see who has moved the target");
+        Vec::new()
+    });
+    let told = |one: Stranger| {
+        let agent: Option<Address> = one.by.parse().ok();
+        Outside {
+            commit: one.commit.to_string(),
+            agent: agent.filter(|agent| *agent != Address::Overseer),
+            by: one.by,
+            subject: one.subject,
+        }
+    };
+    found.into_iter().map(told).filter(|one| one.agent.as_ref() != Some(me)).collect()
+}
 
 /// Asks the remote where the target stands.
 ///
@@ -25,6 +51,7 @@ pub(super) async fn look(work: &Work, trial: Option<MergeId>) -> Result<Look, Tr
         (unknown, known.and_then(|known| known.head.clone()))
     });
     let (target, lanes) = (work.target().to_owned(), work.config.merge.lanes());
+    let me = work.me();
     work.git(move |repo| {
         git::fence::install(repo, &target)?;
         let head = repo.fetch_branch(&target)?;
@@ -38,7 +65,9 @@ pub(super) async fn look(work: &Work, trial: Option<MergeId>) -> Result<Look, Tr
                 prints.insert(id, Footprint::of(paths.iter().map(String::as_str), &lanes));
             }
         }
-        Ok(Look { since, head: head.to_string(), prints, trial })
+        let before = since.as_deref().and_then(|since| Oid::from_str(since).ok());
+        let outside = before.map(|before| strangers(repo, before, head, &me)).unwrap_or_default();
+        Ok(Look { since, head: head.to_string(), prints, trial, outside })
     })
     .await
 }

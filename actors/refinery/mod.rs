@@ -50,6 +50,8 @@ use work::{Trouble, Work};
 const STALL: Duration = Duration::from_secs(15);
 /// How often the remote is asked whether somebody has mended a red target.
 const PEEK: Duration = Duration::from_secs(20);
+/// How often it is asked whether somebody has moved the target, while agents work and the queue is empty.
+const PATROL: Duration = Duration::from_secs(120);
 
 /// Whose Refinery.
 #[derive(Debug, Clone)]
@@ -394,9 +396,13 @@ impl State {
                 }
             }));
         } else if red {
-            self.peek_later(me);
+            self.peek_later(me, PEEK);
         } else if let Some(wait) = due.wait {
             self.look_later(me, wait);
+        } else if self.tools.look(|board| board.hooks.iter().any(|hook| hook.agent.rig() == Some(&self.rig)))
+        {
+            // Whoever works in the rig may have pushed to its target.
+            self.peek_later(me, PATROL);
         }
         Ok(())
     }
@@ -479,11 +485,11 @@ impl State {
         }));
     }
 
-    /// Only somebody else can mend a red target: the remote is asked from time to time.
-    fn peek_later(&mut self, me: &ActorRef<Message>) {
+    /// What somebody else does to the target nobody tells: the remote is asked after this time.
+    fn peek_later(&mut self, me: &ActorRef<Message>, wait: Duration) {
         let (freeze, me) = (self.tools.freeze.clone(), me.clone());
         self.timer = Some(Errand::run(|_| async move {
-            freeze.sleep(PEEK).await;
+            freeze.sleep(wait).await;
             let _ = me.cast(Message::Peek);
         }));
     }

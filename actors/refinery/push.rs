@@ -41,7 +41,7 @@ pub(super) async fn push(work: &Work, run: &Run, base: Oid) -> Result<(), Troubl
             return over(found.await);
         }
         // Not what was gated: everything is looked at again.
-        _ => return anew(work, base).await,
+        _ => return anew(work, base, base).await,
     };
     let green: Vec<bool> = work.tools.look(|board| {
         let known = board.queues.get(work.rig());
@@ -49,14 +49,14 @@ pub(super) async fn push(work: &Work, run: &Run, base: Oid) -> Result<(), Troubl
         parts.iter().map(|part| !work.setting.gated || green(part.tree)).collect()
     });
     if green.last() != Some(&true) {
-        return anew(work, base).await;
+        return anew(work, base, base).await;
     }
     // As many commits on the target's line as trees are known to be green.
     let ends: Vec<usize> = (1..=green.len()).filter(|end| green[end - 1]).collect();
     let words = work.clone();
     let coupled =
         work.git(move |repo| git::train::couple(repo, base, &cars, &ends, |cars| words.batch(cars))).await?;
-    let Some((commit, _)) = coupled.line.last().copied() else { return anew(work, base).await };
+    let Some((commit, _)) = coupled.line.last().copied() else { return anew(work, base, base).await };
     let ids: Vec<_> = merges.iter().map(|merge| merge.id.clone()).collect();
     let (push, id) = (work::push(work, base, &ids, &coupled), run.id);
     let decided = work.record(move |draft, setting| clerk::queue::pushing(draft, setting, id, &push)).await;
@@ -65,14 +65,14 @@ pub(super) async fn push(work: &Work, run: &Run, base: Oid) -> Result<(), Troubl
             if ["not_green", "stale", "merge_over"].contains(&refusal.code.as_str()) =>
         {
             tracing::info!(rig = %work.rig(), %refusal, "what was to be pushed is looked at again");
-            return anew(work, base).await;
+            return anew(work, base, base).await;
         }
         other => other?,
     }
     let target = work.target().to_owned();
     match work.git(move |repo| git::landing::land(repo, &target, base, commit)).await? {
         Landing::Landed { .. } => landed(work, run, commit).await,
-        Landing::Moved { now } => anew(work, now).await,
+        Landing::Moved { now } => anew(work, base, now).await,
         Landing::Refused { reason, hint } => Err(Trouble::Stuck { why: reason, hint: Some(hint) }),
     }
 }
@@ -83,7 +83,17 @@ async fn landed(work: &Work, run: &Run, head: Oid) -> Result<(), Trouble> {
 }
 
 /// The target stands at `head`, and what was gated was gated on something else.
-async fn anew(work: &Work, head: Oid) -> Result<(), Trouble> {
+async fn anew(work: &Work, before: Oid, head: Oid) -> Result<(), Trouble> {
+    let (me, target) = (work.me(), work.target().to_owned());
+    let outside = work.git(move |repo| {
+        if before != head {
+            // The remote has said where it stands; what stands there has to be here to be named.
+            repo.fetch_branch(&target)?;
+        }
+        Ok(super::look::strangers(repo, before, head, &me))
+    });
+    // That is for people; the queue goes on in any case.
+    let outside = outside.await.unwrap_or_default();
     let head = head.to_string();
-    work.record(move |draft, setting| clerk::queue::moved(draft, setting, &head)).await
+    work.record(move |draft, setting| clerk::queue::moved(draft, setting, &head, &outside)).await
 }

@@ -14,6 +14,8 @@ use model::ids::MergeId;
 use model::merge::{GateResult, MergeRequest, Rejection};
 use model::queue::{Run, RunId};
 
+use crate::furnish::Furnishing;
+
 use super::work::{Trouble, Work};
 
 /// Lines of a gate's output that go back to the worker.
@@ -186,11 +188,18 @@ async fn gate(
     let jobs: Vec<Job> = group.iter().map(|gate| job(work, origin, made, gate)).collect();
     let cancel = work.cancel.clone().braked(work.tools.freeze.brake());
     let (busy, folder, commit) = (slot.busy.clone(), slot.folder.clone(), made.commit);
-    let asked = jobs.clone();
+    let mut asked = jobs.clone();
+    let furnishing = Furnishing::of(&work.tools.paths, &work.config);
     let runs = work.git(move |repo| {
         let _mine = busy.lock().unwrap_or_else(PoisonError::into_inner);
         if first {
             git::scratch::checkout(repo, &folder, commit)?;
+            furnishing.bring(repo, &folder, true)?;
+        }
+        for (name, port) in furnishing.ports(repo, &folder)? {
+            for job in &mut asked {
+                job.env.entry(name.clone()).or_insert_with(|| port.clone());
+            }
         }
         let runs = git::gate::run_all(&asked, &folder, Some(&cancel));
         let excerpt = |run: &git::gate::GateRun, job: &Job| match run.verdict {

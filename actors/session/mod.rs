@@ -383,11 +383,13 @@ impl Actor for Session {
             .into_iter();
         let program = command.next().unwrap_or_default();
         let place = cwd.canonicalize().unwrap_or_else(|_| cwd.clone());
+        let mut env = environment::of(&tools, &agent, &session, &preset, &key.key);
+        env.extend(crate::furnish::ports(&tools, &agent, &cwd));
         let spec = SpawnSpec {
             program,
             args: command.collect(),
             cwd,
-            env: environment::of(&tools, &agent, &session, &preset, &key.key),
+            env,
             size: SIZE,
             marker: session.to_string(),
             exec_wrapper: Vec::new(),

@@ -18,6 +18,9 @@ pub struct Left {
     pub busy: Vec<String>,
     /// What waits for a person, one line each.
     pub attention: Vec<String>,
+    /// Sessions whose end nobody has judged yet, one line each. When the stop of a town has ended them, that is for its
+    /// next start, and no work is left in them: where there is, it hangs on a hook.
+    pub unjudged: Vec<String>,
 }
 
 impl Left {
@@ -136,7 +139,7 @@ impl Left {
             left.busy.push(format!("{} to {} is not handled", post.letter.kind.name(), post.letter.to));
         }
         for (address, open) in crate::agents::without_verdict(board, |agent| !at_rest(agent.rig())) {
-            left.busy.push(format!("session {} of {address} has no verdict", open.id));
+            left.unjudged.push(format!("session {} of {address} has no verdict", open.id));
         }
         // What is held stands above already.
         let held = |bead| {

@@ -17,6 +17,7 @@ use ledger::views::queues::RigQueue;
 use model::event::Event;
 use model::ids::{MergeId, RigName};
 use model::merge::{GateResult, MergeRequest, MergeState, Rejection};
+use model::queue::Outside;
 use model::refusal::Refusal;
 use model::role::Address;
 
@@ -53,6 +54,8 @@ pub struct Look {
     pub prints: BTreeMap<MergeId, Footprint>,
     /// A held request that is tried once more.
     pub trial: Option<MergeId>,
+    /// What came to the target between the two, as far as it is not the queue's.
+    pub outside: Vec<Outside>,
 }
 
 /// The name of a tree: what the gates were, and the files.
@@ -307,6 +310,7 @@ pub fn plan(draft: &mut Draft<'_>, setting: &Setting, look: &Look) -> Result<(),
     if turn.before.is_none() && turn.head == look.since {
         if turn.head.as_deref().is_some_and(|head| head != look.head) {
             turn.tell(Queue::moved);
+            outside(turn.draft, setting, &look.outside);
         }
         turn.head_is(&look.head);
     }
@@ -428,12 +432,21 @@ pub fn landed(draft: &mut Draft<'_>, setting: &Setting, run: RunId, head: &str) 
     turn.finish()
 }
 
-/// Somebody else has moved the target to `head`. What was being pushed goes back to its place.
+/// Somebody else has moved the target to `head`, with the commits `strangers`. What was being pushed goes back to its
+/// place.
 ///
 /// # Errors
 /// As [`wake`].
-pub fn moved(draft: &mut Draft<'_>, setting: &Setting, head: &str) -> Result<(), Refusal> {
+pub fn moved(
+    draft: &mut Draft<'_>,
+    setting: &Setting,
+    head: &str,
+    strangers: &[Outside],
+) -> Result<(), Refusal> {
     let mut turn = Turn::new(draft, setting);
+    if turn.head.as_deref() != Some(head) {
+        outside(turn.draft, setting, strangers);
+    }
     let back = turn.before.clone().map(|run| run.stack).unwrap_or_default();
     for id in &back {
         if turn.draft.board.merges.get(id).is_some_and(|merge| merge.state.is_open()) {
@@ -443,6 +456,31 @@ pub fn moved(draft: &mut Draft<'_>, setting: &Setting, head: &str) -> Result<(),
     turn.head_is(head);
     turn.tell(Queue::moved);
     turn.finish()
+}
+
+/// Records who has moved the target. That a person pushes is their affair; of an agent that did, a person is told.
+fn outside(draft: &mut Draft<'_>, setting: &Setting, commits: &[Outside]) {
+    if commits.is_empty() {
+        return;
+    }
+    let (rig, target) = (&setting.rig, &setting.target);
+    draft.push(Event::MqOutside { rig: rig.clone(), target: target.clone(), commits: commits.to_vec() });
+    let Some(last) = commits.iter().rev().find(|one| one.agent.is_some()) else { return };
+    let short: String = last.commit.chars().take(12).collect();
+    let subject = format!("a commit of {} came to {target} of {rig} without the queue: {short}", last.by);
+    if draft.board.escalations.open().any(|open| open.subject == subject) {
+        return;
+    }
+    let lines: Vec<String> =
+        commits.iter().map(|one| format!("{} {} ({})", one.commit, one.subject, one.by)).collect();
+    let body = format!(
+        "Only the refinery lands on {target}. No gate has seen these:\n\n{}\n\nThe queue goes on from there. It tests \
+         {target} as it is before it blames anybody, and tells you if it is red. To undo it, revert these commits on \
+         {target}, and push.",
+        lines.join("\n")
+    );
+    let about = (None, last.agent.clone());
+    draft.escalate("high", about, subject, body, &[Address::Mayor, Address::Overseer]);
 }
 
 /// The push for `run` did not go through, and the target is where it was.

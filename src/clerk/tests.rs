@@ -92,7 +92,13 @@ fn a_bead_travels_from_a_sling_to_a_landing() {
     let merge = paper.board.merges.of_bead(&bead).unwrap().id.clone();
     assert_eq!(paper.board.hooks.of(&worker).unwrap().stage, Stage::Submitted);
     let setting = setting();
-    let look = queue::Look { since: None, head: "b".into(), prints: Default::default(), trial: None };
+    let look = queue::Look {
+        since: None,
+        head: "b".into(),
+        prints: Default::default(),
+        trial: None,
+        outside: Vec::new(),
+    };
     paper.role(&refinery(), |draft| queue::plan(draft, &setting, &look)).unwrap();
     let run =
         paper.board.queues.get(&setting.rig).unwrap().state.flights().values().next().unwrap().run.clone();

@@ -34,6 +34,7 @@ pub mod run_dir;
 pub mod service;
 pub mod town;
 mod watched;
+pub mod worktree;
 
 pub use document::ConfigError;
 pub use escalation::Escalation;

@@ -105,6 +105,11 @@ impl TownPaths {
         self.at("logs/gates").join(rig.as_str())
     }
 
+    /// What the set-ups of a rig's worktrees have said.
+    pub fn setup_logs(&self, rig: &RigName) -> PathBuf {
+        self.at("logs/setup").join(rig.as_str())
+    }
+
     /// What exists only while a runtime is up; mode 0700.
     pub fn run_dir(&self) -> PathBuf {
         self.at("run")
@@ -216,6 +221,11 @@ impl RigPaths {
     /// The rig's settings.
     pub fn config(&self) -> PathBuf {
         self.root.join("config.json")
+    }
+
+    /// Files that every worktree of the rig gets a copy of, if `worktree.copy` names them.
+    pub fn files(&self) -> PathBuf {
+        self.root.join("files")
     }
 
     /// Formulas of this rig.

@@ -18,6 +18,7 @@ use crate::town::Entry;
 
 pub use crate::gates::Gate;
 pub use crate::merge::{Lane, MergeRules};
+pub use crate::worktree::WorktreeRules;
 
 /// How long one session of a worker works.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,9 @@ pub struct RigConfig {
     pub workers: Vec<AgentName>,
     /// How changes land.
     pub merge: MergeRules,
+    /// What worktrees get besides the files of their branch.
+    #[serde(skip_serializing_if = "WorktreeRules::is_default")]
+    pub worktree: WorktreeRules,
     /// The formula that a bead is worked by when none is named.
     pub formula: String,
     /// How long one session works.
@@ -101,6 +105,7 @@ impl RigConfig {
             role_agents: BTreeMap::new(),
             workers: workers(),
             merge: MergeRules::default(),
+            worktree: WorktreeRules::default(),
             formula: formula(),
             session: Scope::default(),
         }
@@ -167,6 +172,8 @@ pub struct RigFile {
     workers: Vec<AgentName>,
     #[serde(default)]
     merge: MergeRules,
+    #[serde(default)]
+    worktree: WorktreeRules,
     #[serde(default = "formula")]
     formula: String,
     #[serde(default)]
@@ -242,6 +249,7 @@ impl RigFile {
             role_agents: this.role_agents,
             workers: this.workers,
             merge: this.merge,
+            worktree: this.worktree,
             formula: this.formula,
             session: this.session,
         })
@@ -322,6 +330,7 @@ mod tests {
             ("\"workers\": []", ":2: there must be at least one name for workers"),
             ("\"workers\": [\"Docs\", \"docs\"]", ":2: two workers are called \"docs\""),
             ("\"merge\": {\"max_attempts\": 0}", ":2: the number must be at least 1"),
+            ("\"worktree\": {\"copy\": [\"../x\"]}", ":2: ../x is not a file inside of a worktree"),
             ("\"name\": \"barge\"", ": it names the rig \"barge\", but its folder is \"ferry\""),
         ] {
             let error = read(&format!("{{\"type\": \"rig\",\n{line}\n}}")).unwrap_err().to_string();

@@ -94,7 +94,8 @@ pub(crate) async fn idle(store: &Store, rigs: impl Fn() -> BTreeSet<RigName>) {
     loop {
         let configured = rigs();
         let mut feed = store.subscribe(store.head().next());
-        let quiet = store.read(|board| Left::of(board, &configured).busy.is_empty());
+        let left = store.read(|board| Left::of(board, &configured));
+        let quiet = left.busy.is_empty() && left.unjudged.is_empty();
         let news = if quiet {
             match tokio::time::timeout(SETTLED, feed.next()).await {
                 Ok(news) => news,

@@ -20,10 +20,12 @@ pub mod clear;
 mod clone;
 pub mod copy;
 pub mod fence;
+pub mod furnish;
 pub mod gate;
 pub mod landing;
 pub mod left;
 pub mod merge;
+pub mod outside;
 mod place;
 mod process;
 mod program;
@@ -82,6 +84,9 @@ pub enum Error {
     /// A folder that is to be saved cannot be read.
     #[error("cannot read all of {}: {detail}", path.display())]
     Unreadable { path: PathBuf, detail: String },
+    /// A file that worktrees are to have is nowhere.
+    #[error("{} is to be copied into worktrees, and is in none of {}", file.display(), shown(sources))]
+    NoSource { file: PathBuf, sources: Vec<PathBuf> },
     /// The two commits have no common ancestor.
     #[error("{head} and {target} have no history in common")]
     Unrelated { head: Oid, target: String },
@@ -147,6 +152,10 @@ impl Error {
                 "the disk is full: make room; it is tried again".to_owned()
             }
             Error::Dirty { path, .. } => format!("commit what is in {}, or move it away", path.display()),
+            Error::NoSource { file, sources } => {
+                let folder = sources.first().map(|folder| folder.join(file)).unwrap_or_default();
+                format!("put it there ({}), or take it out of `worktree.copy`", folder.display())
+            }
             Error::NoGit { .. } => "install git, and see that it is on PATH".to_owned(),
             Error::TimedOut { .. } => {
                 "git may be waiting for a passphrase: load the key into ssh-agent, or use a credential helper"
@@ -180,3 +189,7 @@ impl Error {
 
 /// What the calls of this room return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn shown(folders: &[PathBuf]) -> String {
+    folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
+}

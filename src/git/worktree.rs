@@ -306,7 +306,7 @@ pub(crate) fn discard(repo: &Repo, path: &Path, at: &Path, entry: &Path) -> Resu
     faults::point("git.worktree.remove").map_err(doing())?;
     fs::rename(at, place::free_sibling(&hidden(path), "")).map_err(doing())?;
     faults::pass("git.worktree.renamed");
-    if has_submodules(entry) {
+    if has_own_in_submodules(entry) {
         // The only copy of what was committed in submodules may be in there.
         place::retire(repo, entry)?;
     } else {
@@ -317,9 +317,43 @@ pub(crate) fn discard(repo: &Repo, path: &Path, at: &Path, entry: &Path) -> Resu
     Ok(())
 }
 
-/// Whether git's entry of a worktree holds repositories of submodules.
-fn has_submodules(entry: &Path) -> bool {
-    fs::read_dir(entry.join("modules")).is_ok_and(|mut modules| modules.next().is_some())
+/// Whether git's entry of a worktree holds a submodule's repository with something that its remote does not have.
+fn has_own_in_submodules(entry: &Path) -> bool {
+    let mut folders = vec![entry.join("modules")];
+    while let Some(folder) = folders.pop() {
+        if folder.join("HEAD").is_file() {
+            // What cannot be looked at is kept.
+            if has_own(&folder).unwrap_or(true) {
+                return true;
+            }
+            folders.push(folder.join("modules"));
+            continue;
+        }
+        let inner = fs::read_dir(&folder).into_iter().flatten().flatten().map(|found| found.path());
+        folders.extend(inner.filter(|path| path.is_dir()));
+    }
+    false
+}
+
+/// Whether a repository holds a commit, or a stash, that was not fetched.
+fn has_own(repository: &Path) -> Result<bool, git2::Error> {
+    let library = git2::Repository::open_bare(repository)?;
+    let mut walk = library.revwalk()?;
+    for reference in library.references()? {
+        let reference = reference?;
+        let Some(commit) = reference.resolve().ok().and_then(|direct| direct.target()) else { continue };
+        let fetched = reference.name_bytes().starts_with(b"refs/remotes/");
+        let is_commit = library.find_object(commit, None)?.peel_to_commit().is_ok();
+        match (is_commit, fetched) {
+            (true, true) => walk.hide(commit)?,
+            (true, false) => walk.push(commit)?,
+            (false, _) => {}
+        }
+    }
+    if let Ok(head) = library.head().and_then(|head| head.peel_to_commit()) {
+        walk.push(head.id())?;
+    }
+    Ok(walk.next().is_some())
 }
 
 /// The name under which a worktree stands while it is looked at for the last time.

@@ -75,6 +75,7 @@ impl Event {
             | Event::MqDirect { .. }
             | Event::MqQueue { .. }
             | Event::MqBase { .. }
+            | Event::MqOutside { .. }
             | Event::MqRules { .. }
             | Event::MqBaseline { .. }
             | Event::MqFlaky { .. }

@@ -723,6 +723,16 @@ pub enum Event {
         /// The commit.
         head: String,
     },
+    /// Somebody has moved the target without the queue.
+    #[serde(rename = "mq.outside")]
+    MqOutside {
+        /// Of which rig.
+        rig: RigName,
+        /// The branch.
+        target: String,
+        /// What came to its first-parent line, oldest first; not more than the newest few.
+        commits: Vec<queue::Outside>,
+    },
     /// What the queue goes by from now on.
     #[serde(rename = "mq.rules")]
     MqRules {
@@ -1123,6 +1133,7 @@ impl Event {
             Event::MqDirect { .. } => "mq.direct",
             Event::MqQueue { .. } => "mq.queue",
             Event::MqBase { .. } => "mq.base",
+            Event::MqOutside { .. } => "mq.outside",
             Event::MqRules { .. } => "mq.rules",
             Event::MqBaseline { .. } => "mq.baseline",
             Event::MqFlaky { .. } => "mq.flaky",

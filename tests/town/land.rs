@@ -89,3 +89,32 @@ fn work_that_is_under_way_or_does_not_merge_is_not_landed() {
     town.open("go");
     running.stop();
 }
+
+#[test]
+fn an_agent_that_goes_around_the_fence_is_named_and_the_queue_goes_on() {
+    let (town, origin) = Town::with_rig();
+    let script = "echo around > around.txt; git add around.txt; git commit -qm Around; \
+         if git push -q origin HEAD:main; then exit 1; fi; git push -q --no-verify origin HEAD:main; echo y > y.txt";
+    // The queue has landed something, so it knows where the target stood.
+    let first = town.work("First", "echo x > x.txt");
+    town.all_lands();
+    let bead = town.work("Around", script);
+    let running = town.run();
+    town.event_of("bead.closed", &bead);
+    running.stop();
+    assert_eq!(origin.landings(), [first, bead.clone()]);
+    let outside = town.events("mq.outside");
+    let [event] = &outside[..] else { panic!("once: {outside:?}") };
+    let commit = &event["data"]["commits"][0];
+    let agent = commit["agent"].as_str().unwrap();
+    assert!(agent.starts_with("web/polecats/"), "{event}");
+    assert_eq!(origin.git(&["log", "-1", "--format=%s", commit["commit"].as_str().unwrap()]), "Around");
+    let raised = town.events("escalation.raised");
+    let told =
+        |event: &&serde_json::Value| event["data"]["subject"].as_str().unwrap().contains("without the queue");
+    let told: Vec<_> = raised.iter().filter(told).collect();
+    assert_eq!(told.len(), 1, "{raised:?}");
+    assert_eq!(told[0]["data"]["agent"], agent);
+    // What came around was gated before anybody could be blamed, and nobody was.
+    assert!(town.events("mq.rejected").is_empty());
+}

@@ -48,3 +48,4 @@ mod supervision;
 mod support;
 mod watching;
 mod work;
+mod worktrees;

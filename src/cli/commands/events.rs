@@ -125,6 +125,12 @@ fn words(event: &Event) -> (String, Tint) {
             let tint = if result.passed { Green } else { Red };
             (format!("gate {} on the target as it is: {}", result.gate, result.verdict), tint)
         }
+        Event::MqOutside { target, commits, .. } => {
+            let one = |one: &model::queue::Outside| format!("{} by {}", short(&one.commit), one.by);
+            let who: Vec<String> = commits.iter().map(one).collect();
+            let tint = if commits.iter().any(|one| one.agent.is_some()) { Red } else { Yellow };
+            (format!("{target} was moved without the queue: {}", who.join(", ")), tint)
+        }
         Event::MqFlaky { gate, tree, .. } => {
             (format!("gate {gate} is flaky: red and green on tree {}", short(tree)), Yellow)
         }
