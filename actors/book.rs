@@ -311,4 +311,17 @@ impl Book for Shelf {
     fn workers(&self, rig: &RigName) -> Vec<AgentName> {
         self.config.current().rig(rig).map(|rig| rig.workers.clone()).unwrap_or_default()
     }
+
+    fn gate_log(&self, log: &str) -> Result<String, Refusal> {
+        // The ledger says where it is; what it says is not followed out of the town.
+        let file = std::path::Path::new(log);
+        let inside = file.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        let path = self.config.paths().root().join(file);
+        let read = std::fs::read(&path).ok().filter(|_| inside);
+        let bytes = read.ok_or_else(|| {
+            Refusal::failed("no_log", format!("{log} is not there any more"))
+                .hint("its end is in `gastown mq show`, if it has not landed since")
+        })?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
 }

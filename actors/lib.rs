@@ -17,6 +17,7 @@ pub mod book;
 pub mod brief;
 pub mod copies;
 pub mod deacon;
+pub mod direct;
 pub mod directory;
 pub mod dispatcher;
 pub mod doctor;

@@ -32,7 +32,9 @@ use crate::errand::blocking;
 use crate::standstill::{self, no_session};
 use crate::tools::{Door, Tools};
 use crate::vitals::{Blocked, Digest, Named, Pulse};
-use crate::{answering, brief, copies, doctor, guard, judge, programs, recordings, recovery, rigs, sync};
+use crate::{
+    answering, brief, copies, direct, doctor, guard, judge, programs, recordings, recovery, rigs, sync,
+};
 
 /// The name in the tree.
 pub const NAME: &str = "switchboard";
@@ -595,6 +597,7 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
             | Command::RigStop { .. }
             | Command::RigStart { .. }
             | Command::Recover { dry_run: false, .. }
+            | Command::LandDirect { dry_run: false, .. }
     ) {
         writable(tools)?;
     }
@@ -679,6 +682,10 @@ async fn living(tools: &Tools, origin: Origin, command: Command) -> Result<Answe
         Command::Recover { beads, all, rig, dry_run } => {
             let wish = recovery::Wish { beads, all, rig, dry_run };
             recovery::recover(tools, &origin, wish).await
+        }
+        Command::LandDirect { worker, force, skip_tests, dry_run, reason } => {
+            let wish = direct::Wish { worker, force, skip_tests, dry_run, reason };
+            direct::land(tools, &origin, wish).await
         }
         Command::Backup { dir } => copies::backup(tools, &origin, dir).await,
         Command::Stop | Command::StopAll => {

@@ -15,6 +15,7 @@ const PAGES: [&str; 13] = [
     "docs/escalation.md",
     "docs/formulas.md",
     "docs/git.md",
+    "docs/queue.md",
     "docs/ledger.md",
     "docs/performance.md",
     "docs/protocol.md",

@@ -194,6 +194,7 @@ fn fill(
         let repo = open(job, &rig)?;
         let paths = job.paths.rig(&rig);
         elsewhere.extend([paths.refinery_rig(), paths.mayor_rig()]);
+        elsewhere.extend(paths.refinery_runners());
         let mut folders: Vec<(PathBuf, String)> = Vec::new();
         for folder in copy::worktrees(&repo) {
             if folder.starts_with(root) && !elsewhere.contains(&folder) {

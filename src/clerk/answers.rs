@@ -65,6 +65,9 @@ pub fn answer(
         }
         C::FormulaNew { name, kind, rig } => book.draft(rig.as_ref(), name, kind).map(Answer::FormulaDraft),
         C::MergeList { rig, all } => merge_list(board, rig.as_ref(), *all),
+        C::MergeStatus { rig } => crate::mq::status(board, rig.as_ref()),
+        C::MergeWhy(id) => crate::mq::why(board, id),
+        C::MergeLog { merge, gate } => crate::mq::log(board, book, merge, gate.as_deref()),
         C::MergeShow(id) => merges::find(board, id).map(|merge| {
             let row = merge_rows(board).into_iter().find(|row| row.id == merge.id);
             Answer::Merge(Box::new(row.unwrap_or_else(|| MergeRow::new(merge, None))))
@@ -113,8 +116,8 @@ fn ready(board: &Board, filter: &BeadFilter, now: Timestamp) -> Result<Answer, R
 pub fn merge_rows(board: &Board) -> Vec<MergeRow> {
     let mut rows = Vec::new();
     for rig in board.rigs.iter() {
-        let queue = board.merges.queue(&rig.name);
-        rows.extend(queue.iter().enumerate().map(|(place, merge)| MergeRow::new(merge, Some(place + 1))));
+        let queue = crate::queue::order(board, &rig.name);
+        rows.extend(queue.iter().enumerate().map(|(place, merge)| crate::mq::row(board, merge, place)));
     }
     let mut over: Vec<_> = board.merges.iter().filter(|merge| !merge.state.is_open()).collect();
     over.sort_by_key(|merge| merge.queued_at);

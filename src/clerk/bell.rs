@@ -107,14 +107,21 @@ pub fn ears(board: &Board, event: &Event) -> Vec<Ear> {
         Event::MqSubmitted { merge } => {
             vec![Ear::Role(Address::Refinery(merge.rig.clone())), role(&merge.worker)]
         }
-        Event::MqRequeued { merge, .. } | Event::MqWithdrawn { merge, .. } => board
+        Event::MqFrozen { rig, .. } | Event::MqThawed { rig } => {
+            vec![Ear::Role(Address::Refinery(rig.clone()))]
+        }
+        Event::MqRequeued { merge, .. }
+        | Event::MqWithdrawn { merge, .. }
+        | Event::MqKept { merge, .. }
+        | Event::MqPrioritised { merge, .. } => board
             .merges
             .get(merge)
             .map(|merge| Ear::Role(Address::Refinery(merge.rig.clone())))
             .into_iter()
             .collect(),
         Event::MqRejected { worker, .. } | Event::MqLanded { worker, .. } => {
-            std::iter::once(role(worker)).chain(dispatcher(worker)).collect()
+            let refinery = worker.rig().map(|rig| Ear::Role(Address::Refinery(rig.clone())));
+            std::iter::once(role(worker)).chain(dispatcher(worker)).chain(refinery).collect()
         }
         Event::RigAdded { .. } => vec![Ear::Rigs],
         // The Deacon sends escalations on their ways.

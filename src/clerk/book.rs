@@ -73,4 +73,10 @@ pub trait Book: Send + Sync {
 
     /// The names that `rig` has for its workers.
     fn workers(&self, rig: &RigName) -> Vec<AgentName>;
+
+    /// What stands in a gate's log; `log` is relative to the town.
+    ///
+    /// # Errors
+    /// `no_log` when it is not there any more.
+    fn gate_log(&self, log: &str) -> Result<String, Refusal>;
 }

@@ -40,11 +40,15 @@ impl std::fmt::Display for Full {
     }
 }
 
-/// Whether a worker's hook takes a place, although no session of it may be alive just now.
+/// Whether a worker's hook takes a place, although no session of it may be alive just now. One that is for a
+/// person takes none: nobody knows when that one comes.
 fn wants_place(board: &Board, hook: &Hook) -> bool {
-    matches!(hook.agent, Address::Polecat(..))
-        && hook.stage.wants_session()
-        && board.agents.state(&hook.agent) != AgentState::Failed
+    let for_a_person = match board.agents.state(&hook.agent) {
+        AgentState::Failed => true,
+        AgentState::Waiting => !has_session(board, &hook.agent),
+        _ => false,
+    };
+    matches!(hook.agent, Address::Polecat(..)) && hook.stage.wants_session() && !for_a_person
 }
 
 /// Whether the agent has a session that is not over.

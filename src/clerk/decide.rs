@@ -41,6 +41,13 @@ pub fn need(command: &Command) -> Need {
         | C::ConvoyCreate { .. }
         | C::StepDone { .. }
         | C::MergeRetry(_)
+        | C::MergeReject { .. }
+        | C::MergeHold { .. }
+        | C::MergeUnhold(_)
+        | C::MergePrioritise { .. }
+        | C::MergeFreeze { .. }
+        | C::MergeThaw { .. }
+        | C::RefineryProcess { .. }
         | C::MailSend { .. }
         | C::MailReply { .. }
         | C::MailAck(_)
@@ -73,6 +80,9 @@ pub fn need(command: &Command) -> Need {
         | C::FormulaNew { .. }
         | C::MergeList { .. }
         | C::MergeShow(_)
+        | C::MergeStatus { .. }
+        | C::MergeWhy(_)
+        | C::MergeLog { .. }
         | C::MailInbox { .. }
         | C::MailRead(_)
         | C::MailReadAll(_)
@@ -110,6 +120,7 @@ pub fn need(command: &Command) -> Need {
         | C::RigStart { .. }
         | C::BeadSync { .. }
         | C::Recover { .. }
+        | C::LandDirect { .. }
         | C::Backup { .. }
         | C::Stop
         | C::StopAll
@@ -160,6 +171,14 @@ pub fn permitted(origin: &Origin, command: &Command) -> Result<(), Refusal> {
         | C::RigUnpark { .. }
         | C::Freeze { .. }
         | C::MergeRetry(_)
+        | C::MergeReject { .. }
+        | C::MergeHold { .. }
+        | C::MergeUnhold(_)
+        | C::MergePrioritise { .. }
+        | C::MergeFreeze { .. }
+        | C::MergeThaw { .. }
+        | C::LandDirect { .. }
+        | C::RefineryProcess { .. }
         | C::EscalateStale { dry_run: false } => !trusted,
         _ => false,
     };
@@ -220,6 +239,15 @@ pub fn decide(
             merges::retry(&mut draft, id)?;
             Answer::Done
         }
+        C::MergeReject { merge, reason } => crate::mq::reject(&mut draft, merge, reason)?,
+        C::MergeHold { merge, reason } => crate::mq::hold(&mut draft, merge, reason.as_deref())?,
+        C::MergeUnhold(merge) => crate::mq::unhold(&mut draft, merge)?,
+        C::MergePrioritise { merge, priority, hot } => {
+            crate::mq::prioritise(&mut draft, merge, *priority, *hot)?
+        }
+        C::MergeFreeze { rig, reason } => crate::mq::freeze(&mut draft, rig, reason.as_deref())?,
+        C::MergeThaw { rig } => crate::mq::thaw(&mut draft, rig)?,
+        C::RefineryProcess { rig } => crate::mq::process(&mut draft, rig.as_ref())?,
         C::MailSend { to, subject, body, kind, key } => {
             letters::send(&mut draft, to, subject, body, kind.as_deref(), key.as_deref())?
         }

@@ -267,7 +267,8 @@ pub fn take_down(draft: &mut Draft<'_>, hook: &Hook, to: Status, reason: &str) {
 ///
 /// Beads go by urgency, then by age. At most `max_workers` polecats of the rig are at work
 /// ([`capacity`](mod@crate::capacity)); those that wait for the queue to land their branch do not count. A
-/// rig that is parked or stopped is given nothing, nor is a town that stands still. Workers are taken from `pool` in its
+/// rig that is parked or stopped is given nothing, nor one whose workers all ask to log in, nor a town that stands
+/// still. Workers are taken from `pool` in its
 /// order; when all its names are held, numbered ones are added.
 pub fn next_assignment(
     board: &Board,
@@ -276,7 +277,7 @@ pub fn next_assignment(
     max_workers: usize,
     (now, rest): (Timestamp, Duration),
 ) -> Option<(Waiting, Address)> {
-    let closed = board.rigs.get(rig).is_some_and(|rig| rig.parked.is_some() || rig.stopped);
+    let closed = board.rigs.get(rig).is_some_and(|rig| standstill::closed(rig).is_some());
     if closed || board.freezes.now().is_some() || capacity::taken(board, Some(rig)) >= max_workers {
         return None;
     }

@@ -121,6 +121,10 @@ impl Left {
                     left.attention
                         .push(format!("{} waits for rig {}, which is stopped", merge.id, merge.rig));
                 }
+                state if state.is_open() && crate::queue::needs_somebody(board, merge).is_some() => {
+                    let why = crate::queue::needs_somebody(board, merge).unwrap_or_default();
+                    left.attention.push(format!("{} of {} waits: {why}", merge.id, merge.bead));
+                }
                 state if state.is_open() => left.busy.push(format!("{} is {}", merge.id, state.as_str())),
                 _ => {}
             }

@@ -8,16 +8,17 @@ use model::bead::Status;
 use model::event::Event;
 use model::ids::{MergeId, Seq};
 use model::mail::Kind;
-use model::merge::{GateResult, MergeRequest, MergeState, Rejection};
+use model::merge::{MergeRequest, MergeState, Rejection};
 use model::refusal::Refusal;
 use model::role::Address;
 
 use crate::beads;
 use crate::draft::Draft;
 
-/// The entry called `id`.
+/// The entry called `id`, or that of the bead called so.
 pub fn find<'a>(board: &'a Board, id: &MergeId) -> Result<&'a MergeRequest, Refusal> {
-    board.merges.get(id).ok_or_else(|| {
+    let of_bead = || board.merges.of_bead(&id.as_str().parse().ok()?);
+    board.merges.get(id).or_else(of_bead).ok_or_else(|| {
         Refusal::no_such("merge", id.as_str(), board.merges.iter().map(|merge| merge.id.as_str()))
     })
 }
@@ -67,6 +68,8 @@ pub fn submit(draft: &mut Draft<'_>, kind: &Kind) -> Result<(), Refusal> {
         state: MergeState::Queued,
         gates: before.map(|merge| merge.gates.clone()).unwrap_or_default(),
         landed_at: None,
+        hot: before.is_some_and(|merge| merge.hot),
+        kept: before.and_then(|merge| merge.kept.clone()),
     };
     draft.push(Event::MqSubmitted { merge: Box::new(merge) });
     Ok(())
@@ -79,32 +82,21 @@ pub fn testing(draft: &mut Draft<'_>, id: &MergeId, base: &str, commit: &str) ->
     Ok(())
 }
 
-/// Records a gate's run.
-pub fn gate(draft: &mut Draft<'_>, id: &MergeId, result: GateResult) -> Result<(), Refusal> {
-    open(draft.board, id)?;
-    draft.push(Event::MqGate { merge: id.clone(), result });
-    Ok(())
-}
-
-/// Records that all `gates` have passed on `commit` and that it will be pushed.
-///
-/// # Errors
-/// `not_green` when a gate has no green run on exactly this commit: nothing untested is ever pushed.
-pub fn pushing(
+/// Records that `commit` will be pushed, with `own` as the request's own merge commit.
+pub(crate) fn pushing(
     draft: &mut Draft<'_>,
     id: &MergeId,
     base: &str,
     commit: &str,
-    gates: &[String],
+    own: &str,
 ) -> Result<(), Refusal> {
-    let merge = open(draft.board, id)?;
-    for gate in gates {
-        let green = merge.gates.iter().any(|run| run.gate == *gate && run.commit == commit && run.passed);
-        if !green {
-            return Err(Refusal::forbidden("not_green", format!("gate {gate:?} has not passed on {commit}")));
-        }
-    }
-    draft.push(Event::MqPushing { merge: id.clone(), base: base.to_owned(), commit: commit.to_owned() });
+    open(draft.board, id)?;
+    draft.push(Event::MqPushing {
+        merge: id.clone(),
+        base: base.to_owned(),
+        commit: commit.to_owned(),
+        own: (own != commit).then(|| own.to_owned()),
+    });
     Ok(())
 }
 
@@ -186,15 +178,21 @@ pub fn requeued(draft: &mut Draft<'_>, id: &MergeId, reason: &str) -> Result<(),
     Ok(())
 }
 
-/// Records that an entry waits for the world to change; a person is told once.
-pub fn held(draft: &mut Draft<'_>, id: &MergeId, why: &str, hint: Option<&str>) -> Result<(), Refusal> {
+/// Records that an entry waits for the world to change; `tell` says whether a person is told, once.
+pub(crate) fn hold(
+    draft: &mut Draft<'_>,
+    id: &MergeId,
+    why: &str,
+    hint: Option<&str>,
+    tell: bool,
+) -> Result<(), Refusal> {
     let merge = open(draft.board, id)?;
     if matches!(&merge.state, MergeState::Held { why: before, .. } if before == why) {
         return Ok(());
     }
     let known = draft.board.escalations.open().any(|known| known.bead.as_ref() == Some(&merge.bead));
     draft.push(Event::MqHeld { merge: id.clone(), why: why.to_owned(), hint: hint.map(str::to_owned) });
-    if !known {
+    if tell && !known {
         let body = format!("{why}\n\n{}", hint.unwrap_or("It is tried again from time to time."));
         draft.escalate(
             "high",
@@ -210,6 +208,7 @@ pub fn held(draft: &mut Draft<'_>, id: &MergeId, why: &str, hint: Option<&str>) 
 /// Puts a held or rejected entry back into the queue, on a person's word.
 pub fn retry(draft: &mut Draft<'_>, id: &MergeId) -> Result<(), Refusal> {
     let merge = find(draft.board, id)?;
+    let id = &merge.id;
     match merge.state {
         MergeState::Held { .. } => {
             draft.push(Event::MqRequeued { merge: id.clone(), reason: "asked for".into() });

@@ -344,6 +344,8 @@ fn landed(report: &mut Report<'_, '_>, bead: &Bead, facts: &Facts) -> Result<boo
                 state: MergeState::Queued,
                 gates: Vec::new(),
                 landed_at: None,
+                hot: false,
+                kept: None,
             };
             report.draft.push(Event::MqSubmitted { merge: Box::new(merge.clone()) });
             has_landed(report.draft, &merge, landed);

@@ -129,14 +129,21 @@ pub(crate) fn closed(rig: &Rig) -> Option<String> {
     if rig.stopped {
         return Some(format!("rig {0} is stopped; start it with `gastown rig start {0}`", rig.name));
     }
-    rig.parked.as_ref().map(|parked| {
+    if let Some(parked) = &rig.parked {
+        let (name, told) = (&rig.name, parked.pause.told());
+        return Some(format!("rig {name} is parked {told}; let it go on with `gastown rig unpark {name}`"));
+    }
+    (rig.refused >= MOST_REFUSED).then(|| {
         format!(
-            "rig {0} is parked {1}; let it go on with `gastown rig unpark {0}`",
-            rig.name,
-            parked.pause.told()
+            "rig {} is given nothing new: its last {} sessions asked to log in, for trust or for a key; do what they \
+             ask, then say `gastown recover BEAD` of one of them",
+            rig.name, rig.refused
         )
     })
 }
+
+/// After so many sessions in a row that only a person can help, the next would ask the same.
+const MOST_REFUSED: u32 = 5;
 
 #[cfg(test)]
 mod tests {

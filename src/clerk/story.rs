@@ -233,7 +233,7 @@ pub fn sentence(record: &Record) -> Option<String> {
         Event::MqSubmitted { merge } => {
             format!("{} queued {} (attempt {})", merge.id, merge.bead, merge.attempts)
         }
-        Event::MqGate { merge, result } => {
+        Event::MqGate { merge, result, .. } => {
             format!("{merge}: gate {} {} in {} ms", result.gate, result.verdict, result.duration_ms)
         }
         Event::MqLanded { merge, bead, commit, target, .. } => {

@@ -90,6 +90,10 @@ impl Book for OneFormula {
     fn workers(&self, _: &RigName) -> Vec<AgentName> {
         vec!["docs".parse().unwrap(), "backend".parse().unwrap()]
     }
+
+    fn gate_log(&self, log: &str) -> Result<String, Refusal> {
+        Ok(format!("what {log} says"))
+    }
 }
 
 /// A town on paper, with the rig `web`.

@@ -15,7 +15,7 @@ use model::role::Address;
 use crate::exits::{self, HandedIn};
 use crate::idle::Left;
 use crate::testing::Paper;
-use crate::{letters, merges};
+use crate::{letters, merges, queue};
 
 fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> String {
     result.unwrap_err().code
@@ -63,6 +63,18 @@ fn submit(paper: &mut Paper, bead: &BeadId, worker: &Address) {
         .unwrap();
 }
 
+fn setting() -> queue::Setting {
+    queue::Setting {
+        rig: "web".parse().unwrap(),
+        target: "main".into(),
+        rules: ::queue::Rules::default(),
+        runners: 1,
+        gates: "g".into(),
+        gated: true,
+        max_attempts: 3,
+    }
+}
+
 fn hooked(paper: &mut Paper, title: &str) -> (BeadId, Address) {
     let bead = paper.bead(title);
     paper.sling(&[&bead], "web").unwrap();
@@ -79,31 +91,56 @@ fn a_bead_travels_from_a_sling_to_a_landing() {
     submit(&mut paper, &bead, &worker);
     let merge = paper.board.merges.of_bead(&bead).unwrap().id.clone();
     assert_eq!(paper.board.hooks.of(&worker).unwrap().stage, Stage::Submitted);
-    // A gate without a green run on this very commit keeps it from being pushed.
-    let gates = vec!["test".to_owned()];
-    let push = |draft: &mut crate::draft::Draft<'_>| merges::pushing(draft, &merge, "base", "c1", &gates);
-    assert_eq!(code(paper.role(&refinery(), push)), "not_green");
-    let run = |commit: &str, passed| GateResult {
+    let setting = setting();
+    let look = queue::Look { since: None, head: "b".into(), prints: Default::default(), trial: None };
+    paper.role(&refinery(), |draft| queue::plan(draft, &setting, &look)).unwrap();
+    let run =
+        paper.board.queues.get(&setting.rig).unwrap().state.flights().values().next().unwrap().run.clone();
+    assert_eq!(run.stack, std::slice::from_ref(&merge));
+    let tree = queue::tree(&setting.gates, "t");
+    let built =
+        |draft: &mut crate::draft::Draft<'_>| queue::built(draft, &setting, &run, tree.clone(), ("b", "c1"));
+    paper.role(&refinery(), built).unwrap();
+    let push = |tree: &str| queue::Push {
+        base: "b".into(),
+        own: vec![(merge.clone(), "c1".into())],
+        line: vec![("c1".into(), queue::tree(&setting.gates, tree))],
+    };
+    let pushing = |paper: &mut Paper, tree: &str| {
+        let push = push(tree);
+        paper.role(&refinery(), |draft| queue::pushing(draft, &setting, run.id, &push))
+    };
+    assert_eq!(code(pushing(&mut paper, "t")), "stale", "the queue has not decided so");
+    let result = GateResult {
         gate: "test".into(),
         command: "true".into(),
-        commit: commit.into(),
+        commit: "c1".into(),
         tree: "t".into(),
-        passed,
+        passed: true,
         verdict: String::new(),
         duration_ms: 1,
         log: String::new(),
+        base: "b".into(),
+        run: Some(run.id),
+        excerpt: String::new(),
     };
-    for (commit, passed) in [("c0", true), ("c1", false)] {
-        paper.role(&refinery(), |draft| merges::gate(draft, &merge, run(commit, passed))).unwrap();
-        assert_eq!(code(paper.role(&refinery(), push)), "not_green");
-    }
-    paper.role(&refinery(), |draft| merges::gate(draft, &merge, run("c1", true))).unwrap();
-    paper.role(&refinery(), push).unwrap();
-    let land = |draft: &mut crate::draft::Draft<'_>| merges::landed(draft, &merge, "c1", "main");
+    let gate = |draft: &mut crate::draft::Draft<'_>| {
+        queue::gate(draft, &setting, &run, result.clone());
+        Ok(())
+    };
+    paper.role(&refinery(), gate).unwrap();
+    let green = ::queue::Verdict::Green;
+    paper.role(&refinery(), |draft| queue::ended(draft, &setting, run.id, green)).unwrap();
+    // A tree without a green run of its own is never pushed.
+    assert_eq!(code(pushing(&mut paper, "another")), "not_green");
+    pushing(&mut paper, "t").unwrap();
+    let land = |draft: &mut crate::draft::Draft<'_>| queue::landed(draft, &setting, run.id, "c1");
     paper.role(&refinery(), land).unwrap();
     assert_eq!(paper.board.beads.get(&bead).unwrap().status, Status::Closed);
     assert_eq!(paper.board.hooks.of(&worker).unwrap().stage, Stage::Landed);
-    assert_eq!(code(paper.role(&refinery(), land)), "merge_over", "it lands once");
+    paper.role(&refinery(), land).unwrap();
+    let landed = paper.records.iter().filter(|record| matches!(record.event, Event::MqLanded { .. })).count();
+    assert_eq!(landed, 1, "it lands once");
     assert!(matches!(letter(&paper, &witness()).1, Kind::Merged { .. }));
 }
 
@@ -433,8 +470,11 @@ fn the_idle_town_has_nothing_left_and_says_what_it_waits_for() {
     let (_, worker) = paper.dispatch(8).unwrap();
     submit(&mut paper, &bead, &worker);
     let merge = paper.board.merges.of_bead(&bead).unwrap().id.clone();
-    paper.role(&refinery(), |draft| merges::held(draft, &merge, "the remote is away", None)).unwrap();
-    paper.role(&refinery(), |draft| merges::held(draft, &merge, "the remote is away", None)).unwrap();
+    for _ in 0..2 {
+        let (setting, ids) = (setting(), [merge.clone()]);
+        let words = ("the remote is away", None);
+        paper.role(&refinery(), |draft| queue::stuck(draft, &setting, None, &ids, words)).unwrap();
+    }
     assert_eq!(paper.left().busy, ["esc-1 is to go on its ways"]);
     paper.deacon();
     let left = paper.left();

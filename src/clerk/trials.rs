@@ -16,6 +16,7 @@ use model::time::Timestamp;
 use proptest::prelude::{Strategy as _, prop_oneof, proptest};
 
 use crate::agents::{self, Begun, Ended, Judged};
+use crate::capacity;
 use crate::hooks::{self, Cooling};
 use crate::strategy::Rules;
 use crate::testing::Paper;
@@ -172,6 +173,38 @@ fn what_a_person_has_to_do_is_told_once_and_is_no_failure() {
         assert_eq!(paper.board.agents.state(&worker), AgentState::Parked);
         assert_eq!(paper.board.trials.of(&bead).unwrap().strategy, None);
     }
+}
+
+#[test]
+fn who_waits_for_a_person_takes_no_place_but_when_all_do_nothing_more_is_handed_out() {
+    let mut paper = Paper::new();
+    let waits_for = |paper: &mut Paper, verdict: Verdict| {
+        let (bead, worker) = hooked(paper, "one");
+        session(paper, &bead, verdict, exited(1));
+        worker
+    };
+    let mut last = None;
+    for n in 0..5 {
+        assert!(capacity::taken(&paper.board, None) == 0, "after {n}");
+        last = Some(waits_for(&mut paper, Verdict::AsksLogin));
+    }
+    let bead = paper.bead("not yet");
+    paper.sling(&[&bead], "web").unwrap();
+    assert_eq!(paper.dispatch(1), None, "the sixth would ask the same");
+    let told = paper.left().attention.join("\n");
+    assert!(told.contains("its last 5 sessions asked to log in"), "{told}");
+    paper.does(Command::AgentStart { agent: last.unwrap().to_string() }).unwrap();
+    assert_eq!(paper.dispatch(8).unwrap().0, bead);
+
+    // Some beads that only a person can help hold up nobody.
+    let mut paper = Paper::new();
+    for _ in 0..6 {
+        waits_for(&mut paper, Verdict::KeyRefused);
+        waits_for(&mut paper, Verdict::Failed);
+    }
+    let bead = paper.bead("goes on");
+    paper.sling(&[&bead], "web").unwrap();
+    assert_eq!(paper.dispatch(20).unwrap().0, bead);
 }
 
 #[test]

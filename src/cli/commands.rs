@@ -117,6 +117,11 @@ fn for_people(command: &Command, view: View, answer: &Answer, pen: &Pen) -> Stri
         Answer::Submitted(report) => ship::submitted(report),
         Answer::Merges(rows) => ship::merges(rows, pen),
         Answer::Merge(row) => ship::merge(row, pen),
+        Answer::Queues(rows) => ship::queues(rows, pen),
+        Answer::Waits(row) => ship::waits(row, pen),
+        Answer::Direct(report) => ship::direct(report),
+        Answer::GateLog(log) => ship::log(log, pen),
+        Answer::MergesTouched(ids) => ship::touched(ids, command),
         Answer::Letters(rows) => talk::letters(rows, command, pen),
         Answer::Letter(row) => talk::letter(row, pen),
         Answer::DeadLetters(rows) => talk::dead(rows, pen),
@@ -170,6 +175,10 @@ fn done(command: &Command) -> String {
         Command::Unsling { bead, .. } => format!("Took {bead} back"),
         Command::StepDone { step } => format!("Step {step} is done"),
         Command::MergeRetry(id) => format!("{id} is back in the queue"),
+        Command::MergeFreeze { rig, .. } => {
+            format!("Nothing but hot fixes lands in {rig} until `gastown mq thaw {rig}`")
+        }
+        Command::MergeThaw { rig } => format!("Everything lands in {rig} again"),
         Command::MailAck(ids) => {
             let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
             format!("Acknowledged {}", ids.join(", "))

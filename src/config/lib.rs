@@ -21,9 +21,11 @@
 
 pub mod document;
 pub mod escalation;
+pub mod gates;
 pub mod install;
 pub mod live;
 pub mod memory;
+pub mod merge;
 pub mod paths;
 pub mod preset;
 pub mod presets;

@@ -248,6 +248,22 @@ impl RigPaths {
         self.root.join("refinery/rig")
     }
 
+    /// Where the gate run with this number is made, counted from 0.
+    pub fn refinery_runner(&self, n: usize) -> PathBuf {
+        if n == 0 { self.refinery_rig() } else { self.root.join(format!("refinery/rig-{}", n + 1)) }
+    }
+
+    /// The worktrees of gate runs that are there.
+    pub fn refinery_runners(&self) -> Vec<PathBuf> {
+        let found = std::fs::read_dir(self.root.join("refinery")).into_iter().flatten().flatten();
+        let mut found: Vec<PathBuf> = found
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("rig"))
+            .map(|entry| entry.path())
+            .collect();
+        found.sort();
+        found
+    }
+
     /// The Mayor's reference; nobody writes there.
     pub fn mayor_rig(&self) -> PathBuf {
         self.root.join("mayor/rig")

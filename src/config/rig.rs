@@ -16,44 +16,8 @@ use crate::document::{self, ConfigError, Version, span};
 use crate::paths::TownPaths;
 use crate::town::Entry;
 
-/// A command that must succeed on a merge result before it lands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gate {
-    /// What people call it.
-    pub name: String,
-    /// A line for `sh -c`, run in the root of the worktree.
-    pub cmd: String,
-    /// How long it may take.
-    #[serde(default = "gate_timeout", with = "span")]
-    pub timeout: Duration,
-}
-
-impl Gate {
-    /// A gate with the default timeout.
-    pub fn new(name: impl Into<String>, cmd: impl Into<String>) -> Self {
-        Self { name: name.into(), cmd: cmd.into(), timeout: gate_timeout() }
-    }
-}
-
-fn gate_timeout() -> Duration {
-    Duration::from_secs(600)
-}
-
-/// How changes land.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MergeRules {
-    /// How often one bead's change may be tried before it is left for a person.
-    #[serde(deserialize_with = "document::at_least_one")]
-    pub max_attempts: u32,
-}
-
-impl Default for MergeRules {
-    fn default() -> Self {
-        Self { max_attempts: 3 }
-    }
-}
+pub use crate::gates::Gate;
+pub use crate::merge::{Lane, MergeRules};
 
 /// How long one session of a worker works.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

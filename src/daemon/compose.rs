@@ -176,8 +176,12 @@ async fn look_at_reality(
             });
         };
         // Gates first: they are killed, where all others that are no session's are asked and waited for.
-        let gates: usize =
-            town.rigs.keys().map(|rig| git::gate::sweep_folder(&paths.rig(rig).refinery_rig())).sum();
+        let gates: usize = town
+            .rigs
+            .keys()
+            .flat_map(|rig| paths.rig(rig).refinery_runners())
+            .map(|at| git::gate::sweep_folder(&at))
+            .sum();
         let swept = gates + host.sweep_town(paths.root());
         if swept > 0 {
             tracing::info!(swept, "ended processes that an earlier runtime had left behind");

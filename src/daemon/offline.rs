@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::book::Shelf;
-use actors::{brief, doctor, judge, programs, recordings, recovery, rigs, sync};
+use actors::{brief, direct, doctor, judge, programs, recordings, recovery, rigs, sync};
 use clerk::decide::{Need, decide, need, permitted};
 use clerk::draft::Draft;
 use clerk::{answers, names, past, reports, waits};
@@ -65,6 +65,7 @@ impl Carrier for Unopened {
                     | Command::BeadSync { .. }
                     | Command::Backup { .. }
                     | Command::Recover { .. }
+                    | Command::LandDirect { .. }
             )
         {
             return Err(Refusal::not_running(called(&command)));
@@ -239,6 +240,12 @@ impl Offline {
         recovery::recover_offline(&self.store, at, &self.book, &self.origin.actor(), (wish, now))
     }
 
+    fn land(&self, wish: &direct::Wish) -> Result<Answer, Refusal> {
+        let (config, now) = (self.config.current(), self.clock.now());
+        let at = (&self.paths, config.as_ref());
+        direct::land_offline(&self.store, at, &self.origin.actor(), (wish, now))
+    }
+
     fn add_rig(&self, new: &NewRig) -> Result<Answer, Refusal> {
         let prefix = rigs::check(&self.config, new)?;
         let mut progress = |line: &str| tracing::debug!("{line}");
@@ -289,6 +296,11 @@ impl Carrier for Offline {
             (Need::Town, Command::Recover { beads, all, rig, dry_run }) => {
                 let (beads, rig) = (beads.clone(), rig.clone());
                 self.recover(&recovery::Wish { beads, all: *all, rig, dry_run: *dry_run })
+            }
+            (Need::Town, Command::LandDirect { worker, force, skip_tests, dry_run, reason }) => {
+                let (worker, reason) = (worker.clone(), reason.clone());
+                let (force, skip_tests, dry_run) = (*force, *skip_tests, *dry_run);
+                self.land(&direct::Wish { worker, force, skip_tests, dry_run, reason })
             }
             (Need::Town, Command::Backup { dir }) => self.back_up(dir),
             (Need::Town, _) => Err(Refusal::not_running(called(&command))),

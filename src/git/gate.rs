@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     io,
     os::unix::process::ExitStatusExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -85,6 +85,45 @@ pub fn run(
     GateRun { verdict, duration: started.elapsed(), tree_changed }
 }
 
+/// A gate that is to run beside others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// For `/bin/sh -c`.
+    pub cmd: String,
+    /// Its variables.
+    pub env: BTreeMap<String, String>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Where its output goes.
+    pub log: PathBuf,
+}
+
+/// As [`run`], for several at once in the same folder; returns when all have ended.
+pub fn run_all(jobs: &[Job], cwd: &Path, cancel: Option<&CancelToken>) -> Vec<GateRun> {
+    let folder = cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned());
+    sweep_folder(&folder);
+    let before = status::ask(&folder).ok();
+    let one = |job: &Job| {
+        let started = Instant::now();
+        faults::pass("gate.run");
+        let verdict = try_run(&job.cmd, &folder, &job.env, job.timeout, &job.log, cancel)
+            .unwrap_or_else(|error| Verdict::CannotStart { error });
+        faults::pass("gate.ran");
+        (verdict, started.elapsed())
+    };
+    let ended: Vec<(Verdict, Duration)> = match jobs {
+        [job] => vec![one(job)],
+        _ => std::thread::scope(|scope| {
+            let threads: Vec<_> = jobs.iter().map(|job| scope.spawn(|| one(job))).collect();
+            let panicked =
+                || (Verdict::CannotStart { error: "its thread panicked".to_owned() }, Duration::ZERO);
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect()
+        }),
+    };
+    let tree_changed = before.is_some_and(|before| status::ask(&folder).ok() != Some(before));
+    ended.into_iter().map(|(verdict, duration)| GateRun { verdict, duration, tree_changed }).collect()
+}
+
 /// Kills what earlier gates in `cwd` have left running. Returns how many processes were killed.
 pub fn sweep_folder(cwd: &Path) -> usize {
     use std::os::unix::ffi::OsStrExt;
@@ -151,7 +190,7 @@ fn mark() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf, process::Child};
+    use std::{fs, process::Child};
 
     use super::*;
     use crate::testing::Lab;

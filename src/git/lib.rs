@@ -19,6 +19,7 @@
 pub mod clear;
 mod clone;
 pub mod copy;
+pub mod fence;
 pub mod gate;
 pub mod landing;
 pub mod left;
@@ -38,6 +39,7 @@ mod sweep;
 pub mod sync;
 #[cfg(test)]
 mod testing;
+pub mod train;
 mod unsaved;
 pub mod worktree;
 

@@ -58,17 +58,7 @@ pub fn prepare(
     options.find_renames(true);
     let mut index = library.merge_commits(&ours, &theirs, Some(&options)).map_err(doing())?;
     if index.has_conflicts() {
-        let mut files = Vec::new();
-        for conflict in index.conflicts().map_err(doing())? {
-            let conflict = conflict.map_err(doing())?;
-            let sides = [conflict.our, conflict.their, conflict.ancestor];
-            files.extend(
-                sides.into_iter().flatten().map(|side| String::from_utf8_lossy(&side.path).into_owned()),
-            );
-        }
-        files.sort();
-        files.dedup();
-        return Ok(Prepared::Conflict { base, files });
+        return Ok(Prepared::Conflict { base, files: conflicts(&index).map_err(doing())? });
     }
     let tree = index.write_tree_to(&library).map_err(doing())?;
     if tree == ours.tree_id() {
@@ -79,7 +69,21 @@ pub fn prepare(
     Ok(Prepared::Merge { base, commit, tree })
 }
 
-fn write(
+/// The files that conflict, sorted.
+pub(crate) fn conflicts(index: &git2::Index) -> Result<Vec<String>, git2::Error> {
+    let mut files = Vec::new();
+    for conflict in index.conflicts()? {
+        let conflict = conflict?;
+        let sides = [conflict.our, conflict.their, conflict.ancestor];
+        files
+            .extend(sides.into_iter().flatten().map(|side| String::from_utf8_lossy(&side.path).into_owned()));
+    }
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+pub(crate) fn write(
     library: &Repository,
     parents: [&Commit<'_>; 2],
     tree: Oid,
@@ -91,7 +95,7 @@ fn write(
 }
 
 /// Tells apart a head that was merged from one that never left the target's own line.
-fn already(repo: &Repo, base: Oid, head: Oid) -> Result<Prepared> {
+pub(crate) fn already(repo: &Repo, base: Oid, head: Oid) -> Result<Prepared> {
     let mut line: Vec<LogEntry> = Vec::new();
     let mut from = base;
     loop {
@@ -122,7 +126,7 @@ fn already(repo: &Repo, base: Oid, head: Oid) -> Result<Prepared> {
 }
 
 /// Puts trailers below a message as git expects them: a paragraph of their own, a line each.
-fn full_message(message: &str, trailers: &[(&str, &str)]) -> String {
+pub(crate) fn full_message(message: &str, trailers: &[(&str, &str)]) -> String {
     let mut text = message.trim_end().replace('\0', "");
     text.push('\n');
     if !trailers.is_empty() {

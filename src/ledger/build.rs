@@ -1,6 +1,6 @@
 //! Gives the folding code a fingerprint, so that no snapshot outlives the code that made it.
 //!
-//! A board is folded by `views/` from what `model` calls an event. When either changes, a snapshot of
+//! A board is folded by `views/` from what `model` calls an event, and by the room `queue`. When one of them changes, a snapshot of
 //! before may hold what today's fold would not give; a version number would be forgotten one day.
 
 use std::hash::{DefaultHasher, Hasher as _};
@@ -10,7 +10,7 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let room = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let mut hasher = DefaultHasher::new();
-    for folder in [room.join("views"), room.join("../model")] {
+    for folder in [room.join("views"), room.join("../model"), room.join("../queue")] {
         println!("cargo:rerun-if-changed={}", folder.display());
         take_in(&folder, &mut hasher)?;
     }

@@ -63,6 +63,16 @@ impl Event {
             | Event::MqRequeued { .. }
             | Event::MqHeld { .. }
             | Event::MqWithdrawn { .. }
+            | Event::MqDirect { .. }
+            | Event::MqQueue { .. }
+            | Event::MqBase { .. }
+            | Event::MqRules { .. }
+            | Event::MqBaseline { .. }
+            | Event::MqFlaky { .. }
+            | Event::MqKept { .. }
+            | Event::MqPrioritised { .. }
+            | Event::MqFrozen { .. }
+            | Event::MqThawed { .. }
             | Event::ConvoyClosed { .. }
             | Event::EscalationAcked { .. }
             | Event::EscalationClosed { .. }

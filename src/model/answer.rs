@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::agent::AgentState;
 use crate::backup;
-use crate::bead::Bead;
+use crate::bead::{Bead, Priority};
 use crate::convoy::Convoy;
 use crate::cost;
 use crate::escalation::{EscalationRow, StaleRow};
@@ -213,6 +213,108 @@ pub struct MergeRow {
     pub landed_at: Option<Timestamp>,
     /// Gate runs, oldest first.
     pub gates: Vec<GateResult>,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Whether it goes before everything else.
+    #[serde(default)]
+    pub hot: bool,
+    /// What it waits for.
+    #[serde(default)]
+    pub why: Option<String>,
+}
+
+/// What the queue of a rig does and has learned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueueRow {
+    /// Whose queue.
+    pub rig: RigName,
+    /// The target's head that everything stands on.
+    pub head: Option<String>,
+    /// `green`, `red` or `unknown`.
+    pub target: String,
+    /// Why nothing but hot fixes lands, if that is so.
+    pub frozen: Option<String>,
+    /// How many wait to land.
+    pub waiting: usize,
+    /// How many have landed.
+    pub landed: u64,
+    /// How many gate runs at once, at most.
+    pub runners: usize,
+    /// How many changes one run tests for the first time, as things stand.
+    pub batch: usize,
+    /// The expected share of changes that fail.
+    pub failure_rate: f64,
+    /// The expected share of runs of a good tree that are red.
+    pub flake_rate: f64,
+    /// How often each gate was red and green on one tree.
+    pub flaky: std::collections::BTreeMap<String, u64>,
+    /// The runs under way.
+    pub runs: Vec<RunRow>,
+}
+
+/// A gate run under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRow {
+    /// Its number.
+    pub run: crate::queue::RunId,
+    /// What it is for: `fresh`, `search`, `ahead`, `carry`, `confirm`, `baseline`, `mend`, or `landing`.
+    pub aim: String,
+    /// What is merged, in this order.
+    pub stack: Vec<MergeId>,
+}
+
+/// What a merge request waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitsRow {
+    /// Which.
+    pub id: MergeId,
+    /// What it finishes.
+    pub bead: BeadId,
+    /// Where it stands.
+    pub state: String,
+    /// Its place among those that wait, from 1.
+    pub position: Option<usize>,
+    /// In a sentence.
+    pub why: String,
+    /// What a person can do about it.
+    pub next: Option<String>,
+}
+
+/// What became of a landing without the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectReport {
+    /// The request, when there is one.
+    pub merge: Option<MergeId>,
+    /// What it finishes.
+    pub bead: BeadId,
+    /// Whose it is.
+    pub worker: Address,
+    /// The branch.
+    pub branch: String,
+    /// Its head.
+    pub head: String,
+    /// The branch that it lands on.
+    pub target: String,
+    /// The merge commit.
+    pub commit: String,
+    /// The gates that have run, all of them green.
+    pub gates: Vec<GateResult>,
+    /// The checks that were left out, and would have refused or were not made.
+    pub skipped: Vec<String>,
+    /// Nothing was changed.
+    pub dry_run: bool,
+}
+
+/// What a gate said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateLog {
+    /// Of which merge request.
+    pub merge: MergeId,
+    /// How it ended.
+    pub run: GateResult,
+    /// Its output.
+    pub text: String,
 }
 
 impl MergeRow {
@@ -239,6 +341,9 @@ impl MergeRow {
             submitted_at: merge.submitted_at,
             landed_at: merge.landed_at,
             gates: merge.gates.clone(),
+            priority: merge.priority,
+            hot: merge.hot,
+            why: None,
         }
     }
 }
@@ -638,6 +743,16 @@ pub enum Answer {
     Merges(Vec<MergeRow>),
     /// One.
     Merge(Box<MergeRow>),
+    /// What queues do and have learned.
+    Queues(Vec<QueueRow>),
+    /// What a merge request waits for.
+    Waits(Box<WaitsRow>),
+    /// What became of a landing without the queue.
+    Direct(Box<DirectReport>),
+    /// What a gate said.
+    GateLog(Box<GateLog>),
+    /// Merge requests that were touched, by name.
+    MergesTouched(Vec<MergeId>),
     /// Letters.
     Letters(Vec<MailRow>),
     /// One.

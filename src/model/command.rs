@@ -507,6 +507,79 @@ pub enum Command {
     MergeShow(MergeId),
     /// Puts a rejected or held merge request back into the queue.
     MergeRetry(MergeId),
+    /// Shows what the queues do and what they have learned.
+    MergeStatus {
+        /// Of this rig; of all when not given.
+        rig: Option<RigName>,
+    },
+    /// Says what a merge request waits for.
+    MergeWhy(MergeId),
+    /// Shows what a gate said of a merge request.
+    MergeLog {
+        /// Which.
+        merge: MergeId,
+        /// The gate; the last one that ran when not given.
+        gate: Option<String>,
+    },
+    /// Gives a merge request back to its worker.
+    MergeReject {
+        /// Which.
+        merge: MergeId,
+        /// Why.
+        reason: String,
+    },
+    /// Keeps a merge request where it is.
+    MergeHold {
+        /// Which.
+        merge: MergeId,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Lets it go on.
+    MergeUnhold(MergeId),
+    /// Makes a merge request more or less urgent.
+    MergePrioritise {
+        /// Which.
+        merge: MergeId,
+        /// How urgent; as before when not given.
+        priority: Option<Priority>,
+        /// Whether it is a hot fix; as before when not given.
+        hot: Option<bool>,
+    },
+    /// Lets nothing but hot fixes land in a rig.
+    MergeFreeze {
+        /// Which rig.
+        rig: RigName,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Lets everything land again.
+    MergeThaw {
+        /// In which rig.
+        rig: RigName,
+    },
+    /// Lands the branch of one worker without the queue.
+    LandDirect {
+        /// Whose, as typed.
+        worker: String,
+        /// Also when it is at work, or has files that are not committed.
+        #[serde(default)]
+        force: bool,
+        /// Without gates.
+        #[serde(default)]
+        skip_tests: bool,
+        /// Only say what would happen.
+        #[serde(default)]
+        dry_run: bool,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Tries at once what something outside keeps from landing.
+    RefineryProcess {
+        /// In this rig; in all when not given.
+        rig: Option<RigName>,
+    },
 
     // talk
     /// Writes a letter.

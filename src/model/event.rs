@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentState, Exit, SessionEnd, Verdict};
-use crate::bead::{Bead, Comment, Dependency, Move, Patch, Status};
+use crate::bead::{Bead, Comment, Dependency, Move, Patch, Priority, Status};
 use crate::command::Sling;
 use crate::convoy::Convoy;
 use crate::cost::Tokens;
@@ -17,6 +17,7 @@ use crate::escalation::{Context, Outcome, Route, Severity};
 use crate::ids::{BeadId, ConvoyId, EscalationId, MailId, MergeId, MolId, Prefix, RigName, Seq, SessionId};
 use crate::mail::Letter;
 use crate::merge::{GateResult, MergeRequest, Rejection};
+use crate::queue;
 use crate::recovery::{Strategy, Symptom};
 use crate::role::Address;
 use crate::survey::Difference;
@@ -546,10 +547,13 @@ pub enum Event {
     /// A gate has run.
     #[serde(rename = "mq.gate")]
     MqGate {
-        /// For which entry.
+        /// For which entry: the topmost of those that were merged.
         merge: MergeId,
         /// What came out.
         result: GateResult,
+        /// The others that were merged below it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        with: Vec<MergeId>,
     },
     /// All gates have passed; it will be pushed.
     #[serde(rename = "mq.pushing")]
@@ -558,8 +562,11 @@ pub enum Event {
         merge: MergeId,
         /// The target's head that it stands on.
         base: String,
-        /// The merge commit.
+        /// The commit that is pushed.
         commit: String,
+        /// Its own merge commit, when that is another.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        own: Option<String>,
     },
     /// The merge commit was seen on the target branch at the remote.
     #[serde(rename = "mq.landed")]
@@ -612,6 +619,95 @@ pub enum Event {
         merge: MergeId,
         /// Why.
         why: String,
+    },
+
+    /// What the queue of a rig was told and has decided, in this order.
+    #[serde(rename = "mq.queue")]
+    MqQueue {
+        /// Whose queue.
+        rig: RigName,
+        /// What.
+        records: Vec<queue::Record>,
+    },
+    /// The head of the target that everything stands on from now on.
+    #[serde(rename = "mq.base")]
+    MqBase {
+        /// Of which rig.
+        rig: RigName,
+        /// The commit.
+        head: String,
+    },
+    /// What the queue goes by from now on.
+    #[serde(rename = "mq.rules")]
+    MqRules {
+        /// Of which rig.
+        rig: RigName,
+        /// How it behaves.
+        rules: queue::Rules,
+        /// How many gate runs at once.
+        runners: usize,
+        /// A digest of the gates.
+        gates: String,
+    },
+    /// A person lands a request without the queue.
+    #[serde(rename = "mq.direct")]
+    MqDirect {
+        /// Which.
+        merge: MergeId,
+        /// The checks that were left out.
+        skipped: Vec<String>,
+        /// Why, in the person's words.
+        reason: String,
+    },
+    /// A gate has run on the target as it is.
+    #[serde(rename = "mq.baseline")]
+    MqBaseline {
+        /// Of which rig.
+        rig: RigName,
+        /// What came out.
+        result: GateResult,
+    },
+    /// A gate was red and green on one tree.
+    #[serde(rename = "mq.flaky")]
+    MqFlaky {
+        /// Of which rig.
+        rig: RigName,
+        /// Its name.
+        gate: String,
+        /// The tree.
+        tree: String,
+    },
+    /// A person keeps a request where it is, or lets it go on.
+    #[serde(rename = "mq.kept")]
+    MqKept {
+        /// Which.
+        merge: MergeId,
+        /// Why; none lets it go on.
+        reason: Option<String>,
+    },
+    /// It is more or less urgent than it was.
+    #[serde(rename = "mq.prioritised")]
+    MqPrioritised {
+        /// Which.
+        merge: MergeId,
+        /// How urgent.
+        priority: Priority,
+        /// Whether it is a hot fix.
+        hot: bool,
+    },
+    /// Nothing but hot fixes lands in a rig.
+    #[serde(rename = "mq.frozen")]
+    MqFrozen {
+        /// Which rig.
+        rig: RigName,
+        /// Why.
+        reason: String,
+    },
+    /// Everything lands again.
+    #[serde(rename = "mq.thawed")]
+    MqThawed {
+        /// In which rig.
+        rig: RigName,
     },
 
     /// A convoy was made.
@@ -918,6 +1014,16 @@ impl Event {
             Event::MqRequeued { .. } => "mq.requeued",
             Event::MqHeld { .. } => "mq.held",
             Event::MqWithdrawn { .. } => "mq.withdrawn",
+            Event::MqDirect { .. } => "mq.direct",
+            Event::MqQueue { .. } => "mq.queue",
+            Event::MqBase { .. } => "mq.base",
+            Event::MqRules { .. } => "mq.rules",
+            Event::MqBaseline { .. } => "mq.baseline",
+            Event::MqFlaky { .. } => "mq.flaky",
+            Event::MqKept { .. } => "mq.kept",
+            Event::MqPrioritised { .. } => "mq.prioritised",
+            Event::MqFrozen { .. } => "mq.frozen",
+            Event::MqThawed { .. } => "mq.thawed",
             Event::ConvoyCreated { .. } => "convoy.created",
             Event::ConvoyClosed { .. } => "convoy.closed",
             Event::EscalationRaised { .. } => "escalation.raised",

@@ -25,6 +25,7 @@ pub mod merge;
 pub mod near;
 pub mod nudge;
 pub mod preset;
+pub mod queue;
 pub mod recovery;
 pub mod refusal;
 pub mod role;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bead::Priority;
 use crate::ids::{BeadId, MergeId, RigName, Seq};
+use crate::queue::RunId;
 use crate::role::Address;
 use crate::time::Timestamp;
 
@@ -84,8 +85,11 @@ pub enum MergeState {
     Pushing {
         /// The target's head that it stands on.
         base: String,
-        /// The merge commit.
+        /// The commit that is pushed.
         commit: String,
+        /// This request's own merge commit, when it is pushed as part of a batch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        own: Option<String>,
     },
     /// On the target branch, seen there.
     Landed {
@@ -153,6 +157,15 @@ pub struct GateResult {
     pub duration_ms: u64,
     /// Where its output lies, relative to the town.
     pub log: String,
+    /// The target's head that the merge stands on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub base: String,
+    /// The run of the queue that it was part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The end of its output, when it did not pass.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub excerpt: String,
 }
 
 /// One branch that wants to be on the target branch.
@@ -193,6 +206,12 @@ pub struct MergeRequest {
     /// When it landed.
     #[serde(default)]
     pub landed_at: Option<Timestamp>,
+    /// Goes before everything else, also while the queue is frozen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hot: bool,
+    /// Why a person keeps it where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
 }
 
 impl MergeRequest {

@@ -1,5 +1,6 @@
 //! The scrollback: read back from a recording, through a screen that is thrown away.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -98,14 +99,30 @@ struct Left {
 /// How programs give the second screen back.
 const LEAVING: [&str; 3] = ["\x1b[?1049l", "\x1b[?1047l", "\x1b[?47l"];
 
-/// How programs wipe a screen.
-const WIPING: [&str; 3] = ["\x1b[2J", "\x1b[J", "\x1b[0J"];
+/// How long a program may take to wipe its screen before it gives it back, in seconds.
+const WIPING: f64 = 1.0;
+
+/// How many states of the screen are compared at most.
+const STATES: usize = 64;
 
 /// A full-screen program is part of what was shown last if no more lines than this came after it.
 const RECENT: usize = 50;
 
 fn used_rows(screen: &mut Screen) -> Vec<String> {
     screen.text().lines().map(str::to_owned).collect()
+}
+
+/// How many of `rows` say something.
+fn shown_rows(rows: &[String]) -> usize {
+    rows.iter().filter(|row| !row.trim().is_empty()).count()
+}
+
+/// The last of `states` that was not half wiped already.
+fn last_whole(states: impl Iterator<Item = Vec<String>>) -> Vec<String> {
+    let mut states: Vec<Vec<String>> = states.collect();
+    let fullest = states.iter().map(|rows| shown_rows(rows)).max().unwrap_or_default();
+    let last = states.iter().rposition(|rows| 2 * shown_rows(rows) >= fullest);
+    last.map(|at| states.swap_remove(at)).unwrap_or_default()
 }
 
 /// Plays the last `reach` bytes of the file at `path`.
@@ -142,34 +159,43 @@ fn play(
     let mut rest = Vec::new();
     file.read_to_end(&mut rest)?;
     let mut above = 0;
-    // What stood there before the screen was wiped last.
-    let mut wiped = Vec::new();
-    for line in rest.split(|byte| *byte == b'\n') {
-        match serde_json::from_slice::<(f64, String, String)>(line) {
-            Ok((_, code, data)) if code == "o" => {
+    // How the second screen was of late, and when.
+    let mut states: VecDeque<(f64, Vec<String>)> = VecDeque::new();
+    // Others than output and sizes, and a last line that is being written, are passed over.
+    let events: Vec<(f64, String, String)> =
+        rest.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let gives_back = |data: &str| LEAVING.iter().any(|leaving| data.contains(leaving));
+    let mut partings = events.iter().filter(|(_, code, data)| code == "o" && gives_back(data)).peekable();
+    for (at, code, data) in &events {
+        match code.as_str() {
+            "o" => {
                 let before = screen.alternate_screen();
-                let says = |all: &[&str]| all.iter().any(|sequence| data.contains(sequence));
-                if before && (says(&LEAVING) || says(&WIPING)) {
-                    // What it wipes before it goes is in the same breath, or was read just before.
-                    let rows = used_rows(screen);
-                    if rows.iter().any(|row| !row.trim().is_empty()) {
-                        wiped = rows;
+                // Each state is a picture of the whole screen, so only those that may be needed are kept.
+                if before && partings.peek().is_some_and(|(parting, ..)| parting - at <= WIPING) {
+                    while states.len() >= STATES || states.front().is_some_and(|(then, _)| at - then > WIPING)
+                    {
+                        states.pop_front();
                     }
-                    if says(&LEAVING) {
-                        *left = Some(Left { front: std::mem::take(&mut wiped), above });
-                    }
+                    states.push_back((*at, used_rows(screen)));
+                }
+                let parts = gives_back(data);
+                if parts {
+                    partings.next();
+                }
+                if before && parts {
+                    // What it wipes before it goes is in the same breath, or in those before it.
+                    *left = Some(Left { front: last_whole(states.drain(..).map(|(_, rows)| rows)), above });
                 } else if !before && data.contains("\x1b[?") {
                     above = screen.history().len() + used_rows(screen).len();
                 }
                 screen.feed(data.as_bytes());
                 screen.take_answers();
             }
-            Ok((_, code, data)) if code == "r" => {
-                if let Some(size) = parse_size(&data) {
+            "r" => {
+                if let Some(size) = parse_size(data) {
                     screen.resize(size);
                 }
             }
-            // Other events, and a last line that is being written.
             _ => {}
         }
     }

@@ -24,6 +24,7 @@ mod flow;
 mod formulas;
 mod handoff;
 mod judgement;
+mod land;
 mod letters;
 mod looks;
 mod nudges;
@@ -33,6 +34,7 @@ mod outage;
 #[path = "../../src/notify/tests/fakes.rs"]
 mod outside;
 mod post;
+mod queue;
 mod recover;
 mod rescue;
 mod rework;

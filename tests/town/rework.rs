@@ -66,7 +66,10 @@ else echo work > work.txt; touch broken; fi";
         .iter()
         .map(|event| event["data"]["result"]["passed"].as_bool().unwrap())
         .collect();
-    assert_eq!(passed, [false, true]);
+    // Red twice on the same tree, and the target green by itself, before it is given back.
+    assert_eq!(passed, [false, false, true]);
+    let baseline = &town.events("mq.baseline")[0]["data"]["result"];
+    assert_eq!((&baseline["passed"], &baseline["gate"]), (&Value::from(true), &Value::from("check")));
 }
 
 #[test]

@@ -332,7 +332,7 @@ fn a_merge_that_is_held_is_tried_again() {
     assert_eq!(why(&paper, &bead).state, "queued");
     let id = paper.board.merges.of_bead(&bead).unwrap().id.clone();
     let refinery = Address::Refinery("web".parse().unwrap());
-    paper.role(&refinery, |draft| merges::held(draft, &id, "pushes are closed", None)).unwrap();
+    paper.role(&refinery, |draft| merges::hold(draft, &id, "pushes are closed", None, true)).unwrap();
     assert_eq!(why(&paper, &bead).state, "merge_held");
     did(&brought_back(&mut paper, &bead, &nothing()), "running", &["was held (pushes are closed)"]);
     assert_eq!(paper.board.merges.of_bead(&bead).unwrap().state, MergeState::Queued);

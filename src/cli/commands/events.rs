@@ -95,7 +95,7 @@ fn words(event: &Event) -> (String, Tint) {
         Event::MqSubmitted { merge } => {
             (format!("{} is in the queue of {} (attempt {})", merge.bead, merge.rig, merge.attempts), Plain)
         }
-        Event::MqGate { merge, result } => {
+        Event::MqGate { merge, result, .. } => {
             let tint = if result.passed { Green } else { Red };
             (format!("gate {} on {merge}: {}", result.gate, result.verdict), tint)
         }
@@ -106,6 +106,29 @@ fn words(event: &Event) -> (String, Tint) {
             (format!("gave {bead} back: {}", rejection.headline()), Yellow)
         }
         Event::MqHeld { merge, why, .. } => (format!("holds {merge}: {why}"), Red),
+        Event::MqDirect { merge, skipped, reason } if skipped.is_empty() => {
+            (format!("lands {merge} without the queue: {reason}"), Yellow)
+        }
+        Event::MqDirect { merge, skipped, reason } => {
+            (format!("lands {merge} without the queue, without {}: {reason}", skipped.join(", ")), Red)
+        }
+        Event::MqBaseline { result, .. } => {
+            let tint = if result.passed { Green } else { Red };
+            (format!("gate {} on the target as it is: {}", result.gate, result.verdict), tint)
+        }
+        Event::MqFlaky { gate, tree, .. } => {
+            (format!("gate {gate} is flaky: red and green on tree {}", short(tree)), Yellow)
+        }
+        Event::MqKept { merge, reason: Some(reason) } => (format!("keeps {merge}: {reason}"), Yellow),
+        Event::MqKept { merge, reason: None } => (format!("lets {merge} go on"), Plain),
+        Event::MqPrioritised { merge, priority, hot } => {
+            let hot = if *hot { ", a hot fix" } else { "" };
+            (format!("{merge} has priority {priority}{hot}"), Plain)
+        }
+        Event::MqFrozen { rig, reason } => {
+            (format!("nothing but hot fixes lands in {rig}: {reason}"), Yellow)
+        }
+        Event::MqThawed { rig } => (format!("everything lands in {rig} again"), Green),
         Event::EscalationRaised { severity, subject, .. } => (format!("[{severity}] {subject}"), Red),
         Event::EscalationAcked { escalation, .. } => (format!("took note of {escalation}"), Plain),
         Event::EscalationClosed { escalation, reason } => (format!("settled {escalation}: {reason}"), Green),

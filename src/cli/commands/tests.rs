@@ -96,8 +96,13 @@ fn merge(state: MergeState) -> MergeRow {
             verdict: "exit code 2".into(),
             duration_ms: 1234,
             log: "logs/gates/web/1.log".into(),
+            base: String::new(),
+            run: None,
+            excerpt: String::new(),
         }],
         landed_at: None,
+        hot: false,
+        kept: None,
     };
     MergeRow::new(&request, Some(1))
 }

@@ -169,6 +169,39 @@ fn shipping_talking_and_watching_are_read() {
     check("mq list web -a", Command::MergeList { rig: Some("web".parse().unwrap()), all: true });
     check("mq status mr-1", Command::MergeShow("mr-1".parse().unwrap()));
     check("mq retry mr-1", Command::MergeRetry("mr-1".parse().unwrap()));
+    check("mq status", Command::MergeStatus { rig: None });
+    check("mq status web", Command::MergeStatus { rig: Some("web".parse().unwrap()) });
+    check("mq why web-1a", Command::MergeWhy("web-1a".parse().unwrap()));
+    check(
+        "mq log mr-1 test",
+        Command::MergeLog { merge: "mr-1".parse().unwrap(), gate: Some("test".into()) },
+    );
+    check(
+        "mq reject mr-1 -r 'too large'",
+        Command::MergeReject { merge: "mr-1".parse().unwrap(), reason: "too large".into() },
+    );
+    check("mq hold mr-1", Command::MergeHold { merge: "mr-1".parse().unwrap(), reason: None });
+    check("mq release mr-1", Command::MergeUnhold("mr-1".parse().unwrap()));
+    let urgent = |priority: Option<u8>, hot| Command::MergePrioritise {
+        merge: "mr-1".parse().unwrap(),
+        priority: priority.map(|priority| priority.try_into().unwrap()),
+        hot,
+    };
+    check("mq prioritise mr-1 --hot", urgent(None, Some(true)));
+    check("mq prioritize mr-1 -p 0 --no-hot", urgent(Some(0), Some(false)));
+    check("mq freeze web", Command::MergeFreeze { rig: "web".parse().unwrap(), reason: None });
+    check("mq thaw web", Command::MergeThaw { rig: "web".parse().unwrap() });
+    check("refinery process web", Command::RefineryProcess { rig: Some("web".parse().unwrap()) });
+    let land = |force, dry_run| Command::LandDirect {
+        worker: "web/docs".into(),
+        force,
+        skip_tests: force,
+        dry_run,
+        reason: None,
+    };
+    check("gt land --direct web/docs", land(false, false));
+    check("land --direct web/docs --force --skip-tests --dry-run", land(true, true));
+    check("refinery queue", Command::MergeList { rig: None, all: false });
     let letter = Command::MailSend {
         to: "mayor/".into(),
         subject: "Schema".into(),
@@ -411,14 +444,14 @@ fn every_line_of_the_old_documents_is_understood_or_answered() {
         bd events list --actor=myproject/polecats/slot0 --since=30m\ngt rigs\ngt polecats\ngt inbox\n\
         gt send wyvern/plugins/merge-oracle -s \"Analyze\" -m \"...\"\ngt stop --all\ngt merge-queue list\n\
         gt spawn --issue gt-1 rig/name\ngt kill rig/name\ngt wake rig/name\ngt merge-queue add\n\
-        gt peek rig/name\ngt escalate help\ngt stop --rig web\n\
+        gt peek rig/name\ngt escalate help\ngt stop --rig web\ngt refinery process\ngt land --direct web/docs\n\
         gt sleep web/docs\nbd ready --parent gt-1\nbd mol cook f\nbd cook f\nbd formula list\nbd sync\ngt doctor --fix\ngt costs report";
     for line in understood.lines().map(str::trim) {
         assert!(read(line).is_ok(), "{line}: {:?}", read(line));
     }
     let answered = "\
         gt crew add max --rig web\nbd mol pour p gt-1\nbd init --prefix x\n\
-        gt land --direct web/docs\ngt refinery process\ngt plugin list\ngt memory\ngt capture web/docs ls\n\
+        gt plugin list\ngt memory\ngt capture web/docs ls\n\
         gt ask \"fix it\"\ngt install /tmp/x\ngt inject Message\n\
         gt handoff\ngt dashboard\ngt work\ngt talk\ngt sling --issue gt-1\ngt quickstart";
     for line in answered.lines().map(str::trim) {

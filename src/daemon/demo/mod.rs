@@ -98,11 +98,13 @@ fn create_beads(town: &mut Offline, rig: &RigName) -> Result<Vec<BeadId>, Refusa
     Ok(all)
 }
 
-/// Lets all workers start together; a person's town gives its machine time between two.
+/// Lets all workers start together; a person's town gives its machine time between two. Each change lands by itself, so
+/// that there is a merge commit to look at for each.
 fn start_at_once(paths: &TownPaths, rig: &RigName) -> Result<(), Refusal> {
     let (config, _) = LiveConfig::load(paths.clone())?;
     let mut rig = config.current().rig(rig)?.clone();
     rig.worker_spawn_delay = Duration::ZERO;
+    rig.merge.batch = 1;
     Ok(rig.write(paths)?)
 }
 

@@ -130,7 +130,7 @@ impl Chronicle {
                     way.attempts = merge.attempts;
                 }
             }
-            Event::MqGate { merge, result } => {
+            Event::MqGate { merge, result, .. } => {
                 if let Some(way) = self.merges.get(merge).and_then(|bead| self.ways.get_mut(bead)) {
                     way.gate_ms += result.duration_ms;
                 }

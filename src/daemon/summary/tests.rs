@@ -80,6 +80,8 @@ impl Script {
             state: MergeState::Queued,
             gates: Vec::new(),
             landed_at: None,
+            hot: false,
+            kept: None,
         };
         self.say(Event::MqSubmitted { merge: Box::new(merge) })
     }
@@ -94,8 +96,11 @@ impl Script {
             verdict: "passed".into(),
             duration_ms: ms,
             log: String::new(),
+            base: String::new(),
+            run: None,
+            excerpt: String::new(),
         };
-        self.say(Event::MqGate { merge: mr(id), result })
+        self.say(Event::MqGate { merge: mr(id), result, with: Vec::new() })
     }
 
     fn reject(&mut self, id: &str) -> &mut Self {

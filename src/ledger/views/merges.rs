@@ -58,18 +58,23 @@ impl Merges {
                 self.by_id.insert(merge.id.clone(), merge);
             }
             Event::MqTesting { merge, .. } => self.set(merge, MergeState::Testing),
-            Event::MqGate { merge, result } => {
-                if let Some(merge) = self.by_id.get_mut(merge) {
-                    merge.gates.push(result.clone());
+            Event::MqGate { merge, result, with } => {
+                for merge in std::iter::once(merge).chain(with) {
+                    if let Some(merge) = self.by_id.get_mut(merge) {
+                        merge.gates.push(result.clone());
+                    }
                 }
             }
-            Event::MqPushing { merge, base, commit } => {
-                self.set(merge, MergeState::Pushing { base: base.clone(), commit: commit.clone() });
+            Event::MqPushing { merge, base, commit, own } => {
+                let (base, commit, own) = (base.clone(), commit.clone(), own.clone());
+                self.set(merge, MergeState::Pushing { base, commit, own });
             }
             Event::MqLanded { merge, commit, .. } => {
                 self.set(merge, MergeState::Landed { commit: commit.clone() });
                 if let Some(merge) = self.by_id.get_mut(merge) {
                     merge.landed_at = Some(record.at);
+                    // What a gate said of it once is in its log.
+                    merge.gates.iter_mut().for_each(|run| run.excerpt = String::new());
                 }
             }
             Event::MqRejected { merge, rejection, .. } => {
@@ -85,6 +90,16 @@ impl Merges {
             }
             Event::MqWithdrawn { merge, why } => {
                 self.set(merge, MergeState::Withdrawn { why: why.clone() });
+            }
+            Event::MqKept { merge, reason } => {
+                if let Some(merge) = self.by_id.get_mut(merge) {
+                    merge.kept = reason.clone();
+                }
+            }
+            Event::MqPrioritised { merge, priority, hot } => {
+                if let Some(merge) = self.by_id.get_mut(merge) {
+                    (merge.priority, merge.hot) = (*priority, *hot);
+                }
             }
             _ => {}
         }

@@ -16,6 +16,7 @@ pub mod kept;
 pub mod mail;
 pub mod merges;
 pub mod mols;
+pub mod queues;
 pub mod ready;
 pub mod recent;
 pub mod rigs;
@@ -57,6 +58,9 @@ pub struct Board {
     pub sendings: sendings::Sendings,
     /// The merge queues.
     pub merges: merges::Merges,
+    /// What each rig's queue knows and does.
+    #[serde(default)]
+    pub queues: queues::Queues,
     /// Beads that travel together.
     pub convoys: convoys::Convoys,
     /// Running formulas.
@@ -88,6 +92,7 @@ impl Board {
         self.recent.apply(record);
         self.sendings.apply(record);
         self.merges.apply(record);
+        self.queues.apply(record);
         self.convoys.apply(record);
         self.mols.apply(record);
         self.costs.apply(record);

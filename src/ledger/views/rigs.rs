@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use model::agent::Verdict;
 use model::answer::Pause;
 use model::event::{Event, Record};
 use model::ids::{Prefix, RigName};
+use model::role::Address;
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,9 @@ pub struct Rig {
     /// When one of its workers was last given work.
     #[serde(default)]
     pub assigned_at: Option<Timestamp>,
+    /// How many of its workers' sessions in a row have ended because they are to log in, need a key or trust.
+    #[serde(default)]
+    pub refused: u32,
 }
 
 /// Why a rig is given no work.
@@ -89,6 +94,7 @@ impl Rigs {
                         parked: None,
                         stopped: false,
                         assigned_at: None,
+                        refused: 0,
                     },
                 );
             }
@@ -105,6 +111,19 @@ impl Rigs {
                 if let Some(rig) = agent.rig() {
                     self.change(rig, |rig| rig.assigned_at = Some(record.at));
                 }
+            }
+            Event::AgentVerdict { agent: Address::Polecat(rig, _), verdict, .. } => {
+                let refused =
+                    matches!(verdict, Verdict::AsksLogin | Verdict::AsksTrust | Verdict::KeyRefused);
+                self.change(rig, |rig| rig.refused = if refused { rig.refused + 1 } else { 0 });
+            }
+            // A person has seen to it.
+            Event::AgentHeld { agent: Address::Polecat(rig, _), held: false, .. } => {
+                self.change(rig, |rig| rig.refused = 0);
+            }
+            Event::BeadRecovered { bead, .. } => {
+                let here = |rig: &&mut Rig| rig.prefix.as_str() == bead.prefix();
+                self.by_name.values_mut().filter(here).for_each(|rig| rig.refused = 0);
             }
             _ => {}
         }

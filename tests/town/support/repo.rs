@@ -65,11 +65,15 @@ impl Origin {
         self.git(&["show", &format!("main:{name}")])
     }
 
-    /// The beads of the commits on the first-parent line of `main`, oldest first: one for each landing.
+    /// The beads of the commits on the first-parent line of `main`, oldest first: those of a batch one by one.
     pub(crate) fn landings(&self) -> Vec<String> {
         let format = "--format=%(trailers:key=Gastown-Bead,valueonly,separator=%x2C)";
         let log = self.git(&["log", "--first-parent", "--reverse", format, "main"]);
-        log.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        log.lines()
+            .flat_map(|line| line.split(','))
+            .filter(|bead| !bead.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Makes the repository run `script` as its hook `name`.

@@ -1,4 +1,4 @@
-//! Which entry of the queue is tried next, and when a held one is tried again. Pure.
+//! When a request that is held by something outside is tried again. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,15 +16,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub(super) struct Patience(BTreeMap<MergeId, (u32, Timestamp)>);
 
-/// What to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Try this one.
-    Try(MergeId),
-    /// Nothing can be tried before this time has passed.
-    Wait(Duration),
-    /// There is nothing to do.
-    Rest,
+/// What there is to do about held requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Due {
+    /// This one can be tried again.
+    pub trial: Option<MergeId>,
+    /// When there is none: how long until there is one.
+    pub wait: Option<Duration>,
 }
 
 impl Patience {
@@ -35,22 +33,25 @@ impl Patience {
         *at = now;
     }
 
-    /// Says what is next in `queue`, which is in its order.
-    pub(super) fn next(&mut self, queue: &[&MergeRequest], now: Timestamp) -> Next {
+    /// Says which held request of `queue`, which is in its order, is tried next. One at a time: if a push was declined,
+    /// it shows whose it was.
+    pub(super) fn due(&mut self, queue: &[&MergeRequest], now: Timestamp) -> Due {
         self.0.retain(|id, _| queue.iter().any(|merge| merge.id == *id));
-        let mut shortest = None;
+        let mut due = Due::default();
         for merge in queue {
-            let held = matches!(merge.state, MergeState::Held { .. });
-            let wait = match self.0.get(&merge.id).filter(|_| held) {
+            if !matches!(merge.state, MergeState::Held { .. }) || merge.kept.is_some() {
+                continue;
+            }
+            let wait = match self.0.get(&merge.id) {
                 Some((tries, at)) => wait_after(*tries).saturating_sub(now.since(*at)),
                 None => Duration::ZERO,
             };
             if wait.is_zero() {
-                return Next::Try(merge.id.clone());
+                return Due { trial: Some(merge.id.clone()), wait: None };
             }
-            shortest = Some(shortest.map_or(wait, |shortest: Duration| shortest.min(wait)));
+            due.wait = Some(due.wait.map_or(wait, |shortest| shortest.min(wait)));
         }
-        shortest.map_or(Next::Rest, Next::Wait)
+        due
     }
 }
 
@@ -80,32 +81,34 @@ mod tests {
             state,
             gates: Vec::new(),
             landed_at: None,
+            hot: false,
+            kept: None,
         }
     }
 
     #[test]
-    fn a_held_entry_holds_up_nobody_and_is_tried_again_later() {
+    fn a_held_request_holds_up_nobody_and_is_tried_again_later() {
         let held = merge("mr-1", MergeState::Held { why: "x".into(), hint: None });
         let next = merge("mr-2", MergeState::Queued);
         let mut patience = Patience::default();
         let at = Timestamp::from_millis(0);
+        let trial = || Due { trial: Some(held.id.clone()), wait: None };
+        let wait = |wait| Due { trial: None, wait: Some(wait) };
         // After a restart nothing is known: it is tried once.
-        assert_eq!(patience.next(&[&held], at), Next::Try(held.id.clone()));
+        assert_eq!(patience.due(&[&held], at), trial());
         patience.in_vain(&held.id, at);
-        assert_eq!(patience.next(&[&held, &next], at), Next::Try(next.id.clone()));
-        assert_eq!(patience.next(&[&held], at), Next::Wait(FIRST_WAIT));
+        assert_eq!(patience.due(&[&held, &next], at), wait(FIRST_WAIT));
         let later = at.plus(FIRST_WAIT);
-        assert_eq!(patience.next(&[&held], later), Next::Try(held.id.clone()));
+        assert_eq!(patience.due(&[&held], later), trial());
         patience.in_vain(&held.id, later);
-        assert_eq!(patience.next(&[&held], later), Next::Wait(FIRST_WAIT * 2));
-        assert_eq!(patience.next(&[], later), Next::Rest);
+        assert_eq!(patience.due(&[&held], later), wait(FIRST_WAIT * 2));
+        assert_eq!(patience.due(&[&next], later), Due::default());
     }
 
     #[test]
-    fn a_retry_asked_for_by_a_person_does_not_wait() {
-        let mut patience = Patience::default();
-        let queued = merge("mr-1", MergeState::Queued);
-        patience.in_vain(&queued.id, Timestamp::default());
-        assert_eq!(patience.next(&[&queued], Timestamp::default()), Next::Try(queued.id.clone()));
+    fn what_a_person_keeps_is_not_tried() {
+        let held = merge("mr-1", MergeState::Held { why: "x".into(), hint: None });
+        let kept = MergeRequest { kept: Some("later".into()), ..held };
+        assert_eq!(Patience::default().due(&[&kept], Timestamp::default()), Due::default());
     }
 }

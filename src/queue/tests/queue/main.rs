@@ -1,0 +1,5 @@
+//! The queue in a world of sets and booleans.
+
+mod story;
+mod streams;
+mod support;
