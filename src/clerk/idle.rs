@@ -81,10 +81,11 @@ impl Left {
             } else if state == AgentState::Starting && told(board, &hook.agent) {
                 left.attention.push(format!("{} cannot start at {}: {note}", hook.agent, hook.bead));
             } else {
-                let held = board
-                    .merges
-                    .of_bead(&hook.bead)
-                    .is_some_and(|merge| matches!(merge.state, MergeState::Held { .. }));
+                // What holds it up is told with its request.
+                let held = board.merges.of_bead(&hook.bead).is_some_and(|merge| {
+                    matches!(merge.state, MergeState::Held { .. })
+                        || merge.state.is_open() && crate::queue::needs_somebody(board, merge).is_some()
+                });
                 if !held {
                     left.busy.push(line);
                 }

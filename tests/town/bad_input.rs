@@ -189,8 +189,13 @@ fn a_rig_with_a_slip_in_its_configuration_is_left_out_and_its_work_waits() {
 #[test]
 fn a_gate_that_never_ends_is_killed_with_all_it_started() {
     let town = Town::new();
-    let origin =
-        town.rig("web", &["--gate", "stuck=sleep 1000 & setsid sleep 1000 & echo waiting; sleep 1000"]);
+    let origin = town.rig(
+        "web",
+        &[
+            "--gate",
+            "stuck=test ! -e x.txt && exit; sleep 1000 & setsid sleep 1000 & echo waiting; sleep 1000",
+        ],
+    );
     town.configure("web/config.json", |config| {
         config["gates"][0]["timeout"] = "400ms".into();
         config["merge"]["max_attempts"] = 1.into();
@@ -206,6 +211,27 @@ fn a_gate_that_never_ends_is_killed_with_all_it_started() {
     assert!(rejected[0]["data"]["rejection"]["excerpt"].as_str().unwrap().contains("waiting"));
     assert!(origin.landings().is_empty());
     town.assert_nothing_runs();
+}
+
+#[test]
+fn a_gate_that_can_never_pass_blames_nobody_and_the_run_ends_for_a_person() {
+    let town = Town::new();
+    let origin = town.rig("web", &["--gate", "never=echo no such tool; exit 127"]);
+    let bead = town.work("Change", "echo x > x.txt");
+    let said = town.until_idle();
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(town.events("mq.rejected").is_empty());
+    let raised = town.events("escalation.raised");
+    assert!(raised[0]["data"]["subject"].as_str().unwrap().contains("red by itself"), "{raised:?}");
+    let why = town.gastown(&["mq", "why", &bead]).ok().stdout;
+    assert!(why.contains("red"), "{why}");
+    assert!(origin.landings().is_empty());
+    town.assert_nothing_runs();
+
+    // With another gate it is looked at anew.
+    town.configure("web/config.json", |config| config["gates"][0]["cmd"] = "true".into());
+    town.until_idle();
+    assert_eq!(origin.landings(), [bead]);
 }
 
 #[test]

@@ -221,7 +221,7 @@ fn a_bead_never_stays_with_a_session_that_is_dead() {
             town.gastown(&["agent", "restart", &worker]).ok();
         }
         let row = find(&format!("it is {state}"), || {
-            Some(town.agent(&worker)).filter(|row| row["state"] == *state)
+            Some(town.agent(&worker)).filter(|row| row["state"] == *state && row["pid"].is_u64())
         });
         let killed = Instant::now();
         signal(pid(&row), Signal::KILL);
