@@ -575,6 +575,7 @@ fn enliven(tools: &Tools, rows: &mut [model::answer::AgentRow]) {
     for row in rows {
         if let Some(live) = tools.directory.session(&row.address) {
             row.pid = Some(live.terminal.pid());
+            row.forged = live.forged.load(std::sync::atomic::Ordering::Relaxed);
             row.session = Some(live.session.clone());
             row.preset = Some(live.preset.clone());
             if let Some(last) = live.terminal.last_output() {

@@ -168,6 +168,7 @@ pub fn agent_rows(board: &Board) -> Vec<AgentRow> {
                 last_activity: view.map(|agent| agent.since),
                 preset: session.map(|open| open.preset.clone()),
                 sessions: view.map_or(0, |agent| agent.sessions),
+                forged: 0,
                 address,
             }
         })

@@ -80,8 +80,10 @@ pub(crate) fn parse(words: &[String], reading: &Reading) -> Result<Parsed, Refus
         return Ok(Parsed::Text(learn::overview()));
     }
     let argv = std::iter::once("gastown").chain(words.iter().map(String::as_str));
+    // Not the tree that is built for reading: here only the command that is meant is built, and each call of the
+    // program waits for this.
     let line =
-        names::tree().clone().try_get_matches_from(argv).and_then(|matches| Line::from_arg_matches(&matches));
+        names::grammar().try_get_matches_from(argv).and_then(|matches| Line::from_arg_matches(&matches));
     match line {
         Ok(line) => Ok(Parsed::Intent(Box::new(line.intent(reading)?))),
         Err(error) => match error.kind() {

@@ -55,6 +55,9 @@ fn group<V: Subcommand>(name: &'static str, about: &'static str) -> Group {
     Group { name, about, verbs }
 }
 
+/// What they are called, known without building them.
+const GROUP_NAMES: [&str; 7] = ["work", "ship", "talk", "agents", "town", "observe", "learn"];
+
 /// The seven groups of the contract, in its order.
 pub(crate) static GROUPS: LazyLock<[Group; 7]> = LazyLock::new(|| {
     [
@@ -70,11 +73,16 @@ pub(crate) static GROUPS: LazyLock<[Group; 7]> = LazyLock::new(|| {
 
 /// The whole grammar, built once.
 static TREE: LazyLock<clap::Command> = LazyLock::new(|| {
-    // Not the width of the terminal at hand: help is the same wherever it is read.
-    let mut tree = Line::command().term_width(80);
+    let mut tree = grammar();
     tree.build();
     tree
 });
+
+/// The whole grammar, for reading one line.
+pub(crate) fn grammar() -> clap::Command {
+    // Not the width of the terminal at hand: help is the same wherever it is read.
+    Line::command().term_width(80)
+}
 
 /// The grammar, for reading.
 pub(crate) fn tree() -> &'static clap::Command {
@@ -137,7 +145,9 @@ pub(crate) fn canonical(program: Program, mut words: Vec<String>) -> Vec<String>
         words.remove(at);
         return words;
     }
-    if let Some(group) = GROUPS.iter().find(|group| group.name == words[at]) {
+    if GROUP_NAMES.contains(&words[at].as_str())
+        && let Some(group) = GROUPS.iter().find(|group| group.name == words[at])
+    {
         match words.get(at + 1).map(String::as_str) {
             None | Some("-h" | "--help") => {
                 words.truncate(at + 1);

@@ -443,6 +443,9 @@ pub struct AgentRow {
     pub preset: Option<String>,
     /// How many sessions it has had.
     pub sessions: u32,
+    /// How many lines and frames of this session's terminal claimed to be commands and were not proven.
+    #[serde(default)]
+    pub forged: u64,
 }
 
 /// A row of `rig list`.

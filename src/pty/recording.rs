@@ -12,9 +12,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Sender, TryRecvError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
@@ -23,6 +23,13 @@ use crate::secrets::Masker;
 
 /// How many bytes may wait for the disk.
 const BACKLOG: u64 = 4 * 1024 * 1024;
+
+/// How long what was printed may wait until it is written. Waking the writer costs more than the writing, so
+/// what comes within this time is one event.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// The most bytes that are gathered into one event.
+const GATHERED: usize = 64 * 1024;
 
 /// Where and how a session is recorded.
 #[derive(Clone, PartialEq, Eq)]
@@ -73,6 +80,8 @@ pub(crate) struct Recorder {
 /// The writer's end.
 struct Recorded {
     spec: RecordingSpec,
+    /// What has not been written, with its time.
+    queue: Mutex<Vec<(f64, Event)>>,
     writing: Mutex<Writing>,
     backlog: AtomicU64,
     written: AtomicU64,
@@ -100,7 +109,8 @@ enum Event {
 }
 
 enum Job {
-    Record(Arc<Recorded>, f64, Event),
+    /// Something waits there.
+    Look(Arc<Recorded>),
     Flush(Arc<Recorded>, oneshot::Sender<()>),
 }
 
@@ -108,30 +118,29 @@ static WRITER: LazyLock<Sender<Job>> = LazyLock::new(|| {
     let (sender, jobs) = mpsc::channel();
     let started = std::thread::Builder::new().name("recordings".into()).spawn(move || {
         let mut dirty: Vec<Arc<Recorded>> = Vec::new();
+        let mut until = Instant::now();
         loop {
-            // Flushed whenever nothing waits, so that readers see nearly all of it.
-            let job = match jobs.try_recv() {
-                Ok(job) => job,
-                Err(TryRecvError::Disconnected) => return,
-                Err(TryRecvError::Empty) => {
-                    dirty.drain(..).for_each(|file| file.flush());
-                    match jobs.recv() {
-                        Ok(job) => job,
-                        Err(_) => return,
-                    }
+            let job = if dirty.is_empty() {
+                jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                match until.saturating_duration_since(Instant::now()) {
+                    Duration::ZERO => Err(RecvTimeoutError::Timeout),
+                    left => jobs.recv_timeout(left),
                 }
             };
             match job {
-                Job::Record(file, at, event) => {
-                    file.write(at, event);
-                    if !dirty.iter().any(|known| Arc::ptr_eq(known, &file)) {
-                        dirty.push(file);
+                Ok(Job::Look(file)) => {
+                    if dirty.is_empty() {
+                        until = Instant::now() + GATHER;
                     }
+                    dirty.push(file);
                 }
-                Job::Flush(file, done) => {
-                    file.flush();
+                Ok(Job::Flush(file, done)) => {
+                    file.write_all();
                     let _ = done.send(());
                 }
+                Err(RecvTimeoutError::Timeout) => dirty.drain(..).for_each(|file| file.write_all()),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     });
@@ -159,6 +168,7 @@ impl Recorder {
         };
         let file = Arc::new(Recorded {
             spec,
+            queue: Mutex::default(),
             writing: Mutex::new(writing),
             backlog: AtomicU64::new(0),
             written: AtomicU64::new(0),
@@ -210,11 +220,31 @@ impl Recorder {
 
     fn record(&mut self, event: Event) {
         let at = self.begun.elapsed().as_secs_f64();
-        let _ = WRITER.send(Job::Record(Arc::clone(&self.file), at, event));
+        let mut queue = self.file.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Event::Output(bytes), Some((then, Event::Output(gathered)))) = (&event, queue.last_mut())
+            && gathered.len() + bytes.len() <= GATHERED
+            && at - *then <= GATHER.as_secs_f64()
+        {
+            gathered.extend_from_slice(bytes);
+            return;
+        }
+        let first = queue.is_empty();
+        queue.push((at, event));
+        drop(queue);
+        if first {
+            let _ = WRITER.send(Job::Look(Arc::clone(&self.file)));
+        }
     }
 }
 
 impl Recorded {
+    /// Writes all that waits, so that it can be read.
+    fn write_all(&self) {
+        let waiting = std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner));
+        waiting.into_iter().for_each(|(at, event)| self.write(at, event));
+        self.flush();
+    }
+
     fn write(&self, at: f64, event: Event) {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Event::Output(bytes) = &event {

@@ -34,6 +34,8 @@ const KEYS: [(&str, usize); 13] = [
 #[derive(Clone, Default)]
 pub(crate) struct Masker {
     values: Vec<String>,
+    /// The bytes that one of them, or a key, begins with.
+    firsts: Vec<u8>,
     held: String,
 }
 
@@ -53,7 +55,12 @@ impl Masker {
             .collect();
         // The longest first: one may begin with another.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        Self { values, held: String::new() }
+        let keys = KEYS.iter().map(|(begins, _)| *begins);
+        let mut firsts: Vec<u8> =
+            values.iter().map(String::as_str).chain(keys).filter_map(|text| text.bytes().next()).collect();
+        firsts.sort_unstable();
+        firsts.dedup();
+        Self { values, firsts, held: String::new() }
     }
 
     /// Takes the next piece, and returns what can be recorded.
@@ -63,7 +70,15 @@ impl Masker {
         let mut out = String::with_capacity(all.len());
         let mut rest = all.as_str();
         let mut before = None;
-        while let Some(first) = rest.chars().next() {
+        loop {
+            // Nearly all is neither; what a secret begins with is never the middle of a character.
+            let plain = rest.bytes().position(|byte| self.firsts.contains(&byte)).unwrap_or(rest.len());
+            if plain > 0 {
+                out.push_str(&rest[..plain]);
+                before = rest[..plain].chars().next_back();
+                rest = &rest[plain..];
+            }
+            let Some(first) = rest.chars().next() else { break };
             match self.at(rest, before) {
                 Seen::Secret(length) => {
                     out.push_str(MASK);

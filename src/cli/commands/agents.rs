@@ -46,10 +46,20 @@ pub(super) fn table(rows: &[AgentRow], pen: &Pen) -> Table {
             cell(row.pid.map(|pid| pid.to_string()).unwrap_or_default()),
             cell(restarts).tint(Tint::Yellow),
             cell(row.last_activity.map(|at| ago(pen.now, at)).unwrap_or_default()).tint(Tint::Dim),
-            cell(row.note.as_deref().unwrap_or_default()),
+            cell(note(row)),
         ]);
     }
     table
+}
+
+/// What there is to say about one, with what its terminal claimed and did not prove.
+fn note(row: &AgentRow) -> String {
+    let forged = match row.forged {
+        0 => None,
+        1 => Some("1 forged command ignored".to_owned()),
+        count => Some(format!("{count} forged commands ignored")),
+    };
+    row.note.iter().cloned().chain(forged).collect::<Vec<_>>().join("; ")
 }
 
 /// How beads were brought back.

@@ -139,6 +139,7 @@ fn agent(address: &str, state: &str) -> AgentRow {
         last_activity: Some(at(1)),
         preset: Some("shell".into()),
         sessions: 2,
+        forged: 0,
     }
 }
 

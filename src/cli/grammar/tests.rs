@@ -465,3 +465,11 @@ fn every_line_of_the_old_documents_is_understood_or_answered() {
         assert_eq!(refusal.class.exit_code(), 2, "{line}: {refusal:?}");
     }
 }
+
+#[test]
+fn the_groups_are_known_by_their_names_without_being_built() {
+    for group in &*names::GROUPS {
+        assert!(matches!(names::canonical(Program::Gastown, words(group.name)).as_slice(), [help, name]
+            if help == "help" && name == group.name));
+    }
+}

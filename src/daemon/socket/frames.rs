@@ -87,6 +87,12 @@ impl Outgoing {
         timeout(PATIENCE, self.stream.write_all(&frame.encode())).await.map_err(io::Error::from)?
     }
 
+    /// What is below the frames.
+    #[cfg(test)]
+    pub(super) fn into_stream(self) -> OwnedWriteHalf {
+        self.stream
+    }
+
     /// Sends `message` as JSON.
     pub(super) async fn say<M: Serialize>(&mut self, message: &M) -> io::Result<()> {
         self.send(&Frame::json(message)).await

@@ -217,6 +217,53 @@ async fn a_client_that_says_nothing_is_dropped() {
     assert_eq!(client.frame().await, None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_greets_a_byte_at_a_time_is_dropped_and_others_are_served_meanwhile() {
+    let fixture = fixture();
+    let client = fixture.connect().await;
+    let Client { mut incoming, outgoing } = client;
+    let mut raw = outgoing.into_stream();
+    let drip = tokio::spawn(async move {
+        for byte in Frame::json(&hello()).encode() {
+            if tokio::io::AsyncWriteExt::write_all(&mut raw, &[byte]).await.is_err() {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        false
+    });
+    fixture.ask(hello(), why("x")).await.unwrap();
+    assert!(!matches!(incoming.next(wire::MAX_REPLY).await, Ok(Some(_))));
+    assert!(drip.await.unwrap(), "it never came to the end of its greeting");
+    assert_eq!(fixture.town.asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn garbage_asks_nothing_and_leaves_the_town_as_it_was() {
+    let fixture = fixture();
+    let mut dice = 0x9e37_79b9_u64;
+    for _ in 0..100 {
+        let mut bytes = Vec::new();
+        for _ in 0..400 {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            bytes.push(dice as u8);
+        }
+        // Some of it comes in frames of a right shape, behind a right greeting.
+        let framed = [Frame::json(&hello()).encode(), Frame::Json(bytes.clone()).encode()].concat();
+        for bytes in [bytes, framed] {
+            let mut stream = UnixStream::connect(fixture.folder.path().join("sock")).await.unwrap();
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &bytes).await;
+            let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
+            let mut rest = Vec::new();
+            let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await;
+        }
+    }
+    assert!(fixture.town.asked.lock().unwrap().is_empty());
+    fixture.ask(hello(), why("x")).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_follower_gets_what_was_and_what_comes() {
     let fixture = fixture();
