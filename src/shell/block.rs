@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 use std::{env, thread};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -39,6 +40,9 @@ impl Ended {
         }
     }
 }
+
+/// How long a signal may take that was for the agent and its block.
+const TOGETHER: Duration = Duration::from_millis(300);
 
 /// Runs `block` in `folder` with `vars` added to the agent's environment. The script is put into
 /// `scratch`: a command line has less room than a bead.
@@ -82,6 +86,11 @@ pub(crate) fn run(
     let status = waiter.join().map_err(|_| io::Error::other("the wait for a block broke"))??;
     tail.end_line();
     let _ = fs::remove_file(&script);
+    if status.signal().is_some() || status.code().is_some_and(|code| code > 128) {
+        // Who ends an agent signals its whole group. Then this one is over before that is over, too, and says
+        // nothing of a block that nobody has let finish.
+        thread::sleep(TOGETHER);
+    }
     Ok(Ended { status, tail: tail.lines() })
 }
 
