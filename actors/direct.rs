@@ -183,25 +183,11 @@ fn known(
     let draft = Draft::new(board, worker.clone(), now);
     let merge = match before {
         Some(merge) => merge.clone(),
-        None => MergeRequest {
-            id: draft.merge_id(),
-            rig: rig.clone(),
-            bead: bead.clone(),
-            worker: worker.clone(),
-            branch: sandbox.branch.clone(),
-            head: sandbox.base.clone(),
-            priority: board.beads.get(&bead).map(|bead| bead.priority).unwrap_or_default(),
-            submitted_at: now,
-            queued_at: Seq::default(),
-            attempts: 0,
-            faults: 0,
-            tried_on: None,
-            state: MergeState::Queued,
-            gates: Vec::new(),
-            landed_at: None,
-            hot: false,
-            kept: None,
-        },
+        None => {
+            let record = clerk::beads::find(board, &bead)?;
+            let work = (sandbox.branch.clone(), sandbox.base.clone());
+            MergeRequest::new(draft.merge_id(), rig.clone(), record, worker.clone(), work, now)
+        }
     };
     let places = paths.rig(rig);
     let name = worker.name().map(ToString::to_string).unwrap_or_default();

@@ -52,24 +52,28 @@ pub fn submit(draft: &mut Draft<'_>, kind: &Kind) -> Result<(), Refusal> {
         merge.worker == *worker
             && !matches!(merge.state, MergeState::Landed { .. } | MergeState::Withdrawn { .. })
     });
-    let merge = MergeRequest {
-        id: before.map_or_else(|| draft.merge_id(), |merge| merge.id.clone()),
-        rig: rig.clone(),
-        bead: bead.clone(),
-        worker: worker.clone(),
-        branch: branch.clone(),
-        head: head.clone(),
-        priority: record.priority,
-        submitted_at: before.map_or(draft.now, |merge| merge.submitted_at),
-        queued_at: Seq::default(),
-        attempts: before.map_or(0, |merge| merge.attempts) + 1,
-        faults: before.map_or(0, |merge| merge.faults),
-        tried_on: before.and_then(|merge| merge.tried_on.clone()),
-        state: MergeState::Queued,
-        gates: before.map(|merge| merge.gates.clone()).unwrap_or_default(),
-        landed_at: None,
-        hot: before.is_some_and(|merge| merge.hot),
-        kept: before.and_then(|merge| merge.kept.clone()),
+    let merge = match before {
+        Some(before) => MergeRequest {
+            branch: branch.clone(),
+            head: head.clone(),
+            priority: record.priority,
+            queued_at: Seq::default(),
+            attempts: before.attempts + 1,
+            state: MergeState::Queued,
+            landed_at: None,
+            ..before.clone()
+        },
+        None => MergeRequest {
+            attempts: 1,
+            ..MergeRequest::new(
+                draft.merge_id(),
+                rig.clone(),
+                record,
+                worker.clone(),
+                (branch.clone(), head.clone()),
+                draft.now,
+            )
+        },
     };
     draft.push(Event::MqSubmitted { merge: Box::new(merge) });
     Ok(())

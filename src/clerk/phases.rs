@@ -103,25 +103,8 @@ pub fn pour(
     };
     let rig = joint.rig.or(bead.rig.as_ref());
     let mol = mols::pour(draft, book, rig, &bead, formula, joint.vars, Some(phase))?;
-    let made = draft.events().find_map(|event| match event {
-        Event::MolCreated { mol: made, bead, formula, steps, phase, squash } if *made == mol => Some(Mol {
-            id: mol.clone(),
-            bead: bead.clone(),
-            formula: formula.clone(),
-            steps: steps.clone(),
-            done: BTreeSet::new(),
-            last: None,
-            completed_at: None,
-            created_at: draft.now,
-            first: board.head,
-            phase: *phase,
-            squash: squash.clone(),
-            leases: BTreeMap::new(),
-            done_at: BTreeMap::new(),
-            opened: BTreeMap::new(),
-        }),
-        _ => None,
-    });
+    let mut poured = draft.events().filter_map(|event| Mol::poured(event, draft.now, board.head));
+    let made = poured.find(|made| made.id == mol);
     Ok(Answer::Mol(made.as_ref().map(mols::row)))
 }
 

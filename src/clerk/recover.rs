@@ -25,7 +25,7 @@ use model::answer::RecoveredRow;
 use model::bead::{Bead, Move, Status};
 use model::event::Event;
 use model::hook::{Hook, Stage};
-use model::ids::{AgentName, BeadId, RigName, Seq};
+use model::ids::{AgentName, BeadId, RigName};
 use model::mail::Kind;
 use model::merge::{MergeRequest, MergeState};
 use model::recovery::Strategy;
@@ -324,28 +324,13 @@ fn landed(report: &mut Report<'_, '_>, bead: &Bead, facts: &Facts) -> Result<boo
         }
         (Some(merge), _) => has_landed(report.draft, merge, landed),
         (None, Some(holder)) => {
+            let rig = holder.rig().cloned().or_else(|| bead.rig.clone()).ok_or_else(|| no_rig(id))?;
+            let sandbox = board.agents.get(holder).and_then(|agent| agent.sandbox.as_ref());
+            let branch = sandbox.map_or_else(String::new, |sandbox| sandbox.branch.clone());
+            let (name, work) = (report.draft.merge_id(), (branch, landed.head.clone()));
             let merge = MergeRequest {
-                id: report.draft.merge_id(),
-                rig: holder.rig().cloned().or_else(|| bead.rig.clone()).ok_or_else(|| no_rig(id))?,
-                bead: id.clone(),
-                worker: holder.clone(),
-                branch: board
-                    .agents
-                    .get(holder)
-                    .and_then(|a| a.sandbox.as_ref())
-                    .map_or_else(String::new, |s| s.branch.clone()),
-                head: landed.head.clone(),
-                priority: bead.priority,
-                submitted_at: report.draft.now,
-                queued_at: Seq::default(),
                 attempts: 1,
-                faults: 0,
-                tried_on: None,
-                state: MergeState::Queued,
-                gates: Vec::new(),
-                landed_at: None,
-                hot: false,
-                kept: None,
+                ..MergeRequest::new(name, rig, bead, holder.clone(), work, report.draft.now)
             };
             report.draft.push(Event::MqSubmitted { merge: Box::new(merge.clone()) });
             has_landed(report.draft, &merge, landed);

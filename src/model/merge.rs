@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bead::Priority;
+use crate::bead::{Bead, Priority};
 use crate::ids::{BeadId, MergeId, RigName, Seq};
 use crate::queue::RunId;
 use crate::role::Address;
@@ -215,6 +215,37 @@ pub struct MergeRequest {
 }
 
 impl MergeRequest {
+    /// A request for `bead` that nobody has handed in before, by `worker` of `rig`: `work` is its branch and head.
+    pub fn new(
+        id: MergeId,
+        rig: RigName,
+        bead: &Bead,
+        worker: Address,
+        work: (String, String),
+        at: Timestamp,
+    ) -> Self {
+        let (branch, head) = work;
+        Self {
+            id,
+            rig,
+            bead: bead.id.clone(),
+            worker,
+            branch,
+            head,
+            priority: bead.priority,
+            submitted_at: at,
+            queued_at: Seq::default(),
+            attempts: 0,
+            faults: 0,
+            tried_on: None,
+            state: MergeState::Queued,
+            gates: Vec::new(),
+            landed_at: None,
+            hot: false,
+            kept: None,
+        }
+    }
+
     /// How often it will have been given back for a fault of its own, after `rejection`.
     ///
     /// A conflict with what others have landed since it was last tried is nobody's fault: of many

@@ -67,6 +67,29 @@ pub fn more(step: &PouredStep) -> &StepMore {
 }
 
 impl Mol {
+    /// What `event` has poured; none if it is another one.
+    ///
+    /// * `first` - the record that the digest of the molecule begins with.
+    pub fn poured(event: &Event, at: Timestamp, first: Seq) -> Option<Self> {
+        let Event::MolCreated { mol, bead, formula, steps, phase, squash } = event else { return None };
+        Some(Self {
+            id: mol.clone(),
+            bead: bead.clone(),
+            formula: formula.clone(),
+            steps: steps.clone(),
+            done: BTreeSet::new(),
+            last: None,
+            completed_at: None,
+            created_at: at,
+            first,
+            phase: *phase,
+            squash: squash.clone(),
+            leases: BTreeMap::new(),
+            done_at: BTreeMap::new(),
+            opened: BTreeMap::new(),
+        })
+    }
+
     /// The step called `id`.
     pub fn step(&self, id: &str) -> Option<&PouredStep> {
         self.steps.iter().find(|step| step.id == id)
@@ -192,26 +215,10 @@ impl Mols {
     /// Takes in what has happened.
     pub fn apply(&mut self, record: &Record) {
         match &record.event {
-            Event::MolCreated { mol, bead, formula, steps, phase, squash } => {
-                self.by_id.insert(
-                    mol.clone(),
-                    Mol {
-                        id: mol.clone(),
-                        bead: bead.clone(),
-                        formula: formula.clone(),
-                        steps: steps.clone(),
-                        done: BTreeSet::new(),
-                        last: None,
-                        completed_at: None,
-                        created_at: record.at,
-                        first: record.seq,
-                        phase: *phase,
-                        squash: squash.clone(),
-                        leases: BTreeMap::new(),
-                        done_at: BTreeMap::new(),
-                        opened: BTreeMap::new(),
-                    },
-                );
+            Event::MolCreated { .. } => {
+                if let Some(mol) = Mol::poured(&record.event, record.at, record.seq) {
+                    self.by_id.insert(mol.id.clone(), mol);
+                }
             }
             Event::MolStepCompleted { mol, step, .. } => self.change(mol, |mol| {
                 mol.done.insert(step.clone());
